@@ -1,0 +1,59 @@
+"""What every command shares: errors become one line and an exit code, warnings become one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from typing import NoReturn, TextIO
+
+from nas.errors import CodenasError
+
+
+def run(command: Callable[[], int | None], name: str) -> NoReturn:
+    """Run `command` and exit: 0 well, 1 failed, 2 wrong usage, 130 or 143 when stopped by a signal.
+
+    A user sees one line for every error of the family in nas.errors, for a full disk and for a closed
+    pipe; any other exception is a defect of ours and keeps its traceback.
+    """
+    warnings.showwarning = _show_warning
+    try:
+        signal.signal(signal.SIGTERM, _raise_interrupt)
+        code = command() or 0
+        sys.stdout.flush()
+    except CodenasError as error:
+        code = _fail(name, str(error), error.exit_code)
+    except KeyboardInterrupt as interrupt:
+        code = 143 if interrupt.args == (signal.SIGTERM,) else 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the permissions"
+        code = _fail(name, f"{error.strerror}: {error.filename or 'writing'}; {advice} and run the same command again", 1)
+    sys.exit(code)
+
+
+def _fail(name: str, message: str, code: int) -> int:
+    print(f"{name}: error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _raise_interrupt(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt(signal.SIGTERM)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    print(f"warning: {message}", file=file or sys.stderr)

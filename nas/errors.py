@@ -1,0 +1,84 @@
+"""The errors a user can meet, each one line: what was found, what is allowed, what to do.
+
+CodenasError            exit code 1
+├── UsageError          exit code 2: a flag, a key or a value that cannot be used
+│   ├── SpaceError      a search space that cannot be read
+│   ├── ArchitectureError
+│   │                   an architecture that cannot be built
+│   └── CorpusError     a corpus that is missing, empty or too small
+├── CacheError          the data cache cannot be read or written
+├── StudyError          a study folder or database that cannot be used
+│   ├── StudyBusy       another process is running this study
+│   └── StudyMismatch   the stored study is not the one that was asked for
+├── CheckpointError     a checkpoint that is missing, damaged or of another run
+└── TrialFailure        a trial that ended without a result, for a reason of its own
+    ├── Diverged        the training loss is not finite any more
+    └── OutOfMemory     the device has too little memory for the architecture
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CodenasError(Exception):
+    """Base of all errors that are shown to a user as one line."""
+
+    exit_code = 1
+
+
+class UsageError(CodenasError):
+    exit_code = 2
+
+
+class SpaceError(UsageError):
+    pass
+
+
+class ArchitectureError(UsageError):
+    pass
+
+
+class CorpusError(UsageError):
+    pass
+
+
+class CacheError(CodenasError):
+    pass
+
+
+class StudyError(CodenasError):
+    pass
+
+
+class StudyBusy(StudyError):
+    pass
+
+
+class StudyMismatch(StudyError):
+    pass
+
+
+class CheckpointError(CodenasError):
+    pass
+
+
+class TrialFailure(CodenasError):
+    """Ends one trial, never the search."""
+
+
+class Diverged(TrialFailure):
+    pass
+
+
+class OutOfMemory(TrialFailure):
+    pass
+
+
+def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> str:
+    """The line for a name that is not one of `allowed`, with the nearest one suggested."""
+    names = sorted(allowed)
+    near = difflib.get_close_matches(given, names, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"unknown {kind} '{given}'{hint} (allowed: {', '.join(names)})"

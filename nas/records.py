@@ -1,0 +1,205 @@
+"""What is written down: one trial, one judgement, one study, as plain data with a schema version.
+
+Records are all that reports read and all that a worker sends back. Whatever must be the same in two
+runs with one seed stands at the top level; whatever a clock or a machine decides stands under `measured`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nas.architecture import ArchitectureConfig, validation_line
+from nas.errors import StudyError
+from nas.fitness import fitness, pareto_front
+
+SCHEMA_VERSION = 1
+
+TrialState = Literal["COMPLETE", "PRUNED", "FAIL"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CurvePoint(_Record):
+    """A point of a learning curve."""
+
+    train_flops: float
+    train_bytes: float
+    train_loss: float
+    """Mean nats per token since the point before."""
+
+
+class Judgement(_Record):
+    """What one model scores on one split: bits per byte and the collapse of what it generates."""
+
+    bpb: float
+    """Sum of nats / (ln 2 x UTF-8 bytes of the targets)."""
+    perplexity: float
+    """exp(nats per token): compares within one vocabulary only."""
+    num_bytes: int
+    num_prompts: int
+    sampled_collapse_rate: float
+    greedy_collapse_rate: float
+    collapse_rules: dict[str, dict[str, int]]
+    """Decoding -> rule -> completions on which it fired first."""
+
+    @property
+    def collapse_rate(self) -> float:
+        """The mean of the two decodings."""
+        return (self.sampled_collapse_rate + self.greedy_collapse_rate) / 2
+
+
+class Cost(_Record):
+    """What an architecture costs, by formula, and what its training used."""
+
+    num_params: int
+    non_embedding_params: int
+    train_flops_per_token: int
+    train_flops: float
+    train_tokens: int
+    train_bytes: float
+    """Tokens times the vocabulary's mean bytes per token."""
+    train_steps: int
+
+
+class Measured(_Record):
+    """What the clock and the machine say: never the same twice."""
+
+    started: str
+    """UTC, ISO 8601."""
+    total_seconds: float
+    train_seconds: float
+    evaluate_seconds: float
+    generate_seconds: float
+    train_tokens_per_second: float
+    decode_ms_per_token: float
+    """Wall time of one decoding step over the whole batch of prompts, divided by the rows in it."""
+    peak_memory_bytes: int
+    """Peak resident memory of the worker process so far; on CUDA, the device's peak in this trial."""
+
+
+class TrialRecord(_Record):
+    """One ended trial."""
+
+    schema_version: int = SCHEMA_VERSION
+    number: int
+    state: TrialState
+    reason: str | None = None
+    """Why a trial is not COMPLETE, in one line."""
+    reference: str | None = None
+    """The reference architecture this trial is, if it is one."""
+    architecture: ArchitectureConfig
+    vocabulary: str
+    lr_multiplier: float
+    learning_rate: float | None = None
+    seed: int
+    fitness: float | None = None
+    val_bpb: float | None = None
+    collapse_rate: float | None = None
+    validation: Judgement | None = None
+    cost: Cost | None = None
+    curve: tuple[CurvePoint, ...] = ()
+    measured: Measured | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return self.state == "COMPLETE"
+
+    def reweighted(self, collapse_weight: float) -> TrialRecord:
+        """The same trial with its fitness at another collapse weight."""
+        if self.val_bpb is None or self.collapse_rate is None:
+            return self
+        return self.model_copy(update={"fitness": fitness(self.val_bpb, self.collapse_rate, collapse_weight)})
+
+    def reproducible(self) -> dict[str, Any]:
+        """All that two runs with one seed must share, as JSON data."""
+        return self.model_dump(mode="json", exclude={"measured"})
+
+
+class HoldoutResult(_Record):
+    """The verdict on one trial: its model on data that the search never looked at."""
+
+    number: int
+    fitness: float
+    judgement: Judgement
+
+
+class StudyRecord(_Record):
+    """What is known of a study beside its trials; `study.json` in its folder."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    budget: int | None
+    complete: bool
+    seed: int
+    collapse_weight: float
+    space: dict[str, Any]
+    """The search space file, as read."""
+    identity: dict[str, Any]
+    """What must be equal for two runs to be parts of one study."""
+    corpus: dict[str, Any]
+    """Source, hashes, counts, bytes and documents per split, tokens per vocabulary."""
+    compressors: dict[str, dict[str, float]]
+    """Split -> compressor -> bits per byte, on exactly the bytes that models are judged on."""
+    verdict: tuple[HoldoutResult, ...] = ()
+    provenance: dict[str, Any]
+    """Command, versions, machine, date."""
+    measured: dict[str, float] = {}
+    """Phase -> seconds, summed over the runs of this study."""
+
+
+def completed(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The COMPLETE trials, best fitness first, equal ones by number."""
+    return sorted((one for one in records if one.is_complete), key=lambda one: (one.fitness, one.number))
+
+
+def front(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The COMPLETE trials that no other beats in validation bits per byte, collapse rate and parameters at once."""
+    ranked = completed(records)
+    points = [(one.val_bpb or 0.0, one.collapse_rate or 0.0, float(one.architecture.num_params)) for one in ranked]
+    return [ranked[index] for index in pareto_front(points)]
+
+
+def read_trials(path: Path) -> list[TrialRecord]:
+    """The records of a `trials.jsonl` by number, the last line of each; a torn last line is left out.
+
+    StudyError when the file is missing or a line before the last is not a record.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    records: dict[int, TrialRecord] = {}
+    for index, line in enumerate(lines):
+        try:
+            record = TrialRecord.model_validate_json(line)
+        except ValidationError as error:
+            if index == len(lines) - 1 and not _is_json(line):
+                break
+            raise StudyError(f"{path}, line {index + 1}: {validation_line(error, 'record')}") from None
+        records[record.number] = record
+    return [records[number] for number in sorted(records)]
+
+
+def read_study(path: Path) -> StudyRecord:
+    """The record in a `study.json`; StudyError when it is missing or is not one."""
+    try:
+        return StudyRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except ValidationError as error:
+        raise StudyError(f"{path}: {validation_line(error, 'study')}") from None
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return True
