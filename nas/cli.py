@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
+import math
 import os
+import re
 import signal
 import sys
 import warnings
@@ -37,6 +40,48 @@ def run(command: Callable[[], int | None], name: str) -> NoReturn:
         advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the permissions"
         code = _fail(name, f"{error.strerror}: {error.filename or 'writing'}; {advice} and run the same command again", 1)
     sys.exit(code)
+
+
+def parser(name: str, description: str) -> argparse.ArgumentParser:
+    """An argument parser whose errors are one line and exit code 2, and that takes no abbreviated flags."""
+    return argparse.ArgumentParser(prog=f"python -m {name}", description=description, allow_abbrev=False)
+
+
+def whole(text: str) -> int:
+    """A flag's value that is a whole number of at least 1; 1e6 and 1_000 are read too."""
+    value = _number(text)
+    if value < 1 or not value.is_integer():
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1, found '{text}'")
+    return int(value)
+
+
+def positive(text: str) -> float:
+    value = _number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"a number above 0, found '{text}'")
+    return value
+
+
+def not_negative(text: str) -> float:
+    value = _number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"a number of at least 0, found '{text}'")
+    return value
+
+
+def is_plain_name(text: str) -> bool:
+    """Whether a name can be a folder's: letters, digits, dot, underscore, hyphen, not starting with a dot."""
+    return re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", text) is not None
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"a number, found '{text}'")
+    return value
 
 
 def _fail(name: str, message: str, code: int) -> int:

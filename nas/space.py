@@ -22,6 +22,8 @@ from nas.architecture import CHOICES, ArchitectureConfig, validation_line
 from nas.errors import ArchitectureError, SpaceError, unknown_name
 
 BYTES_VOCAB_SIZE = 256
+MIN_STEPS = 20
+"""Fewer training steps than this say nothing about an architecture."""
 
 
 class Range(BaseModel):
@@ -165,6 +167,11 @@ class TrainingSection(BaseModel):
             )
         return self
 
+    def num_steps(self, architecture: ArchitectureConfig) -> int:
+        """The training steps that flops_per_trial buys, rounded down."""
+        flops_per_step = architecture.train_flops_per_token(self.max_seq_length) * self.batch_tokens
+        return int(self.flops_per_trial // flops_per_step)
+
 
 class EvaluationSection(BaseModel):
     """How a trained model is judged, on validation and, for the verdict, on the holdout."""
@@ -233,6 +240,14 @@ class SearchSpace(BaseModel):
         if any(isinstance(one, Range) and not one.is_integer and one.step is None for one in dimensions):
             return math.inf
         return float(math.prod(len(choices_of(one)) for one in dimensions))
+
+    def excess(self, architecture: ArchitectureConfig) -> dict[str, float]:
+        """How far the architecture is over each limit, as a share of it; it is legal when none is above 0.
+
+        Beside [constraints]: flops_per_trial must buy at least MIN_STEPS training steps.
+        """
+        limits = self.constraints.excess(architecture, self.training.batch_tokens)
+        return limits | {"flops_per_trial": MIN_STEPS / max(self.training.num_steps(architecture), 1e-9) - 1}
 
     def suggest(self, trial: Suggests, vocabulary_sizes: Mapping[str, int]) -> Candidate:
         """Ask `trial` for every dimension and build the candidate.

@@ -1,0 +1,33 @@
+# Everything runs in .venv, which `setup` makes and every other target brings up to date.
+PYTHON ?= python3
+VENV := .venv
+BUDGET ?= 40
+
+.PHONY: help setup search test test-slow lint clean
+
+help:  ## say what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.done  ## make .venv with every extra and the exact versions of constraints.txt
+
+$(VENV)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dashboard,png,dev]'
+	touch $@
+
+search: setup  ## search the default space: trials/base/
+	$(VENV)/bin/python -m nas.search --budget $(BUDGET)
+
+test: setup  ## the default tests, minutes on 2 cores
+	$(VENV)/bin/python -m pytest
+
+test-slow: setup  ## the long tests
+	$(VENV)/bin/python -m pytest -m slow
+
+lint: setup  ## ruff and mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean:  ## remove .venv and caches; studies stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,38 @@
+"""`nas COMMAND ...`: the same as `python -m nas.COMMAND ...`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from nas import cli
+from nas.errors import UsageError, unknown_name
+
+COMMANDS = {
+    "search": "search an architecture and its vocabulary, export the best",
+    "report": "rank the trials of a study again, write its report",
+    "train": "train an exported architecture fully",
+}
+
+
+def main() -> None:
+    """Entry point of the `nas` script."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    cli.run(lambda: _dispatch(name), f"nas {name}" if name in COMMANDS else "nas")
+
+
+def _dispatch(name: str) -> int | None:
+    if name in ("-h", "--help"):
+        print("usage: nas COMMAND [--help] ...\n")
+        for command, what in COMMANDS.items():
+            print(f"  {command:<8} {what}")
+        return 0
+    if name not in COMMANDS:
+        raise UsageError(unknown_name("command", name, COMMANDS))
+    command = importlib.import_module(f"nas.{name}")
+    code: int | None = command.main(sys.argv[2:])
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""The data floor: a corpus, its splits, vocabularies, and the prepared folder that trials open."""
+
+from __future__ import annotations
+
+from nas.data.corpus import Corpus, Document, read_corpus
+from nas.data.prepare import prepare_data
+from nas.data.prepared import SPLITS, PreparedData
+from nas.data.split import Split, split_documents
+from nas.data.vocabulary import Vocabulary, bpe_size, train_bpe, train_char
+
+__all__ = [
+    "SPLITS",
+    "Corpus",
+    "Document",
+    "PreparedData",
+    "Split",
+    "Vocabulary",
+    "bpe_size",
+    "prepare_data",
+    "read_corpus",
+    "split_documents",
+    "train_bpe",
+    "train_char",
+]

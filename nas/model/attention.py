@@ -1,0 +1,59 @@
+"""Causal self-attention with grouped queries.
+
+B batch, T time (new tokens), S time with cached tokens, H hidden, N heads, K kv heads, D head dim.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.architecture import ArchitectureConfig
+from nas.model.cache import KeyValueCache
+from nas.model.linear import Linear
+from nas.model.normalization import RMSNorm
+from nas.model.positions import Rotation, rotate
+
+
+class Attention(nn.Module):
+    """Each token reads itself and the tokens before it, never one after it.
+
+    N query heads share K key and value heads in groups of N/K (Ainslie et al. 2023). With qk_norm, queries
+    and keys pass an RMSNorm over D, one weight for all heads, before they are rotated (as in Qwen3).
+    """
+
+    def __init__(self, config: ArchitectureConfig) -> None:
+        super().__init__()
+        self.heads = (config.num_heads, config.num_kv_heads, config.num_kv_heads)
+        self.head_dim = config.head_dim
+        self.is_grouped = config.num_kv_heads < config.num_heads
+        self.dropout = config.attention_dropout
+        self.qkv = Linear(config.hidden_dim, config.hidden_dim + 2 * config.kv_dim)
+        self.out = Linear(config.hidden_dim, config.hidden_dim)
+        self.query_norm = RMSNorm(config.head_dim) if config.qk_norm else None
+        self.key_norm = RMSNorm(config.head_dim) if config.qk_norm else None
+
+    def forward(self, x: Tensor, rotation: Rotation | None, bias: Tensor | None, cache: KeyValueCache | None) -> Tensor:
+        """(B, T, H) to (B, T, H). `bias` (1, N, T, S) is added to the scores and must hold the causal mask."""
+        batch, length, _ = x.shape
+        query, key, value = self.qkv(x).view(batch, length, -1, self.head_dim).split(self.heads, dim=2)
+        if self.query_norm is not None and self.key_norm is not None:
+            query, key = self.query_norm(query), self.key_norm(key)
+        if rotation is not None:
+            query, key = rotate(query, rotation), rotate(key, rotation)
+        query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        if cache is not None:
+            # is_causal masks as if the first query were the first token: so a filled cache takes single tokens.
+            assert length == 1 or cache.length == 0, f"{length} tokens at once after {cache.length} cached ones"
+            key, value = cache.extend(key, value)
+        mixed = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=bias,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=bias is None and length > 1,
+            enable_gqa=self.is_grouped,
+        )
+        output: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return output

@@ -1,0 +1,21 @@
+"""A matrix product without bias."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Linear(nn.Module):
+    """x (..., in) to x @ weight^T (..., out). The weight is not initialised: `Decoder` draws it from its own seed.
+
+    `nn.Linear` would draw from PyTorch's global random state while it is built.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_dim, in_dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight)

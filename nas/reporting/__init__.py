@@ -1,0 +1,1 @@
+"""Figures, tables and the HTML page, from records alone: no torch, no live study."""

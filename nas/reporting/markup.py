@@ -1,0 +1,73 @@
+"""The few pieces of HTML that the page is made of. Every text that comes in is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from html import escape
+from typing import NamedTuple
+
+from nas.reporting.words import MISSING, count, fixed, visible
+
+
+def text(value: object) -> str:
+    """Any value as HTML text: control characters visible, markup escaped."""
+    return escape(visible(str(value)))
+
+
+def attribute(name: str, value: str) -> str:
+    """` name="value"`, or nothing for an empty value."""
+    return f' {name}="{text(value)}"' if value else ""
+
+
+class Cell(NamedTuple):
+    """A table cell: the text it shows, and the number it sorts by where that is not the text."""
+
+    shown: str
+    value: float | None = None
+    kind: str = ""
+    """CSS class: `n` for numbers, `wrap` for long text."""
+    tags: tuple[str, ...] = ()
+
+    def html(self) -> str:
+        tags = "".join(f' <span class="tag">{text(tag)}</span>' for tag in self.tags)
+        sort = ' data-value=""' if self.shown == MISSING else ""
+        if self.value is not None:
+            sort = f' data-value="{self.value!r}"'
+        return f"<td{attribute('class', self.kind)}{sort}>{text(self.shown)}{tags}</td>"
+
+
+def figure_cell(value: float | None, digits: int = 3) -> Cell:
+    return Cell(fixed(value, digits), value, "n")
+
+
+def count_cell(value: float | None) -> Cell:
+    return Cell(MISSING if value is None else count(value), value, "n")
+
+
+Row = tuple[str, Sequence[Cell]]
+"""A table row: its CSS class and its cells."""
+
+
+def table(heads: Sequence[str], rows: Iterable[Row], *, numeric: Collection[str] = (), sortable: bool = False) -> str:
+    """A table in its own scrolling box."""
+    head = "".join(
+        f"<th{attribute('class', 'n' if name in numeric else '')}>"
+        + (f'<button type="button">{text(name)}</button>' if sortable else text(name))
+        + "</th>"
+        for name in heads
+    )
+    body = "".join(
+        f"<tr{attribute('class', kind)}>{''.join(cell.html() for cell in cells)}</tr>\n" for kind, cells in rows
+    )
+    return (
+        f'<div class="scroll" tabindex="0"><table{attribute("class", "sortable" if sortable else "")}>'
+        f"<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>"
+    )
+
+
+def section(heading: str, *parts: str) -> str:
+    return f"<section>\n<h2>{text(heading)}</h2>\n" + "\n".join(part for part in parts if part) + "\n</section>"
+
+
+def paragraph(words: str, kind: str = "") -> str:
+    return f"<p{attribute('class', kind)}>{text(words)}</p>"

@@ -1,0 +1,133 @@
+"""`report.html`: one self-contained page of a study, from its records alone.
+
+It opens offline: plotly.js stands in it once, and a content security policy refuses every request, so
+that generated text could not call home even if it were not escaped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from nas.records import StudyRecord, TrialRecord, completed
+from nas.reporting.figures import CONFIG, history_figure, importance_figure, pareto_figure, vocabulary_figure
+from nas.reporting.markup import paragraph, section, text
+from nas.reporting.page_style import CSS, SORT_JS
+from nas.reporting.samples import Sample
+from nas.reporting.sections import (
+    SAMPLES_NOTICE,
+    compared,
+    provenance_section,
+    samples_section,
+    trials_section,
+)
+from nas.reporting.verdict import verdict_section
+
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def write_report(
+    folder: Path,
+    study: StudyRecord,
+    records: Sequence[TrialRecord],
+    samples: Mapping[int, Sequence[Sample]] | None = None,
+    *,
+    collapse_weight: float | None = None,
+) -> Path:
+    """Write the report of a study into its folder and return its path.
+
+    `samples` holds trial number -> completions (`read_samples`). Another `collapse_weight` than the
+    study's ranks anew, without training, and goes to `report-w<weight>.html`. The file appears whole
+    or not at all.
+    """
+    weight = study.collapse_weight if collapse_weight is None else collapse_weight
+    name = "report.html" if weight == study.collapse_weight else f"report-w{weight:g}.html"
+    page = _page(folder, study, [one.reweighted(weight) for one in records], samples or {}, weight)
+    path = folder / name
+    temporary = folder / f".{name}.{os.getpid()}.tmp"
+    try:
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _page(
+    folder: Path,
+    study: StudyRecord,
+    records: Sequence[TrialRecord],
+    samples: Mapping[int, Sequence[Sample]],
+    weight: float,
+) -> str:
+    ranked = completed(records)
+    holds_samples = any(samples.get(one.number) for one in compared(records))
+    sections = [
+        verdict_section(folder, study, records, weight),
+        paragraph(SAMPLES_NOTICE, "soft") if holds_samples else "",
+        *(_figure_sections(records) if ranked else []),
+        samples_section(records, samples) if ranked else "",
+        trials_section(records) if records else "",
+        provenance_section(study),
+    ]
+    plotly = f"<script>{get_plotlyjs()}</script>" if ranked else ""
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{text(study.name)}: architecture search report</title>
+<style>{CSS}</style>
+{plotly}
+</head>
+<body>
+{chr(10).join(part for part in sections if part)}
+<script>{SORT_JS}</script>
+</body>
+</html>
+"""
+
+
+def _figure_sections(records: Sequence[TrialRecord]) -> list[str]:
+    importance, caption = importance_figure(records)
+    return [
+        section(
+            "Pareto front",
+            paragraph(
+                "Bits per byte against collapse rate; lower left is better. Each trial on the front can be bettered "
+                "in one only by losing in the other. Larger marks have more parameters.",
+                "soft",
+            ),
+            _embed(pareto_figure(records), "pareto"),
+        ),
+        section(
+            "Vocabulary against width",
+            paragraph(
+                "The best fitness reached at each vocabulary size and width, brighter is better; empty cells have no "
+                "complete trial.",
+                "soft",
+            ),
+            _embed(vocabulary_figure(records), "vocabulary"),
+        ),
+        section(
+            "How the search went",
+            paragraph("Fitness of each trial in the order they were started, and the best so far.", "soft"),
+            _embed(history_figure(records), "history"),
+        ),
+        section(
+            "What mattered",
+            paragraph(caption, "soft"),
+            _embed(importance, "importance") if importance else "",
+        ),
+    ]
+
+
+def _embed(figure: go.Figure, name: str) -> str:
+    """The figure as a <div> with a fixed id, so that equal records give an equal page."""
+    html = figure.to_html(full_html=False, include_plotlyjs=False, config=CONFIG, div_id=name)
+    return f"<figure>{html}</figure>"

@@ -1,0 +1,192 @@
+"""The top of the page: what was found, in plain sentences, and how it does on data never looked at."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas.fitness import fitness
+from nas.records import HoldoutResult, StudyRecord, TrialRecord, completed
+from nas.reporting.markup import Cell, Row, count_cell, figure_cell, paragraph, section, table, text
+from nas.reporting.words import count, fixed, sentence, title
+
+_HEADS = (
+    "model",
+    "bits per byte",
+    "perplexity",
+    "collapse sampled",
+    "collapse greedy",
+    "fitness",
+    "params",
+    "architecture",
+)
+
+
+def verdict_section(folder: Path, study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float) -> str:
+    """Title, state, the best trial in words and figures, warnings, holdout table, the command to go on."""
+    ranked = completed(records)
+    parts = [
+        '<p class="kicker">Architecture search for small language models of Python code</p>',
+        f"<h1>Study {text(study.name)}</h1>",
+        paragraph(_state(study, records), "soft"),
+    ]
+    if collapse_weight != study.collapse_weight:
+        parts.append(
+            paragraph(
+                f"Ranked here with a collapse weight of {collapse_weight:g}. The search itself used "
+                f"{study.collapse_weight:g}, so it looked for other trials than these.",
+                "note",
+            )
+        )
+    if not ranked:
+        parts.append(paragraph("No trial has completed yet, so there is nothing to compare.", "lead"))
+    else:
+        parts += [
+            _best(ranked, collapse_weight),
+            _against_gzip(study, ranked[0]),
+            _holdout(study, records, collapse_weight),
+        ]
+        if (folder / "arch.json").is_file():
+            parts.append(_commands(folder))
+    return "<header>\n" + "\n".join(part for part in parts if part) + "\n</header>"
+
+
+def _state(study: StudyRecord, records: Sequence[TrialRecord]) -> str:
+    state = "Complete" if study.complete else "Not complete: the search is running or was stopped"
+    ended = f"{len(records)} trial{'' if len(records) == 1 else 's'} ended"
+    budget = f" (budget {study.budget})" if study.budget is not None else ""
+    references = sum(one.reference is not None for one in records)
+    numbers = [(sum(one.state == name for one in records), word) for word, name in _STATES] + [
+        (references, "references")
+    ]
+    counts = ", ".join(f"{number} {word}" for number, word in numbers if number)
+    return f"{state}. {ended}{budget}" + (f": {counts}." if counts else ".")
+
+
+_STATES = (("complete", "COMPLETE"), ("pruned", "PRUNED"), ("failed", "FAIL"))
+
+
+def _best(ranked: Sequence[TrialRecord], collapse_weight: float) -> str:
+    best = ranked[0]
+    validation = best.validation
+    sampled = validation.sampled_collapse_rate if validation else None
+    greedy = validation.greedy_collapse_rate if validation else None
+    tiles = [
+        ("bits per byte, validation", fixed(best.val_bpb)),
+        ("collapse, sampled", fixed(sampled)),
+        ("collapse, greedy", fixed(greedy)),
+        ("fitness", fixed(best.fitness)),
+        ("parameters", count(best.architecture.num_params)),
+    ]
+    return "\n".join(
+        [
+            paragraph(f"The best architecture is {title(best)}: {sentence(best.architecture)}.", "lead"),
+            '<dl class="tiles">'
+            + "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in tiles)
+            + "</dl>",
+            paragraph(
+                f"Fitness is validation bits per byte plus {collapse_weight:g} times the collapse rate, the mean share "
+                "of sampled and of greedy completions that degenerate into loops or noise. Lower is better throughout.",
+                "soft",
+            ),
+            _against_references(ranked),
+        ]
+    )
+
+
+def _against_references(ranked: Sequence[TrialRecord]) -> str:
+    found = next((one for one in ranked if not one.reference), None)
+    reference = next((one for one in ranked if one.reference), None)
+    if reference is None or found is None or found.fitness is None or reference.fitness is None:
+        return ""
+    gap = reference.fitness - found.fitness
+    if gap > 0:
+        return paragraph(f"It beats the best reference, {title(reference)}, by {gap:.3f} in fitness on validation.")
+    return paragraph(
+        f"No searched architecture beats the reference {reference.reference} on validation: the best of them, "
+        f"{title(found)}, has a fitness of {fixed(found.fitness)} against {fixed(reference.fitness)}.",
+        "callout",
+    )
+
+
+def _against_gzip(study: StudyRecord, best: TrialRecord) -> str:
+    """A warning when a plain compressor predicts the same bytes as well as the best model does."""
+    result = next((one for one in study.verdict if one.number == best.number), None)
+    split, bpb = ("holdout", result.judgement.bpb) if result else ("validation", best.val_bpb)
+    gzip = next((value for name, value in study.compressors.get(split, {}).items() if name.startswith("gzip")), None)
+    if gzip is None or bpb is None or bpb < gzip:
+        return ""
+    return paragraph(
+        f"The best model is not below gzip: {bpb:.3f} against {gzip:.3f} bits per byte on the same {split} bytes. "
+        "A general compressor predicts this code as well; train longer before drawing conclusions.",
+        "callout",
+    )
+
+
+def _holdout(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float) -> str:
+    if not study.verdict:
+        return paragraph("The verdict on the holdout comes at the end of a search; it is not there yet.", "note")
+    by_number = {one.number: one for one in records}
+    results = sorted((_holdout_fitness(one, collapse_weight), one.number, one) for one in study.verdict)
+    best = next(iter(completed(records))).number
+    rows: list[Row] = [_result_row(result, worth, by_number.get(number), best) for worth, number, result in results]
+    for name, bpb in sorted(study.compressors.get("holdout", {}).items(), key=lambda pair: -pair[1]):
+        rows.append(("aside", [Cell(f"{name} (compressor)"), figure_cell(bpb), *[Cell("")] * 6]))
+    prompts = min(one.judgement.num_prompts for one in study.verdict)
+    return section(
+        "Verdict on the holdout",
+        paragraph(
+            f"Data that the search never looked at, {study.verdict[0].judgement.num_bytes:,} bytes of it, the same for "
+            "every row, best fitness first. The bar marks the best on validation."
+        ),
+        _changed_winner(results[0][2], by_number, best),
+        table(_HEADS, rows, numeric=_HEADS[1:7]),
+        paragraph(
+            f"Perplexity compares within one vocabulary only. A collapse rate of {prompts} prompts is known to about "
+            f"±{_half_width(prompts):.2f} (95%, at worst).",
+            "soft",
+        ),
+    )
+
+
+def _holdout_fitness(result: HoldoutResult, collapse_weight: float) -> float:
+    return fitness(result.judgement.bpb, result.judgement.collapse_rate, collapse_weight)
+
+
+def _result_row(result: HoldoutResult, worth: float, record: TrialRecord | None, best: int) -> Row:
+    judged = result.judgement
+    architecture = record.architecture if record else None
+    cells = [
+        Cell(f"trial {result.number}", tags=(record.reference,) if record and record.reference else ()),
+        figure_cell(judged.bpb),
+        figure_cell(judged.perplexity, 1),
+        figure_cell(judged.sampled_collapse_rate),
+        figure_cell(judged.greedy_collapse_rate),
+        figure_cell(worth),
+        count_cell(architecture.num_params if architecture else None),
+        Cell(architecture.describe() if architecture else "not among the trials"),
+    ]
+    return "best" if result.number == best else "", cells
+
+
+def _changed_winner(first: HoldoutResult, by_number: dict[int, TrialRecord], best: int) -> str:
+    if first.number == best:
+        return ""
+    name = title(by_number[first.number]) if first.number in by_number else f"trial {first.number}"
+    return paragraph(
+        f"On the holdout {name} comes first, not trial {best}. Differences among the best may be smaller than "
+        "the noise between two trainings.",
+        "note",
+    )
+
+
+def _half_width(prompts: int) -> float:
+    """Half of a 95% interval of a share near one half, by the normal approximation."""
+    return 1.96 * 0.5 / math.sqrt(prompts)
+
+
+def _commands(folder: Path) -> str:
+    command = f"python -m nas.train --arch-json {shlex.quote(str(folder / 'arch.json'))} --max-steps 2000"
+    return paragraph("Train it from scratch, for longer:") + f'\n<pre class="command">{text(command)}</pre>'

@@ -1,0 +1,198 @@
+"""`python -m nas.search`: search an architecture and its vocabulary, and export the best."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas import cli
+from nas.errors import UsageError
+
+if TYPE_CHECKING:
+    from nas.study.session import SearchOutcome, SearchPlan
+
+DEFAULT_BUDGET = 40
+
+
+def parser() -> argparse.ArgumentParser:
+    built = cli.parser("nas.search", "Search layers, width, vocabulary and more for a small language model of code.")
+    what = built.add_argument_group("what is searched")
+    what.add_argument("--space", default="base", metavar="NAME|FILE", help="search space (default: base)")
+    what.add_argument(
+        "--corpus",
+        default="stdlib",
+        metavar="PATH",
+        help="a folder, a glob or a text file (default: the standard library of this Python)",
+    )
+    what.add_argument("--trial-flops", type=cli.positive, metavar="N", help="training FLOPs of each trial, such as 1e12")
+    what.add_argument(
+        "--collapse-weight", type=cli.not_negative, metavar="W", help="bits per byte that a collapse rate of 1 costs"
+    )
+    what.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything that is drawn (default: 0)")
+    budget = built.add_argument_group("how much")
+    budget.add_argument(
+        "--budget", type=cli.whole, metavar="N", help=f"trials in all, resumed ones counted (default: {DEFAULT_BUDGET})"
+    )
+    budget.add_argument("--hours", type=cli.positive, metavar="H", help="start no trial after this many hours")
+    budget.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core; on a GPU one)")
+    budget.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
+    where = built.add_argument_group("where it goes")
+    where.add_argument("--name", metavar="NAME", help="of the study (default: the space's)")
+    where.add_argument("--out", default="trials", metavar="DIR", help="folder of studies (default: trials)")
+    where.add_argument("--storage", metavar="URL", help="Optuna storage (default: study.db in the study's folder)")
+    where.add_argument("--no-samples", action="store_true", help="keep no generated code, which may quote the corpus")
+    shown = built.add_argument_group("what is shown")
+    shown.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    shown.add_argument("--quiet", action="store_true", help="print only the end")
+    shown.add_argument("--json", action="store_true", help="print the end as one JSON object")
+    return built
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    if arguments.name is not None and not cli.is_plain_name(arguments.name):
+        raise UsageError(f"--name is letters, digits, '.', '_' and '-', found '{arguments.name}'")
+
+    # Here and not above, so that --help and wrong usage answer at once.
+    from nas.study.session import SearchOptions, plan_search
+
+    options = SearchOptions(
+        space=arguments.space,
+        corpus=arguments.corpus,
+        name=arguments.name,
+        out=Path(arguments.out),
+        seed=arguments.seed,
+        workers=arguments.workers,
+        device=arguments.device,
+        trial_flops=arguments.trial_flops,
+        collapse_weight=arguments.collapse_weight,
+        budget=arguments.budget if arguments.budget or arguments.hours else DEFAULT_BUDGET,
+        hours=arguments.hours,
+        storage=arguments.storage,
+        keep_samples=not arguments.no_samples,
+        command=shlex.join(["python", "-m", "nas.search", *(sys.argv[1:] if argv is None else argv)]),
+    )
+    plan = plan_search(options)
+    if arguments.dry_run:
+        print_plan(plan, as_json=arguments.json)
+        return 0
+    return search(plan, quiet=arguments.quiet, as_json=arguments.json)
+
+
+def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
+    from rich.console import Console
+
+    from nas.records import read_trials
+    from nas.reporting.live import LiveTable
+    from nas.reporting.page import write_report
+    from nas.study.session import run_search
+
+    console = Console(stderr=as_json)
+    trials_file = plan.folder.trials_file
+    done = read_trials(trials_file) if trials_file.exists() else []
+    try:
+        with LiveTable(plan.options.budget, done, console=console, quiet=quiet) as live:
+            outcome = run_search(plan, live)
+            live.phase("writing the report")
+            report = write_report(outcome.folder.path, outcome.study, outcome.records)
+    except KeyboardInterrupt:
+        num_ended = len(read_trials(trials_file)) if trials_file.exists() else 0
+        print(
+            f"\nstopped: {num_ended} trials have ended and none is lost; go on with: {plan.options.command}",
+            file=sys.stderr,
+        )
+        raise
+    if as_json:
+        print(json.dumps(summary(outcome, report), indent=2))
+    else:
+        print_summary(outcome, report)
+    return 0 if outcome.exported else 1
+
+
+def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
+    """The end of a search as JSON data."""
+    from nas.records import completed, front
+
+    ranked = completed(outcome.records)
+    return {
+        "study": outcome.study.name,
+        "folder": str(outcome.folder.path),
+        "was_complete": outcome.was_complete,
+        "ended": len(outcome.records),
+        "complete": len(ranked),
+        "best": ranked[0].reproducible() if ranked else None,
+        "front": [one.number for one in front(outcome.records)],
+        "verdict": [one.model_dump(mode="json") for one in outcome.study.verdict],
+        "compressors": outcome.study.compressors,
+        "seconds": outcome.study.measured,
+        "arch_json": str(outcome.folder.arch_json) if ranked else None,
+        "report": str(report),
+    }
+
+
+def print_summary(outcome: SearchOutcome, report: Path) -> None:
+    from nas.records import completed
+
+    folder, study = outcome.folder.path, outcome.study
+    if outcome.was_complete:
+        print(
+            f"study '{study.name}' is complete with {len(outcome.records)} trials; extend it with a larger --budget, "
+            "or start another with --name"
+        )
+    ranked = completed(outcome.records)
+    if not ranked:
+        reasons = Counter(one.reason for one in outcome.records)
+        most = f"; most often: {reasons.most_common(1)[0][0]}" if reasons else ""
+        print(f"no trial of {len(outcome.records)} completed{most}; {report} lists them")
+        return
+    best = ranked[0]
+    states = Counter(one.state for one in outcome.records)
+    print(f"best        trial {best.number}: {best.architecture.describe()}")
+    print(f"            val_bpb {best.val_bpb:.3f}  collapse {best.collapse_rate:.3f}  fitness {best.fitness:.3f}")
+    for judged in study.verdict:
+        record = next(one for one in outcome.records if one.number == judged.number)
+        kind = record.reference or ("best" if record is best else "")
+        print(
+            f"holdout     trial {judged.number:>4} {kind:<6} bpb {judged.judgement.bpb:.3f}  "
+            f"collapse {judged.judgement.collapse_rate:.3f}  fitness {judged.fitness:.3f}"
+        )
+    shown = "  ".join(f"{name} {value:.3f}" for name, value in study.compressors["holdout"].items())
+    print(f"            same bytes: {shown}")
+    print(f"trials      {'  '.join(f'{count} {state}' for state, count in sorted(states.items()))}")
+    print(f"seconds     {'  '.join(f'{phase} {seconds:.0f}' for phase, seconds in study.measured.items())}")
+    print(f"report      {report}")
+    print(f"front       {folder / 'front'} ({len(outcome.exported) - 1} architectures)")
+    print(f"arch JSON   {outcome.folder.arch_json}")
+    print(f"next        python -m nas.train --arch-json {outcome.folder.arch_json} --max-steps 2000")
+
+
+def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
+    """What a search would do, from the space and the corpus; nothing is written."""
+    from nas.data import read_corpus
+
+    corpus = read_corpus(plan.options.corpus)
+    budget = f"{plan.options.budget} trials" if plan.options.budget else "any number of trials"
+    hours = f", at most {plan.options.hours:g} h" if plan.options.hours else ""
+    facts = {
+        "study": str(plan.folder.path),
+        "space": f"{plan.space.name}, {plan.space.num_combinations:.3g} combinations",
+        "corpus": f"{corpus.source}: {corpus.num_bytes / 1e6:.1f} MB in {len(corpus.documents)} documents",
+        "vocabularies": ", ".join(plan.space.vocabulary_names),
+        "budget": f"{budget}{hours}, {plan.space.training.flops_per_trial:.2g} training FLOPs each",
+        "workers": f"{plan.num_workers} on {plan.numerics.device}, {plan.numerics.threads} threads, {plan.numerics.dtype}",
+    }
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        for name, value in facts.items():
+            print(f"{name:<13} {value}")
+        print("dry run: nothing was trained or written")
+
+
+if __name__ == "__main__":
+    cli.run(main, "nas.search")

@@ -1,0 +1,84 @@
+"""What a study hands on: arch.json for the best, front/ for the trials that no other beats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nas import __version__
+from nas.data import PreparedData
+from nas.files import write_atomically, write_json
+from nas.records import HoldoutResult, StudyRecord, TrialRecord, completed, front
+from nas.study.folder import StudyFolder
+from nas.trial.recipe import RECIPE_VERSION
+
+
+def export_architectures(
+    folder: StudyFolder, study: StudyRecord, records: Sequence[TrialRecord], data: PreparedData
+) -> list[Path]:
+    """Write arch.json and front/ with the tokenizers they need; the paths written, arch.json first."""
+    ranked = completed(records)
+    if not ranked:
+        return []
+    verdict = {one.number: one for one in study.verdict}
+    write_json(folder.arch_json, arch_json(ranked[0], study, data, verdict.get(ranked[0].number), "tokenizers"))
+    _copy_tokenizer(data, ranked[0].vocabulary, folder.path / "tokenizers")
+    written = [folder.arch_json]
+    members = front(records)
+    for record in members:
+        path = folder.path / "front" / f"trial-{record.number:04d}.json"
+        write_json(path, arch_json(record, study, data, verdict.get(record.number), "../tokenizers"))
+        _copy_tokenizer(data, record.vocabulary, folder.path / "tokenizers")
+        written.append(path)
+    for stale in set((folder.path / "front").glob("trial-*.json")) - set(written):
+        stale.unlink()
+    return written
+
+
+def arch_json(
+    record: TrialRecord, study: StudyRecord, data: PreparedData, holdout: HoldoutResult | None, tokenizers: str
+) -> dict[str, Any]:
+    """All that full training needs: architecture, tokenizer file (relative to this one), recipe, where it comes from."""
+    assert record.validation is not None and record.cost is not None
+    metrics: dict[str, Any] = {
+        "fitness": record.fitness,
+        "val_bpb": record.val_bpb,
+        "val_perplexity": record.validation.perplexity,
+        "collapse_rate": record.collapse_rate,
+        "sampled_collapse_rate": record.validation.sampled_collapse_rate,
+        "greedy_collapse_rate": record.validation.greedy_collapse_rate,
+        "num_params": record.cost.num_params,
+        "train_flops": record.cost.train_flops,
+    }
+    if holdout is not None:
+        judgement = holdout.judgement
+        metrics |= {"holdout_bpb": judgement.bpb, "holdout_collapse_rate": judgement.collapse_rate}
+    training = study.space["training"]
+    return {
+        "architecture": record.architecture.model_dump(mode="json"),
+        "vocabulary": record.vocabulary,
+        "tokenizer": f"{tokenizers}/{record.vocabulary}.json",
+        "recipe": {
+            "rule": RECIPE_VERSION,
+            "lr_multiplier": record.lr_multiplier,
+            "batch_tokens": training["batch_tokens"],
+            "seq_length": training["max_seq_length"],
+        },
+        "metrics": metrics,
+        "provenance": {
+            "study": study.name,
+            "trial": record.number,
+            "seed": record.seed,
+            "collapse_weight": study.collapse_weight,
+            "corpus": {"source": study.corpus["source"], "content_hash": data.corpus_hash},
+            "split_seed": study.corpus["split_seed"],
+            "codenas": __version__,
+            "exported": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    }
+
+
+def _copy_tokenizer(data: PreparedData, vocabulary: str, folder: Path) -> None:
+    write_atomically(folder / f"{vocabulary}.json", data.vocabulary(vocabulary).save)

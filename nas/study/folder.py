@@ -1,0 +1,93 @@
+"""The study folder: where everything of one study lives, and the lock that lets one process run it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from nas.errors import StudyBusy, StudyError
+from nas.files import write_json, write_text
+from nas.records import StudyRecord, TrialRecord
+from nas.trial.run import TrialPaths
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Paths of one study; nothing is read or written until a method says so."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.path / 'study.db'}"
+
+    @property
+    def trials_file(self) -> Path:
+        return self.path / "trials.jsonl"
+
+    @property
+    def study_file(self) -> Path:
+        return self.path / "study.json"
+
+    @property
+    def arch_json(self) -> Path:
+        return self.path / "arch.json"
+
+    def trial_paths(self, number: int, *, keep_samples: bool) -> TrialPaths:
+        samples = self.path / "samples" / f"{number:04d}.jsonl" if keep_samples else None
+        return TrialPaths(weights=self.path / "weights" / f"{number:04d}.safetensors", samples=samples)
+
+    def create(self) -> None:
+        """Make the folder; StudyError when it cannot be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.path, os.W_OK | os.X_OK):
+                raise PermissionError("permission denied")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StudyError(f"cannot write the study folder {self.path}: {reason}; choose another with --out") from None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the study for this process; StudyBusy with the holder's process id when another one has it.
+
+        The operating system frees the lock when its process ends, however it ends.
+        """
+        holder = self.path / "running.pid"
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            pid = holder.read_text().strip() if holder.exists() else "unknown"
+            raise StudyBusy(
+                f"study '{self.name}' is being run by process {pid}; wait for it, stop it, or start another with --name"
+            ) from None
+        try:
+            write_text(holder, f"{os.getpid()}\n")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def append_trial(self, record: TrialRecord) -> None:
+        with self.trials_file.open("a", encoding="utf-8") as file:
+            file.write(record.model_dump_json() + "\n")
+
+    def write_trials(self, records: Iterable[TrialRecord]) -> None:
+        write_text(self.trials_file, "".join(one.model_dump_json() + "\n" for one in records))
+
+    def write_study(self, record: StudyRecord) -> None:
+        write_json(self.study_file, record.model_dump(mode="json"))
+
+    def drop_weights(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self.trial_paths(number, keep_samples=False).weights.unlink(missing_ok=True)

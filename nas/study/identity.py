@@ -1,0 +1,54 @@
+"""What makes two runs parts of one study: everything that a trial's record depends on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nas.errors import StudyMismatch
+from nas.space import SearchSpace
+from nas.trial.bits_per_byte import EVALUATION_VERSION
+from nas.trial.collapse import DETECTOR_VERSION
+from nas.trial.numerics import Numerics
+from nas.trial.prompts import PROMPTS_VERSION
+from nas.trial.recipe import RECIPE_VERSION
+
+
+def study_identity(space: SearchSpace, corpus_hash: str, split_seed: int, seed: int, sampler: str, numerics: Numerics) -> dict[str, Any]:
+    """The identity as JSON data."""
+    identity = {
+        "space": space.model_dump(mode="json", exclude={"name"}),
+        "corpus": {"content_hash": corpus_hash, "split_seed": split_seed},
+        "seed": seed,
+        "sampler": sampler,
+        "versions": {
+            "recipe": RECIPE_VERSION,
+            "detector": DETECTOR_VERSION,
+            "prompts": PROMPTS_VERSION,
+            "evaluation": EVALUATION_VERSION,
+        },
+        "numerics": numerics.model_dump(mode="json"),
+    }
+    return dict(json.loads(json.dumps(identity)))
+
+
+def check_identity(name: str, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """StudyMismatch that names every difference between the stored study and the one asked for."""
+    before, now = dict(_leaves(stored)), dict(_leaves(asked))
+    different = [key for key in before | now if before.get(key) != now.get(key)]
+    if different:
+        shown = "; ".join(f"{key}: stored {before.get(key)}, asked {now.get(key)}" for key in different[:4])
+        more = f"; and {len(different) - 4} more" if len(different) > 4 else ""
+        raise StudyMismatch(
+            f"study '{name}' was made with other settings ({shown}{more}); "
+            "use those to go on, or start another study with --name"
+        )
+
+
+def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, one in value.items():
+        if isinstance(one, Mapping):
+            yield from _leaves(one, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", one

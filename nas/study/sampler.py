@@ -1,0 +1,138 @@
+"""Optuna's TPE, asked again until it proposes a legal architecture that the study has not seen.
+
+The proposal for trial n is a function of (seed, n, the other trials), never of what this process did
+before: a search that was killed and started again asks the same questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
+
+from nas.errors import StudyError
+from nas.space import Candidate, SearchSpace, Suggests
+from nas.trial.batches import derived_seed
+
+_STARTUP_TRIALS = 10
+_TPE_ATTEMPTS = 50
+_RANDOM_ATTEMPTS = 5_000
+
+
+class DistinctSampler(BaseSampler):
+    """TPE (multivariate, constant liar) over a flat space, one architecture never twice."""
+
+    def __init__(self, space: SearchSpace, vocabulary_sizes: dict[str, int], seed: int, *, random: bool = False) -> None:
+        """`random` draws uniformly instead: the baseline that a search must beat."""
+        self._space = space
+        self.vocabulary_sizes = vocabulary_sizes
+        self._seed = seed
+        self._startup_trials = _STARTUP_TRIALS if not random else 1 << 62
+        self._distributions = distributions_of(space, vocabulary_sizes)
+        self._ids: dict[int, str] = {}
+
+    def candidate(self, params: dict[str, Any]) -> Candidate:
+        """The candidate that a trial's parameters stand for."""
+        return self._space.suggest(FixedTrial(params), self.vocabulary_sizes)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {name: one for name, one in self._distributions.items() if not one.single()}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Parameters of a fresh legal architecture; StudyError when thousands of draws find none."""
+        if "fixed_params" in trial.system_attrs:
+            return {}
+        seen = self._seen(study, but=trial.number)
+        seed = derived_seed("sampler", self._seed, trial.number) % 2**32
+        ended = sum(one.state in (TrialState.COMPLETE, TrialState.PRUNED) for one in study.get_trials(deepcopy=False))
+        if ended >= self._startup_trials:
+            tpe = TPESampler(n_startup_trials=self._startup_trials, multivariate=True, constant_liar=True, seed=seed)
+            proposal = self._first_fresh(lambda: tpe.sample_relative(study, trial, search_space), _TPE_ATTEMPTS, seen)
+            if proposal is not None:
+                return proposal
+        uniform = RandomSampler(seed=seed)
+        proposal = self._first_fresh(
+            lambda: {
+                name: uniform.sample_independent(study, trial, name, one) for name, one in search_space.items()
+            },
+            _RANDOM_ATTEMPTS,
+            seen,
+        )
+        if proposal is None:
+            raise StudyError(
+                f"no new legal architecture in {_RANDOM_ATTEMPTS} draws, {len(seen)} seen; "
+                "widen the space or its [constraints], or lower --budget"
+            )
+        return proposal
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        raise AssertionError(f"the space is flat: {param_name} is always sampled with the others")
+
+    def _first_fresh(
+        self, propose: Callable[[], dict[str, Any]], attempts: int, seen: set[str]
+    ) -> dict[str, Any] | None:
+        for _ in range(attempts):
+            params = propose()
+            architecture = self.candidate(self._with_single_values(params)).architecture
+            if architecture.id not in seen and max(self._space.excess(architecture).values()) <= 0:
+                return params
+        return None
+
+    def _with_single_values(self, params: dict[str, Any]) -> dict[str, Any]:
+        singles = {
+            name: one.choices[0] if isinstance(one, CategoricalDistribution) else one.low  # type: ignore[attr-defined]
+            for name, one in self._distributions.items()
+            if one.single()
+        }
+        return singles | params
+
+    def _seen(self, study: optuna.Study, but: int) -> set[str]:
+        """Ids of the architectures of all other trials, waiting references included."""
+        ids = set()
+        for trial in study.get_trials(deepcopy=False):
+            if trial.number == but:
+                continue
+            if trial.number not in self._ids:
+                params = trial.params | trial.system_attrs.get("fixed_params", {})
+                if params.keys() < self._distributions.keys():
+                    continue
+                self._ids[trial.number] = self.candidate(params).architecture.id
+            ids.add(self._ids[trial.number])
+        return ids
+
+
+class _Recorder:
+    """Takes the place of a trial and writes down which distributions the space asks for."""
+
+    def __init__(self) -> None:
+        self.distributions: dict[str, BaseDistribution] = {}
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self.distributions[name] = CategoricalDistribution(choices)
+        return choices[0]
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        self.distributions[name] = IntDistribution(low, high, step=step, log=log)
+        return low
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        self.distributions[name] = FloatDistribution(low, high, step=step, log=log)
+        return low
+
+
+def distributions_of(space: SearchSpace, vocabulary_sizes: dict[str, int]) -> dict[str, BaseDistribution]:
+    """Optuna's distribution of every searched dimension, in the order they are suggested."""
+    recorder: Suggests = _Recorder()
+    space.suggest(recorder, vocabulary_sizes)
+    assert isinstance(recorder, _Recorder)
+    return recorder.distributions

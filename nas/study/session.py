@@ -1,0 +1,203 @@
+"""One `nas.search` from its options to its files: data, study, trials, verdict, exports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import optuna
+
+from nas.data import PreparedData, prepare_data
+from nas.records import HoldoutResult, StudyRecord, TrialRecord, read_study
+from nas.space import SearchSpace, load_space
+from nas.study.driver import Budget, Observer, Search, ended_records
+from nas.study.export import export_architectures
+from nas.study.folder import StudyFolder
+from nas.study.identity import study_identity
+from nas.study.provenance import provenance
+from nas.study.sampler import DistinctSampler
+from nas.study.storage import open_study
+from nas.study.verdict import TrainAndJudge, finalists, judge_finalists
+from nas.study.workers import WorkerPool
+from nas.trial.compressors import compressor_bpb
+from nas.trial.machine import available_cores
+from nas.trial.numerics import Numerics, plan_numerics
+from nas.trial.run import TrialSettings
+
+SPLIT_SEED = 0
+"""The split stays the same whatever --seed is, so that searches of different seeds are judged on the same data."""
+
+
+class SessionObserver(Observer, Protocol):
+    """An observer of trials that also hears what the session is doing."""
+
+    def phase(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What a user asked for; None leaves a choice to the space or the machine."""
+
+    space: str = "base"
+    corpus: str = "stdlib"
+    name: str | None = None
+    out: Path = Path("trials")
+    seed: int = 0
+    workers: int | None = None
+    device: str = "auto"
+    trial_flops: float | None = None
+    collapse_weight: float | None = None
+    budget: int | None = None
+    hours: float | None = None
+    storage: str | None = None
+    keep_samples: bool = True
+    sampler: str = "tpe"
+    """`tpe`, or `random`: the baseline that a search has to beat."""
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """The options with every choice made; nothing is read or written yet."""
+
+    options: SearchOptions
+    space: SearchSpace
+    folder: StudyFolder
+    num_workers: int
+    numerics: Numerics
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """What a session leaves behind."""
+
+    folder: StudyFolder
+    study: StudyRecord
+    records: list[TrialRecord]
+    exported: list[Path]
+    was_complete: bool
+    """The study had its budget before this session started."""
+
+
+def plan_search(options: SearchOptions) -> SearchPlan:
+    """Read the space, apply the flags, choose workers and numerics; a stored study keeps its threads."""
+    space = load_space(options.space)
+    if options.trial_flops is not None:
+        training = space.training.model_copy(update={"flops_per_trial": options.trial_flops})
+        space = space.model_copy(update={"training": training})
+    if options.collapse_weight is not None:
+        evaluation = space.evaluation.model_copy(update={"collapse_weight": options.collapse_weight})
+        space = space.model_copy(update={"evaluation": evaluation})
+    folder = StudyFolder(options.out / (options.name or space.name))
+    numerics = plan_numerics(options.device, threads=1)
+    cores = available_cores()
+    num_workers = options.workers or (1 if numerics.device.startswith("cuda") else cores)
+    threads = max(1, cores // num_workers)
+    if folder.study_file.exists():
+        threads = int(read_study(folder.study_file).identity["numerics"]["threads"])
+    return SearchPlan(options, space, folder, num_workers, numerics.model_copy(update={"threads": threads}))
+
+
+def run_search(plan: SearchPlan, observer: SessionObserver) -> SearchOutcome:
+    """Run or go on with the study until its budget; every step can be killed and done again."""
+    plan.folder.create()
+    with plan.folder.locked():
+        return _Session(plan, observer).run()
+
+
+class _Session:
+    def __init__(self, plan: SearchPlan, observer: SessionObserver) -> None:
+        self._plan = plan
+        self._observer = observer
+        self._measured: dict[str, float] = {}
+        self._verdict: tuple[HoldoutResult, ...] = ()
+        if plan.folder.study_file.exists():
+            before = read_study(plan.folder.study_file)
+            self._measured, self._verdict = dict(before.measured), before.verdict
+
+    def run(self) -> SearchOutcome:
+        plan, options, folder = self._plan, self._plan.options, self._plan.folder
+        with self._phase("corpus", "reading the corpus"):
+            data = prepare_data(
+                options.corpus, plan.space.vocabulary_names, split_seed=SPLIT_SEED, progress=self._observer.phase
+            )
+        sampler = DistinctSampler(plan.space, data.vocabulary_sizes, options.seed, random=options.sampler == "random")
+        identity = study_identity(plan.space, data.corpus_hash, SPLIT_SEED, options.seed, options.sampler, plan.numerics)
+        study = open_study(folder.name, options.storage or folder.database_url, plan.space, sampler, identity)
+        records = ended_records(study)
+        folder.write_trials(records)
+        was_complete = options.budget is not None and len(records) >= options.budget
+        summary = StudyRecord(
+            name=folder.name,
+            budget=options.budget,
+            complete=False,
+            seed=options.seed,
+            collapse_weight=plan.space.evaluation.collapse_weight,
+            space=plan.space.model_dump(mode="json"),
+            identity=identity,
+            corpus={key: value for key, value in data.manifest.items() if key != "files"},
+            compressors=self._compressors(data),
+            verdict=self._verdict,
+            provenance=provenance(options.command, plan.num_workers),
+            measured=self._measured,
+        )
+        folder.write_study(summary)
+        settings = TrialSettings(
+            plan.space.training, plan.space.evaluation, plan.space.prompt_bytes, plan.numerics, options.seed
+        )
+        objective = TrainAndJudge(folder, data, settings, options.keep_samples)
+        try:
+            if not was_complete or {one.number for one in finalists(records)} != {one.number for one in self._verdict}:
+                self._work(study, sampler, objective)
+            summary = summary.model_copy(update={"complete": True})
+        finally:
+            summary = summary.model_copy(update={"verdict": self._verdict, "measured": dict(self._measured)})
+            folder.write_study(summary)
+        records = ended_records(study)
+        folder.write_trials(records)
+        return SearchOutcome(
+            folder, summary, records, export_architectures(folder, summary, records, data), was_complete
+        )
+
+    def _work(self, study: optuna.Study, sampler: DistinctSampler, objective: TrainAndJudge) -> None:
+        """The trials that are missing, then the verdict, in one set of warm workers."""
+        plan, options = self._plan, self._plan.options
+        with WorkerPool(plan.num_workers, objective.initialise) as pool:
+            keeper = _Keeper(plan.folder, ended_records(study))
+            search = Search(study, plan.space, sampler, objective, pool, self._observer, options.seed, keeper)
+            with self._phase("search", "searching"):
+                search.run(Budget(options.budget, options.hours))
+            with self._phase("verdict", "judging the best and the references on the holdout"):
+                self._verdict = judge_finalists(ended_records(study), self._verdict, objective, pool)
+
+    def _compressors(self, data: PreparedData) -> dict[str, dict[str, float]]:
+        num_bytes = self._plan.space.evaluation.validation_bytes
+        return {split: compressor_bpb(data.evaluation_bytes(split, num_bytes)) for split in ("validation", "holdout")}
+
+    @contextmanager
+    def _phase(self, name: str, text: str) -> Iterator[None]:
+        """Say what happens and add its seconds to the study's account, interrupted or not."""
+        self._observer.phase(text)
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._measured[name] = self._measured.get(name, 0.0) + time.perf_counter() - started
+
+
+class _Keeper:
+    """Keeps trials.jsonl growing and the weights folder small."""
+
+    def __init__(self, folder: StudyFolder, records: list[TrialRecord]) -> None:
+        self._folder = folder
+        self._records = records
+
+    def __call__(self, record: TrialRecord) -> None:
+        self._records.append(record)
+        self._folder.append_trial(record)
+        kept = {one.number for one in finalists(self._records)}
+        self._folder.drop_weights(one.number for one in self._records if one.number not in kept)

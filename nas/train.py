@@ -1,0 +1,143 @@
+"""`python -m nas.train`: train an exported architecture fully, with the loop and the rules of a trial."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas import cli
+from nas.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nas.architecture import ArchitectureConfig
+    from nas.data import PreparedData, Vocabulary
+    from nas.trial.full_training import FullTraining
+
+_BATCH_TOKENS = 4096
+_EVALUATIONS = 20
+_SAMPLES_SHOWN = 3
+
+
+def parser() -> argparse.ArgumentParser:
+    built = cli.parser("nas.train", "Train an architecture fully. The same command goes on with a run that was stopped.")
+    built.add_argument("--arch-json", required=True, metavar="FILE", help="an arch JSON of a search, or the seed's")
+    length = built.add_mutually_exclusive_group(required=True)
+    length.add_argument("--max-steps", type=cli.whole, metavar="N", help="training steps")
+    length.add_argument("--flops", type=cli.positive, metavar="N", help="training FLOPs, such as 1e14")
+    built.add_argument("--corpus", metavar="PATH", help="as in nas.search (default: the one the search used, or stdlib)")
+    built.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-ARCHITECTURE)")
+    built.add_argument("--learning-rate", type=cli.positive, metavar="LR", help="peak rate (default: by rule)")
+    built.add_argument("--batch-tokens", type=cli.whole, metavar="N", help="tokens a step (default: the arch JSON's)")
+    built.add_argument("--evaluate-every", type=cli.whole, metavar="N", help="steps (default: a 20th of all)")
+    built.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, data order and dropout (default: 0)")
+    built.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
+    built.add_argument("--quiet", action="store_true", help="print only the end")
+    built.add_argument("--json", action="store_true", help="print the end as one JSON object")
+    return built
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is trained on: the corpus, the vocabulary and the training stream, (num_tokens,)."""
+
+    data: PreparedData
+    vocabulary: Vocabulary
+    tokens: NDArray[np.integer]
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    from nas.architecture import ArchitectureConfig, read_arch_json
+
+    path = Path(arguments.arch_json)
+    architecture = ArchitectureConfig.load(path)
+    exported = read_arch_json(path)
+
+    from nas.trial.full_training import FullTraining
+
+    source = open_source(architecture, exported, path, arguments)
+    plan = make_plan(architecture, exported, source, arguments)
+    folder = Path(arguments.out or Path("runs") / f"{path.stem}-{architecture.id}")
+    plan.numerics.apply()
+    training = FullTraining(folder, plan, source.vocabulary, source.tokens, source.data)
+    try:
+        train(training, quiet=arguments.quiet or arguments.json)
+    except KeyboardInterrupt:
+        print(f"\nstopped at step {training.step}; the same command goes on from the last checkpoint", file=sys.stderr)
+        raise
+    finish(training, source, as_json=arguments.json)
+    return 0
+
+
+def open_source(
+    architecture: ArchitectureConfig, exported: dict[str, Any], path: Path, arguments: argparse.Namespace
+) -> Source:
+    """The corpus, encoded by the arch JSON's own tokenizer; without one, by a BPE trained to its vocab_size."""
+    from nas.data import Vocabulary, prepare_data
+    from nas.space import vocabulary_name
+
+    provenance = exported.get("provenance", {})
+    corpus = arguments.corpus or provenance.get("corpus", {}).get("source", "stdlib")
+    if "tokenizer" in exported:
+        data = prepare_data(corpus, [])
+        vocabulary = Vocabulary.load(path.parent / exported["tokenizer"])
+        tokens = vocabulary.encode_documents(data.documents("train"))
+    else:
+        try:
+            name = vocabulary_name(architecture.vocab_size)
+        except ValueError as error:
+            raise UsageError(f"{path} names no tokenizer and none can be trained: {error}") from None
+        data = prepare_data(corpus, [name])
+        vocabulary, tokens = data.vocabulary(name), data.tokens(name, "train")
+    if vocabulary.size != architecture.vocab_size:
+        raise UsageError(
+            f"the tokenizer has {vocabulary.size} tokens, the architecture a vocab_size of {architecture.vocab_size}; "
+            "give a larger corpus, or an arch JSON with its tokenizer file"
+        )
+    return Source(data, vocabulary, tokens)
+
+
+def make_plan(
+    architecture: ArchitectureConfig, exported: dict[str, Any], source: Source, arguments: argparse.Namespace
+) -> Any:
+    """The arch JSON's recipe, the flags over it; the learning rate by rule for this size and length."""
+    from nas.trial.full_training import RUN_FILE, TrainingPlan
+    from nas.trial.machine import available_cores
+    from nas.trial.numerics import plan_numerics
+    from nas.trial.recipe import plan_recipe
+
+    stored = exported.get("recipe", {})
+    seq_length = min(int(stored.get("seq_length", architecture.max_seq_length)), architecture.max_seq_length)
+    batch_tokens = int(arguments.batch_tokens or stored.get("batch_tokens", max(_BATCH_TOKENS, seq_length)))
+    if batch_tokens % seq_length:
+        raise UsageError(f"--batch-tokens {batch_tokens} is not a multiple of the sequence length {seq_length}")
+    flops_per_step = architecture.train_flops_per_token(seq_length) * batch_tokens
+    num_steps = arguments.max_steps or math.floor(arguments.flops / flops_per_step)
+    if num_steps < 1:
+        raise UsageError(f"--flops {arguments.flops:g} is less than one step of {flops_per_step:.3g} FLOPs")
+    recipe = plan_recipe(
+        architecture,
+        num_steps=num_steps,
+        batch_tokens=batch_tokens,
+        seq_length=seq_length,
+        lr_multiplier=float(stored.get("lr_multiplier", 1.0)),
+        seed=arguments.seed,
+    )
+    if arguments.learning_rate:
+        recipe = recipe.model_copy(update={"learning_rate": arguments.learning_rate})
+    return TrainingPlan(
+        architecture=architecture,
+        recipe=recipe,
+        numerics=plan_numerics(arguments.device, threads=available_cores()),
+        corpus_hash=source.data.corpus_hash,
+        evaluate_every=arguments.evaluate_every or max(1, num_steps // _EVALUATIONS),
+        validation_bytes=262_144,
+    )

@@ -1,0 +1,1 @@
+"""The life of one trial: train under a FLOP budget, judge on validation, write down what happened."""

@@ -1,0 +1,73 @@
+"""Bits per byte: the one perplexity that compares models of different vocabularies.
+
+bpb = sum of nats / (ln 2 x bytes of the targets). The text is the same for every vocabulary and every
+token of it is a target exactly once. The stream is cut into consecutive windows of T inputs; the first
+token is predicted from an end-of-text token, the first of any later window from the last token before
+it, so that the context never reaches back over a window's start. End-of-text is the byte 0 of every
+vocabulary and counts as one byte.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from nas.model import Decoder
+
+EVALUATION_VERSION = 1
+# Logits held at once, so that memory does not grow with the vocabulary.
+_LOGITS_AT_ONCE = 1 << 23
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """The total negative log-likelihood of a text."""
+
+    nats: float
+    num_tokens: int
+    num_bytes: int
+
+    @property
+    def bpb(self) -> float:
+        return self.nats / (math.log(2) * self.num_bytes)
+
+    @property
+    def perplexity(self) -> float:
+        """exp(nats per token): compares within one vocabulary only."""
+        return math.exp(min(self.nats / self.num_tokens, 700.0))
+
+
+@torch.inference_mode()
+def measure_likelihood(
+    model: Decoder, tokens: NDArray[np.integer], eot_id: int, num_bytes: int, seq_length: int
+) -> Likelihood:
+    """`tokens`: (num_tokens,), documents each ended by `eot_id`; they decode to `num_bytes` bytes."""
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    inputs = torch.from_numpy(np.concatenate([[eot_id], tokens[:-1]]).astype(np.int64)).to(device)
+    targets = torch.from_numpy(np.asarray(tokens).astype(np.int64)).to(device)
+    vocab_size = model.config.vocab_size
+    rows = max(1, _LOGITS_AT_ONCE // (seq_length * vocab_size))
+    nats = 0.0
+    for start in range(0, len(targets), rows * seq_length):
+        end = min(start + rows * seq_length, len(targets))
+        whole = start + (end - start) // seq_length * seq_length
+        if whole > start:
+            shape = (-1, seq_length)
+            nats += _sum_nats(model, inputs[start:whole].view(shape), targets[start:whole].view(shape))
+        if end > whole:
+            nats += _sum_nats(model, inputs[None, whole:end], targets[None, whole:end])
+    model.train(was_training)
+    return Likelihood(nats=nats, num_tokens=len(targets), num_bytes=num_bytes)
+
+
+def _sum_nats(model: Decoder, inputs: torch.Tensor, targets: torch.Tensor) -> float:
+    logits = model(inputs).float()
+    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return float(losses.double().sum())

@@ -1,0 +1,84 @@
+"""A trained model with its vocabulary: text in, text out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+
+from nas.data import Vocabulary
+from nas.errors import CheckpointError, UsageError
+from nas.model import GREEDY, Decoder, SamplingSettings, generate
+from nas.trial.bits_per_byte import measure_likelihood
+from nas.trial.weights import load_weights
+
+BEST_WEIGHTS = "best.safetensors"
+TOKENIZER_FILE = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """What `nas.load` returns."""
+
+    model: Decoder
+    vocabulary: Vocabulary
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Open a folder of `nas.train` (its best weights), or one weights file in it.
+
+        CheckpointError when weights or tokenizer are missing, damaged, or do not belong together.
+        """
+        given = Path(path).expanduser()
+        weights = given / BEST_WEIGHTS if given.is_dir() else given
+        model = load_weights(weights)
+        vocabulary = Vocabulary.load(weights.parent / TOKENIZER_FILE)
+        if vocabulary.size != model.config.vocab_size:
+            raise CheckpointError(
+                f"{weights} has a vocabulary of {model.config.vocab_size}, the tokenizer beside it one of {vocabulary.size}"
+            )
+        return cls(model.eval(), vocabulary)
+
+    def complete(
+        self,
+        prompt: str,
+        *,
+        max_bytes: int = 200,
+        temperature: float = 0.8,
+        top_p: float = 0.9,
+        top_k: int = 40,
+        seed: int = 0,
+    ) -> str:
+        """What the model writes after `prompt`: at most `max_bytes` bytes, or up to an end of text.
+
+        Temperature 0 is greedy. A prompt that leaves no room in max_seq_length is cut at its front; an
+        empty one starts a document. The same seed gives the same text. It is never executed.
+        """
+        if max_bytes < 1:
+            raise UsageError(f"max_bytes must be at least 1, found {max_bytes}")
+        length = self.model.config.max_seq_length
+        room = max(1, length - max_bytes, length // 2)
+        ids = (self.vocabulary.encode(prompt) or [self.vocabulary.eot_id])[-room:]
+        generator = torch.Generator().manual_seed(seed)
+        sampling = SamplingSettings(temperature, top_p, top_k) if temperature > 0 else GREEDY
+        (generated,) = generate(
+            self.model,
+            [ids],
+            sampling,
+            uniforms=torch.rand((1, length), dtype=torch.float64, generator=generator),
+            token_bytes=torch.from_numpy(self.vocabulary.num_bytes).long(),
+            byte_limit=max_bytes,
+            eot_id=self.vocabulary.eot_id,
+        )
+        return self.vocabulary.decode(generated)[:max_bytes].decode("utf-8", errors="replace")
+
+    def bits_per_byte(self, text: str) -> float:
+        """Bits per byte of `text` as one document, its end of text counted as a byte; ValueError when it is empty."""
+        if not text:
+            raise ValueError("an empty text has no bits per byte")
+        tokens = self.vocabulary.encode_documents([text])
+        num_bytes = len(text.encode()) + 1
+        length = self.model.config.max_seq_length
+        return measure_likelihood(self.model, tokens, self.vocabulary.eot_id, num_bytes, length).bpb

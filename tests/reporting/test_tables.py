@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from nas.reporting import tables
+
+from .studies import ended, five
+
+
+def test_ranking_is_by_fitness_and_aligned() -> None:
+    lines = tables.ranking([*five(), ended(5, "FAIL", "broken")], top=3)
+    assert lines == [
+        "rank  trial  val_bpb  collapse  fitness  params  architecture",
+        "   1      1    1.850     0.200    2.050    689k  L2 H128 V2048 swiglu x3 rmsnorm rope 2 heads tied",
+        "   2      0    2.000     0.100    2.100    338k  L2 H96 V1024 swiglu x3 rmsnorm rope 2 heads tied",
+        "   3      2    2.000     0.300    2.300    172k  L2 H64 V1024 swiglu x3 rmsnorm rope 2 heads tied",
+    ]
+
+
+def test_the_front_counts_parameters_too() -> None:
+    """Trial 2 loses to trial 0 on both scores, but has fewer parameters; the seed loses in all three."""
+    numbers = [int(line.split()[1]) for line in tables.front(five())[1:]]
+    assert numbers == [1, 0, 2, 3]
+
+
+def test_a_reference_is_named() -> None:
+    assert tables.ranking(five())[-1].endswith("V50257 swiglu x3 rmsnorm rope 2 heads tied (seed)")
+
+
+def test_without_a_complete_trial_there_are_no_lines() -> None:
+    assert tables.ranking([ended(0, "PRUNED", "too large")]) == []
+    assert tables.front([]) == []
