@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 
 from nas import cli
 from nas.errors import UsageError, unknown_name
@@ -29,9 +30,8 @@ def _dispatch(name: str) -> int | None:
         return 0
     if name not in COMMANDS:
         raise UsageError(unknown_name("command", name, COMMANDS))
-    command = importlib.import_module(f"nas.{name}")
-    code: int | None = command.main(sys.argv[2:])
-    return code
+    main: Callable[[list[str]], int] = importlib.import_module(f"nas.{name}").main
+    return main(sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ IGNORED_KEYS = ("quantization", "pruning_ratio", "model_type")
 
 
 class ArchitectureConfig(BaseModel):
-    """A decoder-only transformer. Frozen and validated once; `model_copy(update=...)` makes variants."""
+    """A decoder-only transformer. Frozen and validated once; `model_copy(update=...)` makes checked variants."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     arch_type: Literal["transformer"] = "transformer"
     num_layers: int = Field(ge=1, le=1024)
@@ -55,6 +55,9 @@ class ArchitectureConfig(BaseModel):
         if not isinstance(values, Mapping):
             return values
         filled = dict(values)
+        for key in ("num_layers", "hidden_dim", "num_heads", "num_kv_heads", "vocab_size", "max_seq_length"):
+            if key in filled and (isinstance(filled[key], bool) or not isinstance(filled[key], int)):
+                raise ValueError(f"{key} is a whole number, found {filled[key]!r}")
         if not filled.get("num_kv_heads"):
             filled["num_kv_heads"] = filled.get("num_heads", 1)
         position = filled.get("position_encoding")
@@ -81,6 +84,13 @@ class ArchitectureConfig(BaseModel):
         if self.ffn_dim < 1:
             raise ValueError(f"ffn_multiplier {self.ffn_multiplier} leaves no feed-forward width")
         return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A variant, checked like any other; other heads take the key/value heads along where there is no grouping."""
+        values = self.model_dump() | dict(update or {})
+        if self.num_kv_heads == self.num_heads and "num_kv_heads" not in (update or {}):
+            values["num_kv_heads"] = values["num_heads"]
+        return self.parse(values)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:

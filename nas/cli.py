@@ -38,7 +38,9 @@ def run(command: Callable[[], int | None], name: str) -> NoReturn:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise
         advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the permissions"
-        code = _fail(name, f"{error.strerror}: {error.filename or 'writing'}; {advice} and run the same command again", 1)
+        code = _fail(
+            name, f"{error.strerror}: {error.filename or 'writing'}; {advice} and run the same command again", 1
+        )
     sys.exit(code)
 
 
@@ -72,6 +74,11 @@ def not_negative(text: str) -> float:
 def is_plain_name(text: str) -> bool:
     """Whether a name can be a folder's: letters, digits, dot, underscore, hyphen, not starting with a dot."""
     return re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", text) is not None
+
+
+def printable(text: str) -> str:
+    """Generated text for a terminal: control characters, which could move its cursor, are shown as escapes."""
+    return "".join(one if one in "\n\t" or one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _number(text: str) -> float:

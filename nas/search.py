@@ -29,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="a folder, a glob or a text file (default: the standard library of this Python)",
     )
-    what.add_argument("--trial-flops", type=cli.positive, metavar="N", help="training FLOPs of each trial, such as 1e12")
+    what.add_argument(
+        "--trial-flops", type=cli.positive, metavar="N", help="training FLOPs of each trial, such as 1e12"
+    )
     what.add_argument(
         "--collapse-weight", type=cli.not_negative, metavar="W", help="bits per byte that a collapse rate of 1 costs"
     )
@@ -184,7 +186,7 @@ def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
         "corpus": f"{corpus.source}: {corpus.num_bytes / 1e6:.1f} MB in {len(corpus.documents)} documents",
         "vocabularies": ", ".join(plan.space.vocabulary_names),
         "budget": f"{budget}{hours}, {plan.space.training.flops_per_trial:.2g} training FLOPs each",
-        "workers": f"{plan.num_workers} on {plan.numerics.device}, {plan.numerics.threads} threads, {plan.numerics.dtype}",
+        "workers": f"{plan.num_workers} on {plan.numerics.device}, {plan.numerics.threads} torch threads each",
     }
     if as_json:
         print(json.dumps(facts, indent=2))

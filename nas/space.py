@@ -312,7 +312,7 @@ def vocabulary_name(value: Any) -> str:
     if value == "char":
         return "char"
     if isinstance(value, bool) or not isinstance(value, int) or not BYTES_VOCAB_SIZE <= value <= 65_536:
-        raise ValueError(f"vocab_size is 256 (bytes) to 65536, or \"char\"; found {value!r}")
+        raise ValueError(f'vocab_size is 256 (bytes) to 65536, or "char"; found {value!r}')
     return "bytes" if value == BYTES_VOCAB_SIZE else f"bpe-{value}"
 
 

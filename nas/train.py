@@ -27,17 +27,23 @@ _SAMPLES_SHOWN = 3
 
 
 def parser() -> argparse.ArgumentParser:
-    built = cli.parser("nas.train", "Train an architecture fully. The same command goes on with a run that was stopped.")
+    built = cli.parser(
+        "nas.train", "Train an architecture fully. The same command goes on with a run that was stopped."
+    )
     built.add_argument("--arch-json", required=True, metavar="FILE", help="an arch JSON of a search, or the seed's")
     length = built.add_mutually_exclusive_group(required=True)
     length.add_argument("--max-steps", type=cli.whole, metavar="N", help="training steps")
     length.add_argument("--flops", type=cli.positive, metavar="N", help="training FLOPs, such as 1e14")
-    built.add_argument("--corpus", metavar="PATH", help="as in nas.search (default: the one the search used, or stdlib)")
+    built.add_argument(
+        "--corpus", metavar="PATH", help="as in nas.search (default: the one the search used, or stdlib)"
+    )
     built.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-ARCHITECTURE)")
     built.add_argument("--learning-rate", type=cli.positive, metavar="LR", help="peak rate (default: by rule)")
     built.add_argument("--batch-tokens", type=cli.whole, metavar="N", help="tokens a step (default: the arch JSON's)")
     built.add_argument("--evaluate-every", type=cli.whole, metavar="N", help="steps (default: a 20th of all)")
-    built.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, data order and dropout (default: 0)")
+    built.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of weights, data order and dropout (default: 0)"
+    )
     built.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
     built.add_argument("--quiet", action="store_true", help="print only the end")
     built.add_argument("--json", action="store_true", help="print the end as one JSON object")
@@ -109,7 +115,7 @@ def make_plan(
     architecture: ArchitectureConfig, exported: dict[str, Any], source: Source, arguments: argparse.Namespace
 ) -> Any:
     """The arch JSON's recipe, the flags over it; the learning rate by rule for this size and length."""
-    from nas.trial.full_training import RUN_FILE, TrainingPlan
+    from nas.trial.full_training import TrainingPlan
     from nas.trial.machine import available_cores
     from nas.trial.numerics import plan_numerics
     from nas.trial.recipe import plan_recipe
@@ -141,3 +147,80 @@ def make_plan(
         evaluate_every=arguments.evaluate_every or max(1, num_steps // _EVALUATIONS),
         validation_bytes=262_144,
     )
+
+
+def train(training: FullTraining, *, quiet: bool) -> None:
+    """Run to the end behind a progress bar; off a terminal, one line an evaluation."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    plan = training.plan
+    console = Console(quiet=quiet)
+    resumed = f", from step {training.step}" if training.step else ""
+    console.print(f"{plan.architecture.describe()}, {plan.architecture.num_params:,} parameters", highlight=False)
+    console.print(f"{plan.recipe.num_steps} steps of {plan.recipe.batch_tokens} tokens{resumed}; {training.folder}")
+    columns = (
+        TextColumn("step"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[loss]}"),
+    )
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("", total=plan.recipe.num_steps, completed=training.step, loss="")
+
+        def show(step: int, loss: float) -> None:
+            bar.update(task, completed=step, loss=f"loss {loss:.3f}")
+
+        for line in training.run(show):
+            console.print(
+                f"step {line['step']:>7}  loss {line['train_loss']:.3f}  val_bpb {line['val_bpb']:.4f}  "
+                f"lr {line['learning_rate']:.2e}  {line['measured']['tokens_per_second']:,.0f} tokens/s",
+                highlight=False,
+            )
+
+
+def finish(training: FullTraining, source: Source, *, as_json: bool) -> None:
+    """Judge the best weights on the holdout, keep what they wrote, say where everything is."""
+    import nas
+    from nas.space import EvaluationSection
+    from nas.trial.judge import judge
+    from nas.trial.run import write_samples
+
+    best = nas.load(training.folder)
+    length = training.plan.architecture.max_seq_length
+    completion_bytes = min(200, length // 2)
+    settings = EvaluationSection(completion_bytes=completion_bytes)
+    best.model.to(training.plan.numerics.device)
+    verdict = judge(
+        best.model, source.vocabulary, source.data, "holdout", settings, min(256, length - completion_bytes)
+    )
+    samples = training.folder / "samples.jsonl"
+    write_samples(verdict.completions, samples)
+    judgement = verdict.judgement
+    if as_json:
+        facts = {
+            "folder": str(training.folder),
+            "steps": training.step,
+            "best_step": training.best.best_step,
+            "val_bpb": training.best.best_val_bpb,
+            "holdout": judgement.model_dump(mode="json") | {"collapse_rate": judgement.collapse_rate},
+        }
+        print(json.dumps(facts, indent=2))
+        return
+    for one in verdict.completions[:_SAMPLES_SHOWN]:
+        print(f"\n--- {one.mode}{f', collapsed: {one.rule}' if one.rule else ''}; the completion starts after >>>")
+        print(cli.printable(f"{one.prompt}>>>{one.completion}"))
+    print()
+    print(f"best        step {training.best.best_step}, val_bpb {training.best.best_val_bpb:.4f}")
+    print(
+        f"holdout     bpb {judgement.bpb:.4f}  collapse sampled {judgement.sampled_collapse_rate:.3f}, "
+        f"greedy {judgement.greedy_collapse_rate:.3f}"
+    )
+    print(f"samples     {samples}")
+    print(f"weights     {training.folder / 'best.safetensors'}")
+    print(f"next        python -c \"import nas; print(nas.load('{training.folder}').complete('def '))\"")
+
+
+if __name__ == "__main__":
+    cli.run(main, "nas.train")

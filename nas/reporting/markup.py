@@ -49,7 +49,7 @@ Row = tuple[str, Sequence[Cell]]
 
 
 def table(heads: Sequence[str], rows: Iterable[Row], *, numeric: Collection[str] = (), sortable: bool = False) -> str:
-    """A table in its own scrolling box."""
+    """A table in its own scrolling box; without heads it has no first line."""
     head = "".join(
         f"<th{attribute('class', 'n' if name in numeric else '')}>"
         + (f'<button type="button">{text(name)}</button>' if sortable else text(name))
@@ -61,7 +61,7 @@ def table(heads: Sequence[str], rows: Iterable[Row], *, numeric: Collection[str]
     )
     return (
         f'<div class="scroll" tabindex="0"><table{attribute("class", "sortable" if sortable else "")}>'
-        f"<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>"
+        f"{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>\n{body}</tbody></table></div>"
     )
 
 

@@ -25,7 +25,7 @@ p { max-width: 74ch; margin: .5rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .38rem .55rem; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line); }
 tr:last-child td { border-bottom: 0; }
-th { background: var(--panel); font-weight: 600; }
+th { background: var(--panel); font-weight: 600; white-space: normal; vertical-align: bottom; }
 td.n, th.n { text-align: right; }
 th button { all: unset; cursor: pointer; }
 th button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
@@ -35,7 +35,8 @@ th[aria-sort=descending] button::after { content: " \\2193"; opacity: 1; }
 tr.best td { font-weight: 600; }
 tr.best td:first-child { box-shadow: inset 4px 0 #e07b00; }
 tr.aside td { color: var(--soft); }
-td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 16rem; }
+td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 11rem; }
+.keys td:first-child { width: 16rem; color: var(--soft); }
 .tag { font-size: .75rem; font-weight: 500; border: 1px solid var(--line); border-radius: 99px; padding: 0 .45rem;
   color: var(--soft); margin-left: .3rem; }
 pre { margin: 0; font: .82rem/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }

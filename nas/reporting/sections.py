@@ -136,7 +136,7 @@ def provenance_section(study: StudyRecord) -> str:
 
 def _key_values(values: Mapping[str, Any]) -> str:
     rows: list[Row] = [("", [Cell(key), Cell(value, kind="wrap")]) for key, value in _flat(values)]
-    return table(("what", "value"), rows)
+    return f'<div class="keys">{table((), rows)}</div>'
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -156,4 +156,4 @@ def _plain(value: Any) -> str:
         return {True: "yes", False: "no", None: MISSING}[value]
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 1e15 else f"{value:.3e}"
-    return str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

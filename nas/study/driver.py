@@ -95,7 +95,9 @@ class Search:
                 num_ended += 1
                 faults = faults + 1 if record.state == "FAIL" else 0
             if faults >= _FAULTS_IN_A_ROW:
-                raise StudyError(f"{faults} trials in a row failed, the last with: {record.reason}; the search stops here")
+                raise StudyError(
+                    f"{faults} trials in a row failed, the last with: {record.reason}; the search stops here"
+                )
 
     def _next_trial(self, unfinished: list[FrozenTrial]) -> Trial:
         trial = Trial(self.study, unfinished.pop(0)._trial_id) if unfinished else self.study.ask()
@@ -104,9 +106,7 @@ class Search:
 
     def _submit(self, trial: Trial, candidate: Candidate) -> None:
         reference = trial.user_attrs.get("reference")
-        self.pool.submit(
-            trial.number, partial(self.objective, candidate, number=trial.number, reference=reference)
-        )
+        self.pool.submit(trial.number, partial(self.objective, candidate, number=trial.number, reference=reference))
         label = f"{candidate.architecture.describe()}{f' ({reference} reference)' if reference else ''}"
         self.observer.trial_started(trial.number, label)
 
@@ -161,4 +161,3 @@ def attributes_of(record: TrialRecord) -> dict[str, Any]:
             "train_flops": record.cost.train_flops,
         }
     return attributes | {RECORD_KEY: record.model_dump(mode="json")}
-

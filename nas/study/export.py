@@ -40,7 +40,7 @@ def export_architectures(
 def arch_json(
     record: TrialRecord, study: StudyRecord, data: PreparedData, holdout: HoldoutResult | None, tokenizers: str
 ) -> dict[str, Any]:
-    """All that full training needs: architecture, tokenizer file (relative to this one), recipe, where it comes from."""
+    """All that full training needs: architecture, tokenizer file (relative to this one), recipe, provenance."""
     assert record.validation is not None and record.cost is not None
     metrics: dict[str, Any] = {
         "fitness": record.fitness,

@@ -54,7 +54,9 @@ class StudyFolder:
                 raise PermissionError("permission denied")
         except OSError as error:
             reason = error.strerror or str(error)
-            raise StudyError(f"cannot write the study folder {self.path}: {reason}; choose another with --out") from None
+            raise StudyError(
+                f"cannot write the study folder {self.path}: {reason}; choose another with --out"
+            ) from None
 
     @contextmanager
     def locked(self) -> Iterator[None]:

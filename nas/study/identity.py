@@ -15,7 +15,9 @@ from nas.trial.prompts import PROMPTS_VERSION
 from nas.trial.recipe import RECIPE_VERSION
 
 
-def study_identity(space: SearchSpace, corpus_hash: str, split_seed: int, seed: int, sampler: str, numerics: Numerics) -> dict[str, Any]:
+def study_identity(
+    space: SearchSpace, corpus_hash: str, split_seed: int, seed: int, sampler: str, numerics: Numerics
+) -> dict[str, Any]:
     """The identity as JSON data."""
     identity = {
         "space": space.model_dump(mode="json", exclude={"name"}),

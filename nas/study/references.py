@@ -37,7 +37,7 @@ _NEUTRAL: dict[str, Any] = {"dropout": 0.0, "lr_multiplier": 1.0}
 
 
 def compute_optimal_params(train_flops: float) -> float:
-    """Non-embedding parameters that a FLOP budget is best spent on: e^-2.485 sqrt(F) (Tao et al. 2024, arXiv 2407.13623)."""
+    """Non-embedding parameters a FLOP budget is best spent on: e^-2.485 sqrt(F) (Tao et al. 2024, arXiv 2407.13623)."""
     return math.exp(-2.485) * math.sqrt(train_flops)
 
 
@@ -73,15 +73,15 @@ def _scale(space: SearchSpace, published: dict[str, Any], vocabulary_sizes: dict
             architecture = _legal(space, params, vocabulary_sizes)
             if architecture is None:
                 continue
-            distance = abs(math.log(architecture.non_embedding_params / target)) + abs(math.log(hidden / layers / aspect))
+            distance = abs(math.log(architecture.non_embedding_params / target)) + abs(
+                math.log(hidden / layers / aspect)
+            )
             if best is None or distance < best[0]:
                 best = (distance, params)
     return best[1] if best else None
 
 
-def _legal(
-    space: SearchSpace, params: dict[str, Any], vocabulary_sizes: dict[str, int]
-) -> ArchitectureConfig | None:
+def _legal(space: SearchSpace, params: dict[str, Any], vocabulary_sizes: dict[str, int]) -> ArchitectureConfig | None:
     try:
         architecture = _candidate(space, params, vocabulary_sizes).architecture
     except ArchitectureError:

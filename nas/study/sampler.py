@@ -26,7 +26,9 @@ _RANDOM_ATTEMPTS = 5_000
 class DistinctSampler(BaseSampler):
     """TPE (multivariate, constant liar) over a flat space, one architecture never twice."""
 
-    def __init__(self, space: SearchSpace, vocabulary_sizes: dict[str, int], seed: int, *, random: bool = False) -> None:
+    def __init__(
+        self, space: SearchSpace, vocabulary_sizes: dict[str, int], seed: int, *, random: bool = False
+    ) -> None:
         """`random` draws uniformly instead: the baseline that a search must beat."""
         self._space = space
         self.vocabulary_sizes = vocabulary_sizes
@@ -58,9 +60,7 @@ class DistinctSampler(BaseSampler):
                 return proposal
         uniform = RandomSampler(seed=seed)
         proposal = self._first_fresh(
-            lambda: {
-                name: uniform.sample_independent(study, trial, name, one) for name, one in search_space.items()
-            },
+            lambda: {name: uniform.sample_independent(study, trial, name, one) for name, one in search_space.items()},
             _RANDOM_ATTEMPTS,
             seen,
         )

@@ -126,7 +126,9 @@ class _Session:
                 options.corpus, plan.space.vocabulary_names, split_seed=SPLIT_SEED, progress=self._observer.phase
             )
         sampler = DistinctSampler(plan.space, data.vocabulary_sizes, options.seed, random=options.sampler == "random")
-        identity = study_identity(plan.space, data.corpus_hash, SPLIT_SEED, options.seed, options.sampler, plan.numerics)
+        identity = study_identity(
+            plan.space, data.corpus_hash, SPLIT_SEED, options.seed, options.sampler, plan.numerics
+        )
         study = open_study(folder.name, options.storage or folder.database_url, plan.space, sampler, identity)
         records = ended_records(study)
         folder.write_trials(records)

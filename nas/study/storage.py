@@ -17,7 +17,9 @@ from nas.study.sampler import DistinctSampler
 IDENTITY_KEY = "identity"
 
 
-def open_study(name: str, url: str, space: SearchSpace, sampler: DistinctSampler, identity: dict[str, Any]) -> optuna.Study:
+def open_study(
+    name: str, url: str, space: SearchSpace, sampler: DistinctSampler, identity: dict[str, Any]
+) -> optuna.Study:
     """The study `name` at `url`, created with the reference architectures waiting as its first trials.
 
     Raises StudyMismatch when it is there with another identity, StudyError when the database is damaged

@@ -64,6 +64,8 @@ def judge_finalists(
         for ended in pool.wait():
             running -= 1
             if not isinstance(ended.value, HoldoutResult):
-                raise StudyError(f"the holdout verdict on trial {ended.key} failed: {ended.error}; run the command again")
+                raise StudyError(
+                    f"the holdout verdict on trial {ended.key} failed: {ended.error}; run the command again"
+                )
             results[ended.value.number] = ended.value
     return tuple(results[one.number] for one in wanted)

@@ -1,10 +1,10 @@
 """Full training of one architecture: the trial's loop for as long as a user likes, in a folder that survives a kill.
 
-    run.json            what the run is; a run of other settings is refused
-    log.jsonl           one line an evaluation: step, losses, val_bpb, learning rate, seconds
-    last.safetensors    weights, optimiser and step: where to go on
-    best.safetensors    the weights of the best evaluation so far
-    tokenizer.json, arch.json
+run.json            what the run is; a run of other settings is refused
+log.jsonl           one line an evaluation: step, losses, val_bpb, learning rate, seconds
+last.safetensors    weights, optimiser and step: where to go on
+best.safetensors    the weights of the best evaluation so far
+tokenizer.json, arch.json
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class FullTraining:
     def __init__(
         self, folder: Path, plan: TrainingPlan, vocabulary: Vocabulary, tokens: NDArray[np.integer], data: PreparedData
     ) -> None:
-        """`tokens`: the training stream, (num_tokens,). Raises UsageError when `folder` holds a run of other settings."""
+        """`tokens`: the training stream, (num_tokens,). UsageError when `folder` holds a run of other settings."""
         self.folder = folder
         self.plan = plan
         self._vocabulary = vocabulary

@@ -47,7 +47,12 @@ class Verdict:
 
 
 def judge(
-    model: Decoder, vocabulary: Vocabulary, data: PreparedData, split: str, settings: EvaluationSection, prompt_bytes: int
+    model: Decoder,
+    vocabulary: Vocabulary,
+    data: PreparedData,
+    split: str,
+    settings: EvaluationSection,
+    prompt_bytes: int,
 ) -> Verdict:
     """Judge `model` on `split` (`validation` or `holdout`) with the prompts and random numbers all trials get."""
     started = time.perf_counter()

@@ -37,7 +37,8 @@ class LanguageModel:
         vocabulary = Vocabulary.load(weights.parent / TOKENIZER_FILE)
         if vocabulary.size != model.config.vocab_size:
             raise CheckpointError(
-                f"{weights} has a vocabulary of {model.config.vocab_size}, the tokenizer beside it one of {vocabulary.size}"
+                f"{weights} has a vocabulary of {model.config.vocab_size}, "
+                f"the tokenizer beside it one of {vocabulary.size}"
             )
         return cls(model.eval(), vocabulary)
 

@@ -31,7 +31,9 @@ def cut_prompts(documents: Sequence[str], num_prompts: int, max_bytes: int) -> l
                 prompts.setdefault(_lines_up_to(lines, int(ends.pop()), max_bytes))
         queues = [(lines, ends) for lines, ends in queues if ends]
     if len(prompts) < num_prompts:
-        raise CorpusError(f"the text has only {len(prompts)} different prompts of {max_bytes} bytes; {num_prompts} wanted")
+        raise CorpusError(
+            f"the text has only {len(prompts)} different prompts of {max_bytes} bytes; {num_prompts} wanted"
+        )
     return list(prompts)
 
 
