@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from nas.architecture import ArchitectureConfig, validation_line
 from nas.errors import StudyError
@@ -23,7 +23,8 @@ TrialState = Literal["COMPLETE", "PRUNED", "FAIL"]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # No NaN: JSON has none, so a record that held one could not be read back.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class CurvePoint(_Record):
@@ -107,6 +108,13 @@ class TrialRecord(_Record):
     curve: tuple[CurvePoint, ...] = ()
     measured: Measured | None = None
 
+    @model_validator(mode="after")
+    def _complete_has_results(self) -> Self:
+        results = (self.fitness, self.val_bpb, self.collapse_rate, self.validation, self.cost)
+        if self.is_complete and None in results:
+            raise ValueError("a COMPLETE trial has fitness, val_bpb, collapse_rate, validation and cost")
+        return self
+
     @property
     def is_complete(self) -> bool:
         return self.state == "COMPLETE"
@@ -160,7 +168,10 @@ def completed(records: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 
 def front(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """The COMPLETE trials that no other beats in validation bits per byte, collapse rate and parameters at once."""
+    """The COMPLETE trials that no other beats in validation bits per byte, collapse rate and parameters at once.
+
+    The three of an exported front; the Pareto plot shows the first two.
+    """
     ranked = completed(records)
     points = [(one.val_bpb or 0.0, one.collapse_rate or 0.0, float(one.architecture.num_params)) for one in ranked]
     return [ranked[index] for index in pareto_front(points)]
@@ -172,11 +183,12 @@ def read_trials(path: Path) -> list[TrialRecord]:
     StudyError when the file is missing or a line before the last is not a record.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a reason may hold one of the separators that only it knows.
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     records: dict[int, TrialRecord] = {}
-    for index, line in enumerate(lines):
+    for index, line in enumerate(lines if lines != [""] else []):
         try:
             record = TrialRecord.model_validate_json(line)
         except ValidationError as error:
