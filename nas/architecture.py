@@ -232,7 +232,8 @@ def validation_line(error: ValidationError, subject: str) -> str:
     key = ".".join(str(part) for part in first["loc"])
     message = str(first["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    found = "" if not key or first["type"] == "missing" else f", found {first['input']!r}"
+    # Our own messages (value_error) say what was found; their input is the whole section.
+    found = "" if not key or first["type"] in ("missing", "value_error") else f", found {first['input']!r}"
     return f"{subject} {key}: {message}{found}" if key else f"{subject}: {message}"
 
 

@@ -8,6 +8,7 @@ divide the number of heads is reduced to their greatest common divisor.
 
 from __future__ import annotations
 
+import itertools
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ MIN_STEPS = 20
 class Range(BaseModel):
     """A numeric range, both ends included. Whole numbers all through make it an integer range."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     min: float
     max: float
@@ -49,6 +50,11 @@ class Range(BaseModel):
     @property
     def is_integer(self) -> bool:
         return all(float(value).is_integer() for value in (self.min, self.max, self.step or 1)) and not self.log
+
+    @property
+    def last(self) -> float:
+        """The greatest value that the steps reach; Optuna warns at every trial where it is not `max`."""
+        return self.max if self.step is None else round(self.values()[-1], 12)
 
     def values(self) -> list[float]:
         """Every value of an integer or stepped range; both ends of a continuous one."""
@@ -97,7 +103,7 @@ class SearchSection(BaseModel):
     def _check(self) -> Self:
         for name in _NUMBER:
             for value in choices_of(getattr(self, name)):
-                if isinstance(value, bool) or not isinstance(value, (int, float)):
+                if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                     raise ValueError(f"{name} holds numbers, found {value!r}")
                 if name in _WHOLE and (not float(value).is_integer() or value < 1):
                     raise ValueError(f"{name} holds whole numbers of at least 1, found {value!r}")
@@ -105,6 +111,9 @@ class SearchSection(BaseModel):
                     raise ValueError(f"dropout is in [0, 1), found {value!r}")
                 if name in ("ffn_multiplier", "lr_multiplier") and value <= 0:
                     raise ValueError(f"{name} must be positive, found {value!r}")
+            dimension = getattr(self, name)
+            if name in _WHOLE and isinstance(dimension, Range) and not dimension.is_integer:
+                raise ValueError(f"{name} holds whole numbers: its range takes a whole step and no log = true")
         for name in _SWITCH:
             for value in choices_of(getattr(self, name)):
                 if not isinstance(value, bool):
@@ -117,22 +126,45 @@ class SearchSection(BaseModel):
             raise ValueError("vocab_size is a list of sizes, not a range: each is a tokenizer to train")
         for value in choices_of(self.vocab_size):
             vocabulary_name(value)
-        self._check_heads()
+        self._check_shapes()
         return self
 
-    def _check_heads(self) -> None:
+    def _check_shapes(self) -> None:
+        """ValueError unless every combination can be built."""
+        positions = choices_of(self.position_encoding)
         for hidden in choices_of(self.hidden_dim):
             for head in choices_of(self.head_dim):
                 if int(hidden) % int(head):
                     raise ValueError(
                         f"hidden_dim {hidden:g} is not a multiple of head_dim {head:g}; every combination must be legal"
                     )
+                if "rope" in positions and head % 2:
+                    raise ValueError(f"rope needs an even head_dim, found {head:g}")
+            if "sinusoidal" in positions and hidden % 2:
+                raise ValueError(f"sinusoidal positions need an even hidden_dim, found {hidden:g}")
+        ends = ("num_layers", "hidden_dim", "ffn_multiplier")
+        for values in itertools.product(*({pick(choices_of(getattr(self, one))) for pick in (min, max)} for one in ends)):
+            layers, hidden, ffn = values
+            try:
+                ArchitectureConfig.parse(
+                    {
+                        "num_layers": int(layers),
+                        "hidden_dim": int(hidden),
+                        "num_heads": 1,
+                        "ffn_multiplier": float(ffn),
+                        "position_encoding": "none",
+                        "vocab_size": BYTES_VOCAB_SIZE,
+                        "max_seq_length": 8,
+                    }
+                )
+            except ArchitectureError as error:
+                raise ValueError(str(error)) from None
 
 
 class ConstraintsSection(BaseModel):
     """Limits known before training; an architecture over one of them is never trained."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_params: float | None = Field(default=None, gt=0)
     max_train_memory_gb: float | None = Field(default=None, gt=0)
@@ -153,7 +185,7 @@ class ConstraintsSection(BaseModel):
 class TrainingSection(BaseModel):
     """What every trial gets, the same for all."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     flops_per_trial: float = Field(gt=0)
     max_seq_length: int = Field(ge=8, le=1 << 16)
@@ -176,7 +208,7 @@ class TrainingSection(BaseModel):
 class EvaluationSection(BaseModel):
     """How a trained model is judged, on validation and, for the verdict, on the holdout."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     validation_bytes: int = Field(default=262_144, ge=1024)
     num_prompts: int = Field(default=128, ge=1)
@@ -291,9 +323,7 @@ def load_space(name_or_path: str) -> SearchSpace:
     try:
         return SearchSpace(name=path.stem, **values)
     except ValidationError as error:
-        raise SpaceError(validation_line(error, f"{path.name}:")) from None
-    except ArchitectureError as error:
-        raise SpaceError(f"{path.name}: {error}") from None
+        raise SpaceError(validation_line(error, path.name)) from None
 
 
 def shipped_spaces() -> list[str]:
@@ -322,8 +352,8 @@ def _suggest(trial: Suggests, name: str, dimension: Dimension) -> Any:
     if not isinstance(dimension, Range):
         return dimension
     if dimension.is_integer:
-        return trial.suggest_int(name, int(dimension.min), int(dimension.max), step=int(dimension.step or 1))
-    return trial.suggest_float(name, dimension.min, dimension.max, step=dimension.step, log=dimension.log)
+        return trial.suggest_int(name, int(dimension.min), int(dimension.last), step=int(dimension.step or 1))
+    return trial.suggest_float(name, dimension.min, dimension.last, step=dimension.step, log=dimension.log)
 
 
 _RANGE: TypeAdapter[Range] = TypeAdapter(Annotated[Range, Field()])
@@ -336,12 +366,18 @@ def _read_dimension(name: str, value: Any) -> Dimension:
             raise ValueError(f"{name}: {unknown_name('range key', unknown[0], Range.model_fields)}")
         if not {"min", "max"} <= value.keys():
             raise ValueError(f"{name}: a range needs min and max, found {sorted(value)}")
-        return _RANGE.validate_python(value)
+        try:
+            return _RANGE.validate_python(value)
+        except ValidationError as error:
+            raise ValueError(validation_line(error, name)) from None
     if isinstance(value, list):
         if not value:
             raise ValueError(f"{name}: an empty list leaves nothing to choose")
         if len(set(map(repr, value))) < len(value):
             raise ValueError(f"{name}: a choice stands twice in {value}")
+        nested = [one for one in value if not isinstance(one, Scalar)]
+        if nested:
+            raise ValueError(f"{name}: a list holds numbers, names or true and false, found {nested[0]!r}")
         return tuple(value)
     if not isinstance(value, Scalar):
         raise ValueError(f"{name}: expected a value, a list or a range, found {value!r}")

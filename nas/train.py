@@ -93,7 +93,7 @@ def open_source(
     provenance = exported.get("provenance", {})
     corpus = arguments.corpus or provenance.get("corpus", {}).get("source", "stdlib")
     if "tokenizer" in exported:
-        data = prepare_data(corpus, [])
+        data = prepare_data(corpus, ["bytes"])  # the text is what counts: its tokens are made here
         vocabulary = Vocabulary.load(path.parent / exported["tokenizer"])
         tokens = vocabulary.encode_documents(data.documents("train"))
     else:

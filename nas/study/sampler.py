@@ -29,7 +29,8 @@ class DistinctSampler(BaseSampler):
     def __init__(
         self, space: SearchSpace, vocabulary_sizes: dict[str, int], seed: int, *, random: bool = False
     ) -> None:
-        """`random` draws uniformly instead: the baseline that a search must beat."""
+        """`random` draws uniformly and without reference architectures: the baseline that a search must beat."""
+        self.is_search = not random
         self._space = space
         self.vocabulary_sizes = vocabulary_sizes
         self._seed = seed

@@ -35,7 +35,8 @@ def open_study(
             return study
         if any("reference" not in one.user_attrs for one in study.get_trials(deepcopy=False)):
             raise StudyError(f"{url} holds a study '{name}' that this engine did not make; start another with --name")
-        for reference, params in scaled_references(space, sampler.vocabulary_sizes).items():
+        references = scaled_references(space, sampler.vocabulary_sizes) if sampler.is_search else {}
+        for reference, params in references.items():
             study.enqueue_trial(params, user_attrs={"reference": reference}, skip_if_exists=True)
         # Last, so that a study with an identity has its references; without one it is made again.
         study.set_user_attr(IDENTITY_KEY, identity)

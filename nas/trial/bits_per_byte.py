@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from nas.errors import Diverged
 from nas.model import Decoder
 
 EVALUATION_VERSION = 1
@@ -46,7 +47,10 @@ class Likelihood:
 def measure_likelihood(
     model: Decoder, tokens: NDArray[np.integer], eot_id: int, num_bytes: int, seq_length: int
 ) -> Likelihood:
-    """`tokens`: (num_tokens,), documents each ended by `eot_id`; they decode to `num_bytes` bytes."""
+    """`tokens`: (num_tokens,), documents each ended by `eot_id`; they decode to `num_bytes` bytes.
+
+    Raises Diverged when a weight that is not finite makes the sum so.
+    """
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
@@ -64,6 +68,8 @@ def measure_likelihood(
         if end > whole:
             nats += _sum_nats(model, inputs[None, whole:end], targets[None, whole:end])
     model.train(was_training)
+    if not math.isfinite(nats):
+        raise Diverged(f"the likelihood of the text is {nats}: training left weights that are not finite")
     return Likelihood(nats=nats, num_tokens=len(targets), num_bytes=num_bytes)
 
 

@@ -151,8 +151,8 @@ class FullTraining:
 
     def _check_same_run(self, run_file: Path) -> None:
         try:
-            stored = json.loads(run_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            stored = dict(json.loads(run_file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise CheckpointError(f"{run_file} is damaged ({error}); use another --out to start afresh") from None
         asked = self.plan.identity()
         different = [key for key in asked if stored.get(key) != asked[key]]

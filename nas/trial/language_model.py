@@ -10,7 +10,7 @@ import torch
 
 from nas.data import Vocabulary
 from nas.errors import CheckpointError, UsageError
-from nas.model import GREEDY, Decoder, SamplingSettings, generate
+from nas.model import Decoder, SamplingSettings, generate
 from nas.trial.bits_per_byte import measure_likelihood
 from nas.trial.weights import load_weights
 
@@ -63,7 +63,7 @@ class LanguageModel:
         room = max(1, length - max_bytes, length // 2)
         ids = (self.vocabulary.encode(prompt) or [self.vocabulary.eot_id])[-room:]
         generator = torch.Generator().manual_seed(seed)
-        sampling = SamplingSettings(temperature, top_p, top_k) if temperature > 0 else GREEDY
+        sampling = SamplingSettings(temperature, top_p, top_k)
         (generated,) = generate(
             self.model,
             [ids],
