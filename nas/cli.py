@@ -15,12 +15,17 @@ from typing import NoReturn, TextIO
 
 from nas.errors import CodenasError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_UNUSABLE = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG
+)  # fmt: skip
+
 
 def run(command: Callable[[], int | None], name: str) -> NoReturn:
     """Run `command` and exit: 0 well, 1 failed, 2 wrong usage, 130 or 143 when stopped by a signal.
 
-    A user sees one line for every error of the family in nas.errors, for a full disk and for a closed
-    pipe; any other exception is a defect of ours and keeps its traceback.
+    A user sees one line for every error of the family in nas.errors, for a full disk, for a path that
+    cannot be written, and nothing for a closed pipe; any other exception is a defect of ours and keeps its traceback.
     """
     warnings.showwarning = _show_warning
     try:
@@ -35,9 +40,9 @@ def run(command: Callable[[], int | None], name: str) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        if error.errno not in (*_FULL, *_UNUSABLE):
             raise
-        advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the permissions"
+        advice = "free some space" if error.errno in _FULL else "check the path and its permissions"
         code = _fail(
             name, f"{error.strerror}: {error.filename or 'writing'}; {advice} and run the same command again", 1
         )
@@ -55,6 +60,17 @@ def whole(text: str) -> int:
     if value < 1 or not value.is_integer():
         raise argparse.ArgumentTypeError(f"a whole number of at least 1, found '{text}'")
     return int(value)
+
+
+def seed(text: str) -> int:
+    """A flag's value that seeds random numbers: any whole number of 64 bits."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 1 << 63
+    if not -(1 << 63) <= value < 1 << 63:
+        raise argparse.ArgumentTypeError(f"a whole number of at most 64 bits, found '{text}'")
+    return value
 
 
 def positive(text: str) -> float:

@@ -183,12 +183,12 @@ def read_trials(path: Path) -> list[TrialRecord]:
     StudyError when the file is missing or a line before the last is not a record.
     """
     try:
-        # Not splitlines: a reason may hold one of the separators that only it knows.
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        # Bytes: a torn line may end inside a character. Not splitlines: a reason may hold another separator.
+        lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+    except OSError as error:
+        raise StudyError(f"cannot read {path}: {error.strerror or error}") from None
     records: dict[int, TrialRecord] = {}
-    for index, line in enumerate(lines if lines != [""] else []):
+    for index, line in enumerate(lines if lines != [b""] else []):
         try:
             record = TrialRecord.model_validate_json(line)
         except ValidationError as error:
@@ -209,9 +209,9 @@ def read_study(path: Path) -> StudyRecord:
         raise StudyError(f"{path}: {validation_line(error, 'study')}") from None
 
 
-def _is_json(line: str) -> bool:
+def _is_json(line: bytes) -> bool:
     try:
         json.loads(line)
-    except json.JSONDecodeError:
+    except ValueError:
         return False
     return True

@@ -143,7 +143,9 @@ class SearchSection(BaseModel):
             if "sinusoidal" in positions and hidden % 2:
                 raise ValueError(f"sinusoidal positions need an even hidden_dim, found {hidden:g}")
         ends = ("num_layers", "hidden_dim", "ffn_multiplier")
-        for values in itertools.product(*({pick(choices_of(getattr(self, one))) for pick in (min, max)} for one in ends)):
+        for values in itertools.product(
+            *({pick(choices_of(getattr(self, one))) for pick in (min, max)} for one in ends)
+        ):
             layers, hidden, ffn = values
             try:
                 ArchitectureConfig.parse(

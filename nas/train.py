@@ -8,7 +8,7 @@ import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nas import cli
 from nas.errors import UsageError
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
     from nas.architecture import ArchitectureConfig
     from nas.data import PreparedData, Vocabulary
+    from nas.space import EvaluationSection
     from nas.trial.full_training import FullTraining
 
 _BATCH_TOKENS = 4096
 _EVALUATIONS = 20
 _SAMPLES_SHOWN = 3
+_LEAST_SEQ_LENGTH = 32
+
+_Number = TypeVar("_Number", int, float)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument("--batch-tokens", type=cli.whole, metavar="N", help="tokens a step (default: the arch JSON's)")
     built.add_argument("--evaluate-every", type=cli.whole, metavar="N", help="steps (default: a 20th of all)")
     built.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of weights, data order and dropout (default: 0)"
+        "--seed", type=cli.seed, default=0, metavar="N", help="of weights, data order and dropout (default: 0)"
     )
     built.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
     built.add_argument("--quiet", action="store_true", help="print only the end")
@@ -68,8 +72,12 @@ def main(argv: list[str] | None = None) -> int:
     exported = read_arch_json(path)
 
     from nas.trial.full_training import FullTraining
+    from nas.trial.prompts import cut_prompts
 
+    settings, prompt_bytes = holdout_settings(architecture)
     source = open_source(architecture, exported, path, arguments)
+    # Here too, so that a holdout without prompts is known before the training and not after it.
+    cut_prompts(source.data.documents("holdout"), settings.num_prompts, prompt_bytes)
     plan = make_plan(architecture, exported, source, arguments)
     folder = Path(arguments.out or Path("runs") / f"{path.stem}-{architecture.id}")
     plan.numerics.apply()
@@ -90,11 +98,11 @@ def open_source(
     from nas.data import Vocabulary, prepare_data
     from nas.space import vocabulary_name
 
-    provenance = exported.get("provenance", {})
-    corpus = arguments.corpus or provenance.get("corpus", {}).get("source", "stdlib")
+    trained_on = _section(_section(exported, "provenance"), "corpus")
+    corpus = arguments.corpus or str(trained_on.get("source", "stdlib"))
     if "tokenizer" in exported:
         data = prepare_data(corpus, ["bytes"])  # the text is what counts: its tokens are made here
-        vocabulary = Vocabulary.load(path.parent / exported["tokenizer"])
+        vocabulary = Vocabulary.load(path.parent / str(exported["tokenizer"]))
         tokens = vocabulary.encode_documents(data.documents("train"))
     else:
         try:
@@ -120,9 +128,9 @@ def make_plan(
     from nas.trial.numerics import plan_numerics
     from nas.trial.recipe import plan_recipe
 
-    stored = exported.get("recipe", {})
-    seq_length = min(int(stored.get("seq_length", architecture.max_seq_length)), architecture.max_seq_length)
-    batch_tokens = int(arguments.batch_tokens or stored.get("batch_tokens", max(_BATCH_TOKENS, seq_length)))
+    stored = _section(exported, "recipe")
+    seq_length = min(_positive(stored, "seq_length", architecture.max_seq_length), architecture.max_seq_length)
+    batch_tokens = arguments.batch_tokens or _positive(stored, "batch_tokens", max(_BATCH_TOKENS, seq_length))
     if batch_tokens % seq_length:
         raise UsageError(f"--batch-tokens {batch_tokens} is not a multiple of the sequence length {seq_length}")
     flops_per_step = architecture.train_flops_per_token(seq_length) * batch_tokens
@@ -134,7 +142,7 @@ def make_plan(
         num_steps=num_steps,
         batch_tokens=batch_tokens,
         seq_length=seq_length,
-        lr_multiplier=float(stored.get("lr_multiplier", 1.0)),
+        lr_multiplier=_positive(stored, "lr_multiplier", 1.0),
         seed=arguments.seed,
     )
     if arguments.learning_rate:
@@ -147,6 +155,23 @@ def make_plan(
         evaluate_every=arguments.evaluate_every or max(1, num_steps // _EVALUATIONS),
         validation_bytes=262_144,
     )
+
+
+def _section(exported: dict[str, Any], name: str) -> dict[str, Any]:
+    """An object of the arch JSON; empty when it is not there, UsageError when it is no object."""
+    section = exported.get(name, {})
+    if not isinstance(section, dict):
+        raise UsageError(f"the arch JSON's '{name}' is an object of keys, found {section!r}")
+    return section
+
+
+def _positive(stored: dict[str, Any], name: str, default: _Number) -> _Number:
+    """A number above 0 of the arch JSON's recipe, of the default's type."""
+    value = stored.get(name, default)
+    kinds = (int, float) if isinstance(default, float) else int
+    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
+        raise UsageError(f"the arch JSON's recipe has {name} {value!r}; it is a number above 0")
+    return type(default)(value)
 
 
 def train(training: FullTraining, *, quiet: bool) -> None:
@@ -180,21 +205,30 @@ def train(training: FullTraining, *, quiet: bool) -> None:
             )
 
 
+def holdout_settings(architecture: ArchitectureConfig) -> tuple[EvaluationSection, int]:
+    """How the end is judged, and the bytes of a prompt; UsageError when max_seq_length has no room for both."""
+    from nas.space import EvaluationSection
+
+    length = architecture.max_seq_length
+    if length < _LEAST_SEQ_LENGTH:
+        raise UsageError(
+            f"max_seq_length {length} has no room for a prompt and its completion; "
+            f"it takes at least {_LEAST_SEQ_LENGTH}"
+        )
+    completion_bytes = min(200, length // 2)
+    return EvaluationSection(completion_bytes=completion_bytes), min(256, length - completion_bytes)
+
+
 def finish(training: FullTraining, source: Source, *, as_json: bool) -> None:
     """Judge the best weights on the holdout, keep what they wrote, say where everything is."""
     import nas
-    from nas.space import EvaluationSection
     from nas.trial.judge import judge
     from nas.trial.run import write_samples
 
     best = nas.load(training.folder)
-    length = training.plan.architecture.max_seq_length
-    completion_bytes = min(200, length // 2)
-    settings = EvaluationSection(completion_bytes=completion_bytes)
+    settings, prompt_bytes = holdout_settings(training.plan.architecture)
     best.model.to(training.plan.numerics.device)
-    verdict = judge(
-        best.model, source.vocabulary, source.data, "holdout", settings, min(256, length - completion_bytes)
-    )
+    verdict = judge(best.model, source.vocabulary, source.data, "holdout", settings, prompt_bytes)
     samples = training.folder / "samples.jsonl"
     write_samples(verdict.completions, samples)
     judgement = verdict.judgement

@@ -6,7 +6,6 @@ Reading, filtering, de-duplication, the split, training of vocabularies on the t
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from nas.data.prepared import (
 from nas.data.split import split_documents
 from nas.data.vocabulary import TokenArray, Vocabulary, bpe_size, train_bpe, train_char
 from nas.errors import CacheError
+from nas.files import remove_leftovers, write_atomically, write_json
 
 FORMAT_VERSION = 1
 """Part of the cache key: raise it whenever the same source would give other files."""
@@ -60,7 +60,6 @@ def prepare_data(
     Raises UsageError for a vocabulary's name, CorpusError for the corpus, CacheError for the cache.
     """
     names = tuple(dict.fromkeys(vocabulary_names))
-    assert names, "no vocabulary was asked for"
     for name in names:
         bpe_size(name)
     corpus = read_corpus(source)
@@ -83,6 +82,7 @@ def _complete(
     folder: Path, corpus: Corpus, names: Sequence[str], split_seed: int, progress: Callable[[str], None]
 ) -> None:
     """Bring the folder to hold `names`, adding to what is there and is sound."""
+    remove_leftovers(folder)
     manifest: dict[str, Any] | None = None
     if (folder / MANIFEST).exists():
         try:
@@ -99,7 +99,8 @@ def _complete(
     missing = [name for name in dict.fromkeys(names) if name not in manifest["vocabularies"]]
     if missing:
         _add_vocabularies(folder, manifest, missing, progress)
-        _write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+    if missing or not (folder / MANIFEST).exists():
+        write_json(folder / MANIFEST, manifest)
 
 
 def _write_texts(folder: Path, corpus: Corpus, split_seed: int) -> dict[str, Any]:
@@ -164,15 +165,10 @@ def _train(
 
 
 def _write(path: Path, content: bytes | TokenArray) -> dict[str, Any]:
-    """Write a file so that it is whole or not there, and return its entry in the manifest.
-
-    The unfinished file may have a fixed name, as only the holder of the lock writes.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("wb") as file:
-        file.write(content if isinstance(content, bytes) else content.data)
-    unfinished.replace(path)
+    """Write a file so that it is whole or not there, and return its entry in the manifest."""
+    write_atomically(
+        path, lambda temporary: temporary.write_bytes(content if isinstance(content, bytes) else content.data)
+    )
     if isinstance(content, bytes):
         return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     return {"bytes": content.nbytes}

@@ -6,13 +6,13 @@ that generated text could not call home even if it were not escaped.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from nas.files import write_text
 from nas.records import StudyRecord, TrialRecord, completed
 from nas.reporting.figures import CONFIG, history_figure, importance_figure, pareto_figure, vocabulary_figure
 from nas.reporting.markup import paragraph, section, text
@@ -47,14 +47,8 @@ def write_report(
     weight = study.collapse_weight if collapse_weight is None else collapse_weight
     name = "report.html" if weight == study.collapse_weight else f"report-w{weight:g}.html"
     page = _page(folder, study, [one.reweighted(weight) for one in records], samples or {}, weight)
-    path = folder / name
-    temporary = folder / f".{name}.{os.getpid()}.tmp"
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    write_text(folder / name, page)
+    return folder / name
 
 
 def _page(

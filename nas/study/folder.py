@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nas.errors import StudyBusy, StudyError
-from nas.files import write_json, write_text
+from nas.files import remove_leftovers, write_json, write_text
 from nas.records import StudyRecord, TrialRecord
 from nas.trial.run import TrialPaths
 
@@ -74,6 +74,7 @@ class StudyFolder:
                 f"study '{self.name}' is being run by process {pid}; wait for it, stop it, or start another with --name"
             ) from None
         try:
+            remove_leftovers(self.path)
             write_text(holder, f"{os.getpid()}\n")
             yield
         finally:

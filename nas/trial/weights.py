@@ -32,10 +32,15 @@ def load_weights(path: Path) -> Decoder:
 
 
 def write_tensors(tensors: Mapping[str, torch.Tensor], header: Mapping[str, str], path: Path) -> None:
-    """Write a safetensors file atomically; tensors are copied to the CPU."""
+    """Write a safetensors file atomically; tensors are copied to the CPU. CheckpointError when it cannot be written."""
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     metadata = {"format": "pt", **header}
-    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata))
+    try:
+        write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata))
+    except SafetensorError as error:  # a full disk too: the library has no other error
+        raise CheckpointError(
+            f"cannot write checkpoint {path} ({_first_line(error)}); free some space and run the same command again"
+        ) from None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -181,10 +181,10 @@ def test_building_again_keeps_vocabularies_that_others_asked_for(copied: Prepare
 def test_an_unfinished_build_is_finished(copied: PreparedData, small: PreparedData, source: str) -> None:
     (copied.folder / "manifest.json").unlink()
     (copied.folder / "tokens/bpe-300/train.bin").unlink()
-    (copied.folder / "tokens/bpe-300/train.bin.unfinished").write_bytes(b"half")
+    (copied.folder / "tokens/bpe-300/.train.bin.1.tmp").write_bytes(b"half")
     data = prepare_data(source, SMALL_NAMES, cache=copied.folder.parent, progress=[].append)
     assert contents(data) == contents(small)
-    assert not list(copied.folder.rglob("*.unfinished"))
+    assert not list(copied.folder.rglob("*.tmp"))
 
 
 def test_two_processes_at_once_give_one_valid_cache(built: PreparedData, source: str, tmp_path: Path) -> None:
