@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas import cli
 from nas.errors import UsageError
 
 if TYPE_CHECKING:
     from nas.records import StudyRecord, TrialRecord
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Parse, rank, write, print. Nothing is trained; only records are read."""
-    options = _parse()
+    options = parser().parse_args(argv)
     weight, png = options.collapse_weight, options.png
     if weight is not None and not (math.isfinite(weight) and weight >= 0):
         raise UsageError(f"--collapse-weight {weight:g} must be 0 or more: bits per byte for a collapse rate of 1")
@@ -44,21 +45,18 @@ def main() -> int:
     return 0
 
 
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m nas.report",
-        description="Rank the trials of a study and write its report.html again, from its records alone.",
-    )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a study folder, such as trials/base")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    built = cli.parser("nas.report", "Rank the trials of a study and write its report again, from its records alone.")
+    built.add_argument("folder", type=Path, metavar="FOLDER", help="a study folder, such as trials/base")
+    built.add_argument(
         "--collapse-weight",
         type=float,
         metavar="W",
         help="rank by val_bpb + W x collapse rate instead of the study's own weight; writes report-wW.html",
     )
-    parser.add_argument("--png", type=Path, metavar="FILE", help="write the Pareto front as PNG too (needs a Chrome)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    return parser.parse_args()
+    built.add_argument("--png", type=Path, metavar="FILE", help="write the Pareto front as PNG too (needs a Chrome)")
+    built.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return built
 
 
 def _read(folder: Path) -> tuple[StudyRecord, list[TrialRecord]]:
@@ -130,6 +128,4 @@ def _trial_json(record: TrialRecord) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    import nas.cli
-
-    nas.cli.run(main, "nas.report")
+    cli.run(main, "nas.report")

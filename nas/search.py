@@ -89,7 +89,6 @@ def main(argv: list[str] | None = None) -> int:
 def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
     from rich.console import Console
 
-    from nas.records import read_trials
     from nas.reporting.live import LiveTable
     from nas.reporting.page import write_report
     from nas.reporting.samples import read_samples
@@ -97,8 +96,7 @@ def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
     from nas.study.session import run_search
 
     console = Console(stderr=as_json)
-    trials_file = plan.folder.trials_file
-    done = read_trials(trials_file) if trials_file.exists() else []
+    done = plan.folder.read_trials()
     try:
         with LiveTable(plan.options.budget, done, console=console, quiet=quiet) as live:
             outcome = run_search(plan, live)
@@ -106,9 +104,8 @@ def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
             samples = read_samples(outcome.folder.path, [one.number for one in compared(outcome.records)])
             report = write_report(outcome.folder.path, outcome.study, outcome.records, samples)
     except KeyboardInterrupt:
-        num_ended = len(read_trials(trials_file)) if trials_file.exists() else 0
         print(
-            f"\nstopped: {num_ended} trials have ended and none is lost; go on with: {plan.options.command}",
+            f"\nstopped: {len(plan.folder.read_trials())} trials have ended and none is lost; go on with: {plan.options.command}",
             file=sys.stderr,
         )
         raise
@@ -128,6 +125,7 @@ def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
         "study": outcome.study.name,
         "folder": str(outcome.folder.path),
         "was_complete": outcome.was_complete,
+        "used_up": outcome.used_up,
         "ended": len(outcome.records),
         "complete": len(ranked),
         "best": ranked[0].reproducible() if ranked else None,
@@ -148,6 +146,11 @@ def print_summary(outcome: SearchOutcome, report: Path) -> None:
         print(
             f"study '{study.name}' is complete with {len(outcome.records)} trials; extend it with a larger --budget, "
             "or start another with --name"
+        )
+    if outcome.used_up:
+        print(
+            f"the space has no other legal architecture: {len(outcome.records)} trials are all it holds; "
+            "widen it or its [constraints] for more"
         )
     ranked = completed(outcome.records)
     if not ranked:

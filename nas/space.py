@@ -142,11 +142,8 @@ class SearchSection(BaseModel):
                     raise ValueError(f"rope needs an even head_dim, found {head:g}")
             if "sinusoidal" in positions and hidden % 2:
                 raise ValueError(f"sinusoidal positions need an even hidden_dim, found {hidden:g}")
-        ends = ("num_layers", "hidden_dim", "ffn_multiplier")
-        for values in itertools.product(
-            *({pick(choices_of(getattr(self, one))) for pick in (min, max)} for one in ends)
-        ):
-            layers, hidden, ffn = values
+        ends = [choices_of(one) for one in (self.num_layers, self.hidden_dim, self.ffn_multiplier)]
+        for layers, hidden, ffn in itertools.product(*({min(values), max(values)} for values in ends)):
             try:
                 ArchitectureConfig.parse(
                     {

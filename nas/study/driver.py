@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nas.errors import StudyError
+from nas.errors import SpaceError, StudyError
 from nas.records import TrialRecord
 from nas.space import Candidate, SearchSpace
-from nas.study.sampler import DistinctSampler
+from nas.study.sampler import RANDOM_ATTEMPTS, DistinctSampler
 from nas.study.workers import Ended, WorkerPool
 
 RECORD_KEY = "record"
@@ -63,12 +63,16 @@ class Search:
     keep: Callable[[TrialRecord], None]
     """Called with every ended trial, after the study was told."""
 
-    def run(self, budget: Budget) -> None:
-        """Go on until `budget` is reached; trials found unfinished are finished first, under their own number."""
+    def run(self, budget: Budget) -> bool:
+        """Go on until `budget` is reached; trials found unfinished are finished first, under their own number.
+
+        False when the space had no other legal architecture before that; SpaceError when it has none at all.
+        """
         started = time.monotonic()
         unfinished = list(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
         num_ended = len(self.study.get_trials(deepcopy=False, states=_ENDED))
         running: dict[int, tuple[Trial, Candidate]] = {}
+        used_up = False
         faults = 0
 
         def wants_more() -> bool:
@@ -76,7 +80,10 @@ class Search:
             return in_time and (budget.trials is None or num_ended + len(running) < budget.trials)
 
         while True:
-            while self.pool.num_free and wants_more():
+            while self.pool.num_free and wants_more() and not used_up:
+                if not unfinished and not self._has_next():
+                    used_up = True
+                    break
                 trial = self._next_trial(unfinished)
                 candidate = self.sampler.candidate(trial.params)
                 excess = {key: over for key, over in self.space.excess(candidate.architecture).items() if over > 0}
@@ -87,7 +94,12 @@ class Search:
                 running[trial.number] = (trial, candidate)
                 self._submit(trial, candidate)
             if not running:
-                return
+                if used_up and not num_ended:
+                    raise SpaceError(
+                        f"no legal architecture in {RANDOM_ATTEMPTS:,} draws from the space '{self.space.name}'; "
+                        "widen it or its [constraints], or give trials more FLOPs"
+                    )
+                return not used_up
             for result in self.pool.wait():
                 trial, candidate = running.pop(int(str(result.key)))
                 record = self._record_of(trial, candidate, result)
@@ -98,6 +110,10 @@ class Search:
                 raise StudyError(
                     f"{faults} trials in a row failed, the last with: {record.reason}; the search stops here"
                 )
+
+    def _has_next(self) -> bool:
+        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return bool(waiting) or self.sampler.has_fresh(self.study)
 
     def _next_trial(self, unfinished: list[FrozenTrial]) -> Trial:
         trial = Trial(self.study, unfinished.pop(0)._trial_id) if unfinished else self.study.ask()

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from sqlalchemy.engine import URL
 
 from nas.errors import StudyBusy, StudyError
 from nas.files import remove_leftovers, write_json, write_text
-from nas.records import StudyRecord, TrialRecord
+from nas.records import StudyRecord, TrialRecord, read_study, read_trials
 from nas.trial.run import TrialPaths
 
 
@@ -28,7 +29,7 @@ class StudyFolder:
 
     @property
     def database_url(self) -> str:
-        return f"sqlite:///{self.path / 'study.db'}"
+        return URL.create("sqlite", database=str(self.path / "study.db")).render_as_string()
 
     @property
     def trials_file(self) -> Path:
@@ -81,6 +82,16 @@ class StudyFolder:
             holder.unlink(missing_ok=True)
             lock.release()
 
+    def read_trials(self) -> list[TrialRecord]:
+        """What trials.jsonl holds, nothing when it is not there; StudyError when it is damaged."""
+        with _advice("remove it: the next search writes it anew from the study database"):
+            return read_trials(self.trials_file) if self.trials_file.exists() else []
+
+    def read_study(self) -> StudyRecord | None:
+        """What study.json holds, None when it is not there; StudyError when it is damaged."""
+        with _advice("remove it and run the same command again: no trial is in it, the verdict is computed anew"):
+            return read_study(self.study_file) if self.study_file.exists() else None
+
     def append_trial(self, record: TrialRecord) -> None:
         with self.trials_file.open("a", encoding="utf-8") as file:
             file.write(record.model_dump_json() + "\n")
@@ -94,3 +105,11 @@ class StudyFolder:
     def drop_weights(self, numbers: Iterable[int]) -> None:
         for number in numbers:
             self.trial_paths(number, keep_samples=False).weights.unlink(missing_ok=True)
+
+
+@contextmanager
+def _advice(what_to_do: str) -> Iterator[None]:
+    try:
+        yield
+    except StudyError as error:
+        raise StudyError(f"{error}; {what_to_do}") from None

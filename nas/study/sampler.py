@@ -12,15 +12,15 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import FixedTrial, FrozenTrial, TrialState
+from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
-from nas.errors import StudyError
 from nas.space import Candidate, SearchSpace, Suggests
 from nas.trial.batches import derived_seed
 
 _STARTUP_TRIALS = 10
 _TPE_ATTEMPTS = 50
-_RANDOM_ATTEMPTS = 5_000
+RANDOM_ATTEMPTS = 5_000
+"""A space in which so many draws find nothing new counts as used up."""
 
 
 class DistinctSampler(BaseSampler):
@@ -36,46 +36,60 @@ class DistinctSampler(BaseSampler):
         self._seed = seed
         self._startup_trials = _STARTUP_TRIALS if not random else 1 << 62
         self._distributions = distributions_of(space, vocabulary_sizes)
+        self._searched = {name: one for name, one in self._distributions.items() if not one.single()}
         self._ids: dict[int, str] = {}
 
     def candidate(self, params: dict[str, Any]) -> Candidate:
         """The candidate that a trial's parameters stand for."""
         return self._space.suggest(FixedTrial(params), self.vocabulary_sizes)
 
+    def has_fresh(self, study: optuna.Study) -> bool:
+        """Whether the next trial can be given a legal architecture that no trial has: ask before the study is asked.
+
+        True promises a proposal, as the next trial makes the very same random draws when TPE finds nothing.
+        """
+        number = len(study.get_trials(deepcopy=False))
+        return self._random_fresh(study, number, self._searched, self._seen(study, but=number)) is not None
+
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return {name: one for name, one in self._distributions.items() if not one.single()}
+        return self._searched
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Parameters of a fresh legal architecture; StudyError when thousands of draws find none."""
+        """Parameters of a fresh legal architecture; there is one where `has_fresh` said so."""
         if "fixed_params" in trial.system_attrs:
             return {}
         seen = self._seen(study, but=trial.number)
-        seed = derived_seed("sampler", self._seed, trial.number) % 2**32
         ended = sum(one.state in (TrialState.COMPLETE, TrialState.PRUNED) for one in study.get_trials(deepcopy=False))
         if ended >= self._startup_trials:
+            seed = self._seed_of(trial.number)
             tpe = TPESampler(n_startup_trials=self._startup_trials, multivariate=True, constant_liar=True, seed=seed)
             proposal = self._first_fresh(lambda: tpe.sample_relative(study, trial, search_space), _TPE_ATTEMPTS, seen)
             if proposal is not None:
                 return proposal
-        uniform = RandomSampler(seed=seed)
-        proposal = self._first_fresh(
-            lambda: {name: uniform.sample_independent(study, trial, name, one) for name, one in search_space.items()},
-            _RANDOM_ATTEMPTS,
-            seen,
-        )
-        if proposal is None:
-            raise StudyError(
-                f"no new legal architecture in {_RANDOM_ATTEMPTS} draws, {len(seen)} seen; "
-                "widen the space or its [constraints], or lower --budget"
-            )
+        proposal = self._random_fresh(study, trial.number, search_space, seen)
+        assert proposal is not None, "the driver asks has_fresh first"
         return proposal
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         raise AssertionError(f"the space is flat: {param_name} is always sampled with the others")
+
+    def _seed_of(self, number: int) -> int:
+        return derived_seed("sampler", self._seed, number) % 2**32
+
+    def _random_fresh(
+        self, study: optuna.Study, number: int, search_space: dict[str, BaseDistribution], seen: set[str]
+    ) -> dict[str, Any] | None:
+        uniform = RandomSampler(seed=self._seed_of(number))
+        trial = create_trial(state=TrialState.RUNNING)  # RandomSampler looks at neither study nor trial
+        return self._first_fresh(
+            lambda: {name: uniform.sample_independent(study, trial, name, one) for name, one in search_space.items()},
+            RANDOM_ATTEMPTS,
+            seen,
+        )
 
     def _first_fresh(
         self, propose: Callable[[], dict[str, Any]], attempts: int, seen: set[str]

@@ -12,7 +12,8 @@ from typing import Protocol
 import optuna
 
 from nas.data import PreparedData, prepare_data
-from nas.records import HoldoutResult, StudyRecord, TrialRecord, read_study
+from nas.errors import StudyError
+from nas.records import HoldoutResult, StudyRecord, TrialRecord
 from nas.space import SearchSpace, load_space
 from nas.study.driver import Budget, Observer, Search, ended_records
 from nas.study.export import export_architectures
@@ -20,7 +21,7 @@ from nas.study.folder import StudyFolder
 from nas.study.identity import study_identity
 from nas.study.provenance import provenance
 from nas.study.sampler import DistinctSampler
-from nas.study.storage import open_study
+from nas.study.storage import database_errors, open_study
 from nas.study.verdict import TrainAndJudge, finalists, judge_finalists
 from nas.study.workers import WorkerPool
 from nas.trial.compressors import compressor_bpb
@@ -70,6 +71,10 @@ class SearchPlan:
     num_workers: int
     numerics: Numerics
 
+    @property
+    def database_url(self) -> str:
+        return self.options.storage or self.folder.database_url
+
 
 @dataclass(frozen=True)
 class SearchOutcome:
@@ -81,6 +86,8 @@ class SearchOutcome:
     exported: list[Path]
     was_complete: bool
     """The study had its budget before this session started."""
+    used_up: bool
+    """The space had no other legal architecture, so the search ended before its budget."""
 
 
 def plan_search(options: SearchOptions) -> SearchPlan:
@@ -97,15 +104,15 @@ def plan_search(options: SearchOptions) -> SearchPlan:
     cores = available_cores()
     num_workers = options.workers or (1 if numerics.device.startswith("cuda") else cores)
     threads = max(1, cores // num_workers)
-    if folder.study_file.exists():
-        threads = int(read_study(folder.study_file).identity["numerics"]["threads"])
+    if stored := folder.read_study():
+        threads = int(stored.identity["numerics"]["threads"])
     return SearchPlan(options, space, folder, num_workers, numerics.model_copy(update={"threads": threads}))
 
 
 def run_search(plan: SearchPlan, observer: SessionObserver) -> SearchOutcome:
     """Run or go on with the study until its budget; every step can be killed and done again."""
     plan.folder.create()
-    with plan.folder.locked():
+    with plan.folder.locked(), database_errors(plan.database_url):
         return _Session(plan, observer).run()
 
 
@@ -115,8 +122,8 @@ class _Session:
         self._observer = observer
         self._measured: dict[str, float] = {}
         self._verdict: tuple[HoldoutResult, ...] = ()
-        if plan.folder.study_file.exists():
-            before = read_study(plan.folder.study_file)
+        self._used_up = False
+        if before := plan.folder.read_study():
             self._measured, self._verdict = dict(before.measured), before.verdict
 
     def run(self) -> SearchOutcome:
@@ -129,8 +136,9 @@ class _Session:
         identity = study_identity(
             plan.space, data.corpus_hash, SPLIT_SEED, options.seed, options.sampler, plan.numerics
         )
-        study = open_study(folder.name, options.storage or folder.database_url, plan.space, sampler, identity)
+        study = open_study(folder.name, plan.database_url, plan.space, sampler, identity)
         records = ended_records(study)
+        self._refuse_loss(records)
         folder.write_trials(records)
         was_complete = options.budget is not None and len(records) >= options.budget
         summary = StudyRecord(
@@ -162,7 +170,12 @@ class _Session:
         records = ended_records(study)
         folder.write_trials(records)
         return SearchOutcome(
-            folder, summary, records, export_architectures(folder, summary, records, data), was_complete
+            folder,
+            summary,
+            records,
+            export_architectures(folder, summary, records, data),
+            was_complete,
+            self._used_up,
         )
 
     def _work(self, study: optuna.Study, sampler: DistinctSampler, objective: TrainAndJudge) -> None:
@@ -172,9 +185,19 @@ class _Session:
             keeper = _Keeper(plan.folder, ended_records(study))
             search = Search(study, plan.space, sampler, objective, pool, self._observer, options.seed, keeper)
             with self._phase("search", "searching"):
-                search.run(Budget(options.budget, options.hours))
+                self._used_up = not search.run(Budget(options.budget, options.hours))
             with self._phase("verdict", "judging the best and the references on the holdout"):
                 self._verdict = judge_finalists(ended_records(study), self._verdict, objective, pool)
+
+    def _refuse_loss(self, records: list[TrialRecord]) -> None:
+        """trials.jsonl is about to be written from the database: a database that went missing must not empty it."""
+        kept = self._plan.folder.read_trials()
+        lost = {one.number for one in kept} - {one.number for one in records}
+        if lost:
+            raise StudyError(
+                f"{self._plan.folder.trials_file} holds {len(lost)} trials that the study database "
+                f"{self._plan.database_url} does not; restore the database, or start another study with --name"
+            )
 
     def _compressors(self, data: PreparedData) -> dict[str, dict[str, float]]:
         num_bytes = self._plan.space.evaluation.validation_bytes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -26,7 +28,7 @@ def open_study(
     or cannot be reached.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
+    with database_errors(url):
         study = optuna.create_study(
             storage=RDBStorage(url), study_name=name, sampler=sampler, direction="minimize", load_if_exists=True
         )
@@ -41,9 +43,18 @@ def open_study(
         # Last, so that a study with an identity has its references; without one it is made again.
         study.set_user_attr(IDENTITY_KEY, identity)
         return study
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+
+
+@contextmanager
+def database_errors(url: str) -> Iterator[None]:
+    """StudyError for whatever the database says, when it is opened and in the middle of a search."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = error.__cause__ or error
+        reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
         raise StudyError(
-            f"cannot open the study database {url} ({reason}); restore it or start another study with --name "
+            f"cannot use the study database {url} ({reason}); if the disk is full, free some space and run the same "
+            "command again; if the database is damaged, restore it or start another study with --name "
             "(ended trials also stand in trials.jsonl)"
         ) from None
