@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import NoReturn, TextIO
 
 from nas.errors import CodenasError
+from nas.files import NO_SPACE
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _UNUSABLE = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG
 )  # fmt: skip
@@ -40,9 +40,9 @@ def run(command: Callable[[], int | None], name: str) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:
-        if error.errno not in (*_FULL, *_UNUSABLE):
+        if error.errno not in (*NO_SPACE, *_UNUSABLE):
             raise
-        advice = "free some space" if error.errno in _FULL else "check the path and its permissions"
+        advice = "free some space" if error.errno in NO_SPACE else "check the path and its permissions"
         code = _fail(
             name, f"{error.strerror}: {error.filename or 'writing'}; {advice} and run the same command again", 1
         )
@@ -51,7 +51,12 @@ def run(command: Callable[[], int | None], name: str) -> NoReturn:
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:
     """An argument parser whose errors are one line and exit code 2, and that takes no abbreviated flags."""
-    return argparse.ArgumentParser(prog=f"python -m {name}", description=description, allow_abbrev=False)
+    return _Parser(prog=f"python -m {name}", description=description, allow_abbrev=False)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog.removeprefix('python -m ')}: error: {message}; {self.prog} --help lists the flags\n")
 
 
 def whole(text: str) -> int:

@@ -119,6 +119,21 @@ class TrialRecord(_Record):
     def is_complete(self) -> bool:
         return self.state == "COMPLETE"
 
+    @property
+    def scores(self) -> dict[str, float]:
+        """The figures of a COMPLETE trial that people look up by name; empty for any other."""
+        if self.validation is None or self.cost is None or self.val_bpb is None or self.collapse_rate is None:
+            return {}
+        return {
+            "val_bpb": self.val_bpb,
+            "val_perplexity": self.validation.perplexity,
+            "collapse_rate": self.collapse_rate,
+            "sampled_collapse_rate": self.validation.sampled_collapse_rate,
+            "greedy_collapse_rate": self.validation.greedy_collapse_rate,
+            "num_params": self.cost.num_params,
+            "train_flops": self.cost.train_flops,
+        }
+
     def reweighted(self, collapse_weight: float) -> TrialRecord:
         """The same trial with its fitness at another collapse weight."""
         if self.val_bpb is None or self.collapse_rate is None:

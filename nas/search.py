@@ -104,8 +104,9 @@ def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
             samples = read_samples(outcome.folder.path, [one.number for one in compared(outcome.records)])
             report = write_report(outcome.folder.path, outcome.study, outcome.records, samples)
     except KeyboardInterrupt:
+        num_ended = len(plan.folder.read_trials())
         print(
-            f"\nstopped: {len(plan.folder.read_trials())} trials have ended and none is lost; go on with: {plan.options.command}",
+            f"\nstopped: {num_ended} trials have ended and none is lost; go on with: {plan.options.command}",
             file=sys.stderr,
         )
         raise

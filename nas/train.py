@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nas.architecture import ArchitectureConfig
     from nas.data import PreparedData, Vocabulary
-    from nas.space import EvaluationSection
+    from nas.space_sections import EvaluationSection
     from nas.trial.full_training import FullTraining
 
 _BATCH_TOKENS = 4096
@@ -96,7 +96,7 @@ def open_source(
 ) -> Source:
     """The corpus, encoded by the arch JSON's own tokenizer; without one, by a BPE trained to its vocab_size."""
     from nas.data import Vocabulary, prepare_data
-    from nas.space import vocabulary_name
+    from nas.space_sections import vocabulary_name
 
     trained_on = _section(_section(exported, "provenance"), "corpus")
     corpus = arguments.corpus or str(trained_on.get("source", "stdlib"))
@@ -207,7 +207,7 @@ def train(training: FullTraining, *, quiet: bool) -> None:
 
 def holdout_settings(architecture: ArchitectureConfig) -> tuple[EvaluationSection, int]:
     """How the end is judged, and the bytes of a prompt; UsageError when max_seq_length has no room for both."""
-    from nas.space import EvaluationSection
+    from nas.space_sections import EvaluationSection
 
     length = architecture.max_seq_length
     if length < _LEAST_SEQ_LENGTH:

@@ -10,19 +10,11 @@ import torch
 
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData, bpe_size, prepare_data
+from nas.dimension import Range, choices_of
 from nas.errors import SpaceError
 from nas.model import Decoder
-from nas.space import (
-    MIN_STEPS,
-    Candidate,
-    Range,
-    SearchSection,
-    SearchSpace,
-    choices_of,
-    load_space,
-    shipped_spaces,
-    vocabulary_name,
-)
+from nas.space import MIN_STEPS, Candidate, SearchSpace, load_space, shipped_spaces
+from nas.space_sections import SearchSection, vocabulary_name
 
 SPACE = """
 [search]

@@ -166,14 +166,4 @@ def attributes_of(record: TrialRecord) -> dict[str, Any]:
     attributes: dict[str, Any] = {"architecture": record.architecture.describe(), "vocabulary": record.vocabulary}
     if record.reason is not None:
         attributes["reason"] = record.reason
-    if record.validation is not None and record.cost is not None:
-        attributes |= {
-            "val_bpb": record.val_bpb,
-            "val_perplexity": record.validation.perplexity,
-            "collapse_rate": record.collapse_rate,
-            "sampled_collapse_rate": record.validation.sampled_collapse_rate,
-            "greedy_collapse_rate": record.validation.greedy_collapse_rate,
-            "num_params": record.cost.num_params,
-            "train_flops": record.cost.train_flops,
-        }
-    return attributes | {RECORD_KEY: record.model_dump(mode="json")}
+    return attributes | record.scores | {RECORD_KEY: record.model_dump(mode="json")}

@@ -41,17 +41,7 @@ def arch_json(
     record: TrialRecord, study: StudyRecord, data: PreparedData, holdout: HoldoutResult | None, tokenizers: str
 ) -> dict[str, Any]:
     """All that full training needs: architecture, tokenizer file (relative to this one), recipe, provenance."""
-    assert record.validation is not None and record.cost is not None
-    metrics: dict[str, Any] = {
-        "fitness": record.fitness,
-        "val_bpb": record.val_bpb,
-        "val_perplexity": record.validation.perplexity,
-        "collapse_rate": record.collapse_rate,
-        "sampled_collapse_rate": record.validation.sampled_collapse_rate,
-        "greedy_collapse_rate": record.validation.greedy_collapse_rate,
-        "num_params": record.cost.num_params,
-        "train_flops": record.cost.train_flops,
-    }
+    metrics: dict[str, Any] = {"fitness": record.fitness, **record.scores}
     if holdout is not None:
         judgement = holdout.judgement
         metrics |= {"holdout_bpb": judgement.bpb, "holdout_collapse_rate": judgement.collapse_rate}

@@ -11,8 +11,10 @@ import math
 from typing import Any
 
 from nas.architecture import ArchitectureConfig
+from nas.dimension import Dimension, Range, choices_of
 from nas.errors import ArchitectureError
-from nas.space import Candidate, Dimension, Range, SearchSection, SearchSpace, choices_of, vocabulary_name
+from nas.space import Candidate, SearchSpace
+from nas.space_sections import SearchSection, vocabulary_name
 
 REFERENCES: dict[str, dict[str, Any]] = {
     "seed": {

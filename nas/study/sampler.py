@@ -14,7 +14,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
-from nas.space import Candidate, SearchSpace, Suggests
+from nas.dimension import Suggests
+from nas.space import Candidate, SearchSpace
 from nas.trial.batches import derived_seed
 
 _STARTUP_TRIALS = 10

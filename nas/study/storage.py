@@ -29,8 +29,12 @@ def open_study(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with database_errors(url):
+        try:
+            storage = RDBStorage(url)
+        except ImportError as error:
+            raise StudyError(f"cannot use the study database {url}: {error}; install what it names") from None
         study = optuna.create_study(
-            storage=RDBStorage(url), study_name=name, sampler=sampler, direction="minimize", load_if_exists=True
+            storage=storage, study_name=name, sampler=sampler, direction="minimize", load_if_exists=True
         )
         if stored := study.user_attrs.get(IDENTITY_KEY):
             check_identity(name, stored, identity)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import os
 import signal
@@ -13,7 +12,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from nas.errors import CodenasError, StudyError
+from nas.errors import CheckpointError, CodenasError, StudyError
+from nas.files import NO_SPACE
 
 Task = Callable[[], Any]
 
@@ -68,7 +68,7 @@ class WorkerPool:
     def wait(self, timeout: float | None = None) -> list[Ended]:
         """The tasks that ended, at least one unless `timeout` seconds passed; a dead worker is replaced.
 
-        Raises StudyError when a worker found the disk full: that is no fault of its task.
+        Raises StudyError when a worker cannot write its results: that is no fault of its task.
         """
         busy = [worker for worker in self._workers if worker.key is not None]
         watched: list[Any] = [one for worker in busy for one in (worker.connection, worker.process.sentinel)]
@@ -87,8 +87,8 @@ class WorkerPool:
             how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             hint = "; out of memory?" if code == -signal.SIGKILL else ""
             return Ended(key, error=f"its worker process was lost ({how}{hint})")
-        if kind == "no space":
-            raise StudyError(f"{content}; free some space and run the same command again, no ended trial is lost")
+        if kind == "cannot write":
+            raise StudyError(content)
         return Ended(key, value=content) if kind == "value" else Ended(key, error=content)
 
     def _start(self) -> _Worker:
@@ -122,11 +122,14 @@ def _serve(connection: Connection, initialise: Callable[[], object]) -> None:
 def _answer(task: Task) -> tuple[str, Any]:
     try:
         return "value", task()
+    except CheckpointError as error:
+        return "cannot write", str(error)
     except CodenasError as error:
         return "error", str(error)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return "no space", f"{error.strerror}: {error.filename or 'writing'}"
+        if error.errno in NO_SPACE:
+            advice = "free some space and run the same command again, no ended trial is lost"
+            return "cannot write", f"{error.strerror}: {error.filename or 'writing'}; {advice}"
         return "error", f"{type(error).__name__}: {error}"
     except Exception as error:
         first_line = (str(error).splitlines() or [""])[0]

@@ -12,7 +12,7 @@ import torch
 from nas.data import PreparedData, Vocabulary
 from nas.model import GREEDY, Decoder, SamplingSettings, generate
 from nas.records import Judgement
-from nas.space import EvaluationSection
+from nas.space_sections import EvaluationSection
 from nas.trial.bits_per_byte import measure_likelihood
 from nas.trial.collapse import collapse_rule
 from nas.trial.prompts import cut_prompts, prompt_uniforms

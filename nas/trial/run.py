@@ -20,7 +20,8 @@ from nas.files import write_text
 from nas.fitness import fitness
 from nas.model import Decoder
 from nas.records import Cost, CurvePoint, Measured, TrialRecord
-from nas.space import Candidate, EvaluationSection, TrainingSection
+from nas.space import Candidate
+from nas.space_sections import EvaluationSection, TrainingSection
 from nas.trial.judge import Completion, Verdict, judge
 from nas.trial.numerics import Numerics
 from nas.trial.recipe import Recipe, plan_recipe

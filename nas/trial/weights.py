@@ -26,7 +26,7 @@ def load_weights(path: Path) -> Decoder:
     try:
         model = Decoder(ArchitectureConfig.parse(json.loads(header["architecture"])), seed=0)
         model.load_state_dict(tensors)
-    except (KeyError, ValueError, RuntimeError, ArchitectureError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, ArchitectureError) as error:
         raise CheckpointError(f"{path} holds no model of ours ({_first_line(error)}); use another checkpoint") from None
     return model
 

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+
+from nas.data import PreparedData
+from nas.errors import CorpusError
+from nas.model import GREEDY, Decoder
+from nas.space_sections import EvaluationSection
+from nas.trial import judge as judge_module
+from nas.trial.bits_per_byte import measure_likelihood
+from nas.trial.collapse import collapse_rule
+from nas.trial.judge import DECODINGS, SAMPLED, complete, judge
+from nas.trial.prompts import cut_prompts
+
+from .tiny import SEQ_LENGTH, tiny
+
+SETTINGS = EvaluationSection(validation_bytes=4096, num_prompts=7, completion_bytes=40)
+PROMPT_BYTES = SEQ_LENGTH - 40
+
+
+def model(vocab_size: int = 256) -> Decoder:
+    """Untrained and tied: the likeliest next token is the last one, so greedy text loops."""
+    made = Decoder(tiny(vocab_size=vocab_size, tie_embeddings=True), seed=0)
+    with torch.no_grad():
+        made.embedding.weight.mul_(4)
+    return made
+
+
+@pytest.mark.parametrize("name", ["bytes", "bpe-512"])
+@pytest.mark.parametrize("split", ["validation", "holdout"])
+def test_a_judgement_is_the_sum_of_its_completions(data: PreparedData, name: str, split: str) -> None:
+    vocabulary = data.vocabulary(name)
+    judged = model(vocabulary.size)
+    verdict = judge(judged, vocabulary, data, split, SETTINGS, PROMPT_BYTES)
+    judgement = verdict.judgement
+    documents = data.evaluation_documents(split, 4096)
+    assert judgement.num_bytes == len(data.evaluation_bytes(split, 4096)) <= 4096
+    tokens = vocabulary.encode_documents(documents)
+    assert judgement.bpb == measure_likelihood(judged, tokens, 0, judgement.num_bytes, SEQ_LENGTH).bpb
+    prompts = cut_prompts(data.documents(split), 7, PROMPT_BYTES)
+    for mode in DECODINGS:
+        rows = [one for one in verdict.completions if one.mode == mode]
+        assert [one.index for one in rows] == list(range(7))
+        assert [one.prompt for one in rows] == prompts
+        assert [one.rule for one in rows] == [collapse_rule(one.completion) for one in rows]
+        assert judgement.collapse_rules[mode] == dict(Counter(one.rule for one in rows if one.rule))
+        rate = sum(one.rule is not None for one in rows) / 7
+        assert getattr(judgement, f"{mode}_collapse_rate") == rate
+    assert len(verdict.completions) == 2 * 7
+    assert judgement.greedy_collapse_rate > 0.5
+
+
+def test_the_same_model_is_judged_the_same_and_the_splits_have_prompts_of_their_own(data: PreparedData) -> None:
+    vocabulary = data.vocabulary("bytes")
+    first, again, other = (
+        judge(model(), vocabulary, data, split, SETTINGS, PROMPT_BYTES)
+        for split in ("validation", "validation", "holdout")
+    )
+    assert first.judgement == again.judgement
+    assert first.completions == again.completions
+    assert not {one.prompt for one in first.completions} & {one.prompt for one in other.completions}
+
+
+@pytest.mark.parametrize("name", ["bytes", "bpe-512"])
+@pytest.mark.parametrize("mode", DECODINGS)
+def test_completions_do_not_depend_on_their_neighbours(
+    data: PreparedData, name: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vocabulary = data.vocabulary(name)
+    prompts = cut_prompts(data.documents("validation"), 9, PROMPT_BYTES)
+    together, longest = complete(model(vocabulary.size), vocabulary, prompts, DECODINGS[mode], 40)
+    fewer, _ = complete(model(vocabulary.size), vocabulary, prompts[:4], DECODINGS[mode], 40)
+    assert fewer == together[:4]
+    monkeypatch.setattr(judge_module, "_CACHE_BYTES", 1)  # one row at a time
+    assert complete(model(vocabulary.size), vocabulary, prompts, DECODINGS[mode], 40) == (together, longest)
+
+
+@pytest.mark.parametrize("name", ["bytes", "bpe-512"])
+@pytest.mark.parametrize("completion_bytes", [8, 23, 40])
+def test_a_completion_is_as_long_as_it_may_be_unless_the_text_ends(
+    data: PreparedData, name: str, completion_bytes: int
+) -> None:
+    vocabulary = data.vocabulary(name)
+    prompts = cut_prompts(data.documents("validation"), 9, PROMPT_BYTES)
+    judged = model(vocabulary.size)
+    with torch.no_grad():
+        judged.embedding.weight[vocabulary.eot_id] = 0  # less likely than the last token
+    texts, longest = complete(judged, vocabulary, prompts, GREEDY, completion_bytes)
+    # U+FFFD stands for one to three bytes that are no character.
+    assert all(len(text) <= completion_bytes for text in texts)
+    assert max(len(text.replace("\ufffd", "?" * 3).encode()) for text in texts) >= completion_bytes
+    assert 1 <= longest <= completion_bytes
+
+
+def test_a_prompt_of_the_longest_kind_and_its_completion_fit_the_sequence(data: PreparedData) -> None:
+    vocabulary = data.vocabulary("bytes")
+    prompts = [prompt.ljust(PROMPT_BYTES, "#") for prompt in cut_prompts(data.documents("validation"), 5, PROMPT_BYTES)]
+    assert {len(vocabulary.encode(prompt)) for prompt in prompts} == {PROMPT_BYTES}
+    judged = Decoder(tiny(), seed=0)
+    with torch.no_grad():
+        assert judged.head is not None
+        judged.embedding.weight.fill_(1.0)
+        judged.head.weight.zero_()
+        judged.head.weight[ord("x")] = 1.0  # against a state of ones: always an x, never an end of text
+    texts, longest = complete(judged, vocabulary, prompts, SAMPLED, 40)
+    assert longest == 40
+    assert texts == ["x" * 40] * 5
+
+
+def test_a_split_too_short_for_the_prompts_is_an_error(data: PreparedData) -> None:
+    settings = SETTINGS.model_copy(update={"num_prompts": 1_000_000})
+    with pytest.raises(CorpusError, match="different prompts of 24 bytes; 1000000 wanted"):
+        judge(model(), data.vocabulary("bytes"), data, "validation", settings, PROMPT_BYTES)

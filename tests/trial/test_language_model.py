@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+import nas
+from nas.data import PreparedData
+from nas.errors import CheckpointError, UsageError
+from nas.model import Decoder
+from nas.space import Candidate
+from nas.trial.language_model import LanguageModel
+from nas.trial.run import TrialPaths, run_trial
+from nas.trial.weights import save_weights
+
+from .tiny import tiny, trial_settings
+
+
+@pytest.fixture(scope="module")
+def folder(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of a few steps, as `nas.train` leaves it."""
+    made = tmp_path_factory.mktemp("model")
+    where = TrialPaths(weights=made / "best.safetensors", samples=None)
+    run_trial(Candidate(tiny(), "bytes", 1.0), data, trial_settings(), where, number=0)
+    data.vocabulary("bytes").save(made / "tokenizer.json")
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> LanguageModel:
+    return nas.load(folder)
+
+
+def test_the_same_seed_writes_the_same_text_and_another_one_another(model: LanguageModel, folder: Path) -> None:
+    text = model.complete("def ", seed=1)
+    assert isinstance(text, str)
+    assert text
+    assert nas.load(str(folder)).complete("def ", seed=1) == text
+    assert nas.load(folder / "best.safetensors").complete("def ", seed=1) == text
+    assert len({model.complete("def ", seed=seed) for seed in range(5)}) == 5
+
+
+def test_temperature_zero_is_greedy_whatever_the_seed(model: LanguageModel) -> None:
+    greedy = {model.complete("def ", temperature=0, seed=seed) for seed in range(3)}
+    assert greedy == {model.complete("def ", top_k=1)}
+
+
+@pytest.mark.parametrize("max_bytes", [1, 7, 30])
+def test_a_completion_has_at_most_so_many_bytes(model: LanguageModel, max_bytes: int) -> None:
+    assert len(model.complete("import os\n", max_bytes=max_bytes).replace("\ufffd", "?").encode()) <= max_bytes
+
+
+@pytest.mark.parametrize("prompt", ["", "x", "é♥" * 10, "a" * 63, "a" * 64, "a" * 5000])
+@pytest.mark.parametrize("max_bytes", [1, 40, 10_000])
+def test_any_prompt_is_continued(model: LanguageModel, prompt: str, max_bytes: int) -> None:
+    assert len(model.complete(prompt, max_bytes=max_bytes)) <= 64
+
+
+def test_a_long_prompt_is_cut_at_its_front(model: LanguageModel) -> None:
+    # max_seq_length 64 less 24 for the completion.
+    end = "b" * 40
+    assert model.complete("a" * 500 + end, max_bytes=24) == model.complete(end, max_bytes=24)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"temperature": -1.0}, "temperature must be 0"),
+        ({"temperature": math.nan}, "temperature must be 0"),
+        ({"top_p": 0.0}, "top_p must be above 0"),
+        ({"top_p": 1.5}, "top_p must be above 0"),
+        ({"top_k": -1}, "top_k must be 0"),
+        ({"max_bytes": 0}, "max_bytes must be at least 1, found 0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(
+    model: LanguageModel, settings: dict[str, float], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        model.complete("def ", **settings)  # type: ignore[arg-type]
+
+
+def test_bits_per_byte_of_a_text_count_its_end_and_do_not_depend_on_what_came_before(model: LanguageModel) -> None:
+    value = model.bits_per_byte("import os\n")
+    assert model.bits_per_byte("import os\n") == value
+    assert 0 < value < 12
+    code, noise = model.bits_per_byte("        self.value = value\n" * 4), model.bits_per_byte("\x01ÿ語\x7f" * 20)
+    assert code < 8 < noise  # 8 bits are a uniform guess
+    with pytest.raises(ValueError, match="an empty text"):
+        model.bits_per_byte("")
+
+
+def test_a_tokenizer_of_another_size_is_refused(folder: Path, data: PreparedData, tmp_path: Path) -> None:
+    (tmp_path / "best.safetensors").write_bytes((folder / "best.safetensors").read_bytes())
+    with pytest.raises(CheckpointError, match="cannot read tokenizer"):
+        nas.load(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="damaged or not a tokenizer"):
+        nas.load(tmp_path)
+    data.vocabulary("bpe-512").save(tmp_path / "tokenizer.json")
+    with pytest.raises(CheckpointError, match="has a vocabulary of 256, the tokenizer beside it one of 512"):
+        nas.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "nothing", "nothing.safetensors"])
+def test_a_folder_without_weights_is_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CheckpointError, match=r"^cannot read checkpoint ") as caught:
+        nas.load(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_a_bpe_writes_too(data: PreparedData, tmp_path: Path) -> None:
+    save_weights(Decoder(tiny(vocab_size=512), seed=0), tmp_path / "best.safetensors")
+    data.vocabulary("bpe-512").save(tmp_path / "tokenizer.json")
+    assert nas.load(tmp_path).complete("def ", max_bytes=20, seed=3)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+
+import pytest
+import torch
+
+from nas.errors import UsageError
+from nas.trial.compressors import compressor_bpb
+from nas.trial.machine import available_cores, describe_machine
+from nas.trial.numerics import Numerics, plan_numerics
+
+
+def test_a_cpu_computes_in_float32_with_the_threads_asked_for() -> None:
+    version = torch.__version__.partition("+")[0]
+    assert plan_numerics("cpu", threads=3) == Numerics(device="cpu", dtype="float32", threads=3, torch=version)
+
+
+def test_auto_is_the_gpu_where_there_is_one() -> None:
+    assert plan_numerics("auto", 1).device == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("device", ["gpu", "CPU", "", "mps", "tpu:0"])
+def test_an_unknown_device_is_refused(device: str) -> None:
+    with pytest.raises(UsageError, match=rf"^unknown device '{device}' \(allowed: auto, cpu, cuda, cuda:N\)$"):
+        plan_numerics(device, 1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_a_gpu_that_is_not_there_is_refused(device: str) -> None:
+    with pytest.raises(UsageError, match="sees no CUDA device; use --device cpu or auto"):
+        plan_numerics(device, 1)
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_products_are_in_the_type_that_was_planned(dtype: str, expected: torch.dtype) -> None:
+    numerics = plan_numerics("cpu", 1).model_copy(update={"dtype": dtype})
+    with numerics.autocast():
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == expected
+
+
+def test_numerics_set_the_threads_of_torch() -> None:
+    before = torch.get_num_threads()
+    try:
+        plan_numerics("cpu", before + 1).apply()
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_machine_has_cores_and_a_processor() -> None:
+    machine = describe_machine()
+    assert machine["cores"] == available_cores() >= 1
+    assert machine["system"]
+    assert machine["processor"]
+
+
+def test_compressors_give_eight_times_their_ratio() -> None:
+    text = b"def f(self):\n    return self.x\n" * 200
+    sizes = {"gzip": gzip, "bzip2": bz2, "xz": lzma}
+    found = compressor_bpb(text)
+    assert found.keys() == sizes.keys()
+    for name, module in sizes.items():
+        assert found[name] < 1
+        assert found[name] == pytest.approx(8 * len(module.compress(text)) / len(text), rel=0.1)
+
+
+def test_compressors_cannot_shrink_noise() -> None:
+    noise = bytes(torch.randint(0, 256, (20_000,), generator=torch.Generator().manual_seed(0)).tolist())
+    assert all(8 <= bpb < 8.2 for bpb in compressor_bpb(noise).values())

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nas.data import PreparedData
+from nas.errors import UsageError
+from nas.records import TrialRecord
+from nas.space import Candidate
+from nas.trial.bits_per_byte import measure_likelihood
+from nas.trial.collapse import RULES
+from nas.trial.recipe import learning_rate_rule
+from nas.trial.run import TrialPaths, judge_holdout, run_trial, trial_recipe
+from nas.trial.weights import load_weights
+
+from .tiny import SEQ_LENGTH, same_weights, tiny, trial_settings
+
+CANDIDATE = Candidate(tiny(attention_dropout=0.1, residual_dropout=0.1), "bytes", 1.0)
+
+
+def paths(folder: Path) -> TrialPaths:
+    return TrialPaths(weights=folder / "weights.safetensors", samples=folder / "samples" / "trial.jsonl")
+
+
+@pytest.fixture(scope="module")
+def ended(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialRecord, TrialPaths]:
+    where = paths(tmp_path_factory.mktemp("trial"))
+    return run_trial(CANDIDATE, data, trial_settings(), where, number=4, reference="small"), where
+
+
+def test_two_runs_with_one_seed_are_equal_but_for_what_is_measured(
+    data: PreparedData, ended: tuple[TrialRecord, TrialPaths], tmp_path: Path
+) -> None:
+    record, where = ended
+    torch.manual_seed(7)
+    again = run_trial(CANDIDATE, data, trial_settings(), paths(tmp_path), number=4, reference="small")
+    assert again.reproducible() == record.reproducible()
+    assert same_weights(load_weights(where.weights), load_weights(paths(tmp_path).weights))
+    assert where.samples is not None
+    assert where.samples.read_bytes() == (tmp_path / "samples" / "trial.jsonl").read_bytes()
+
+
+def test_another_seed_is_another_trial(
+    data: PreparedData, ended: tuple[TrialRecord, TrialPaths], tmp_path: Path
+) -> None:
+    other = run_trial(CANDIDATE, data, trial_settings(seed=1), paths(tmp_path), number=4, reference="small")
+    assert other.seed == 1
+    assert other.val_bpb != ended[0].val_bpb
+
+
+def test_the_record_says_what_was_run_and_reads_back(ended: tuple[TrialRecord, TrialPaths]) -> None:
+    record = ended[0]
+    assert (record.number, record.state, record.reason, record.reference) == (4, "COMPLETE", None, "small")
+    assert (record.architecture, record.vocabulary) == (CANDIDATE.architecture, "bytes")
+    assert record.learning_rate == learning_rate_rule(CANDIDATE.architecture)
+    assert TrialRecord.model_validate_json(record.model_dump_json()) == record
+
+
+def test_the_fitness_is_loss_plus_collapse(data: PreparedData, tmp_path: Path) -> None:
+    settings = trial_settings(num_steps=20, collapse_weight=0.5)
+    record = run_trial(CANDIDATE, data, settings, paths(tmp_path), number=0)
+    assert record.validation is not None
+    assert record.val_bpb == record.validation.bpb
+    assert record.collapse_rate == record.validation.collapse_rate
+    assert record.fitness == record.validation.bpb + 0.5 * record.validation.collapse_rate
+    assert 2 < record.validation.bpb < 8  # 20 steps: better than uniform, far from good
+
+
+@pytest.mark.parametrize(("vocabulary", "vocab_size"), [("bytes", 256), ("bpe-512", 512)])
+def test_the_costs_by_hand(data: PreparedData, tmp_path: Path, vocabulary: str, vocab_size: int) -> None:
+    architecture = tiny(vocab_size=vocab_size)
+    record = run_trial(Candidate(architecture, vocabulary, 1.0), data, trial_settings(), paths(tmp_path), number=0)
+    cost = record.cost
+    assert cost is not None
+    # One layer: 4 x 32 x 32 of attention and 2 x 32 x 64 of feed-forward; three norms of 32.
+    matrices = 4 * 32 * 32 + 2 * 32 * 64
+    assert cost.non_embedding_params == matrices + 3 * 32
+    assert cost.num_params == cost.non_embedding_params + 2 * vocab_size * 32
+    assert cost.train_flops_per_token == 3 * (2 * (matrices + vocab_size * 32) + 4 * 64 * 32)
+    budget = 25 * tiny().train_flops_per_token() * 512
+    assert cost.train_steps == budget // (cost.train_flops_per_token * 512)
+    assert cost.train_tokens == cost.train_steps * 512
+    assert cost.train_flops == cost.train_flops_per_token * cost.train_tokens <= budget
+    bytes_per_token = data.manifest["splits"]["train"]["bytes"] / len(data.tokens(vocabulary, "train"))
+    assert cost.train_bytes == pytest.approx(cost.train_tokens * bytes_per_token)
+
+
+def test_the_curve_ends_where_training_ends(ended: tuple[TrialRecord, TrialPaths]) -> None:
+    record = ended[0]
+    assert record.cost is not None
+    assert len(record.curve) == 20
+    flops = [point.train_flops for point in record.curve]
+    assert flops == sorted(set(flops))
+    assert (flops[-1], record.curve[-1].train_bytes) == (record.cost.train_flops, record.cost.train_bytes)
+    assert record.curve[-1].train_loss < record.curve[0].train_loss
+
+
+def test_samples_are_one_object_a_completion(ended: tuple[TrialRecord, TrialPaths]) -> None:
+    samples = ended[1].samples
+    assert samples is not None
+    lines = [json.loads(line) for line in samples.read_text(encoding="utf-8").split("\n")[:-1]]
+    assert len(lines) == 2 * 6
+    assert all(line.keys() == {"index", "prompt", "completion", "mode", "rule"} for line in lines)
+    assert [(line["mode"], line["index"]) for line in lines] == [
+        (mode, index) for mode in ("sampled", "greedy") for index in range(6)
+    ]
+    assert all(line["rule"] is None or line["rule"] in RULES for line in lines)
+
+
+def test_samples_can_be_left_out(data: PreparedData, tmp_path: Path) -> None:
+    where = TrialPaths(weights=tmp_path / "w.safetensors", samples=None)
+    run_trial(CANDIDATE, data, trial_settings(), where, number=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_the_weights_are_those_that_were_judged(data: PreparedData, ended: tuple[TrialRecord, TrialPaths]) -> None:
+    record, where = ended
+    model = load_weights(where.weights)
+    assert model.config == record.architecture
+    documents = data.evaluation_documents("validation", 4096)
+    tokens = data.vocabulary("bytes").encode_documents(documents)
+    num_bytes = len(data.evaluation_bytes("validation", 4096))
+    assert measure_likelihood(model, tokens, 0, num_bytes, SEQ_LENGTH).bpb == record.val_bpb
+
+
+def test_the_measured_figures_are_of_this_run(ended: tuple[TrialRecord, TrialPaths]) -> None:
+    measured = ended[0].measured
+    assert measured is not None
+    parts = measured.train_seconds + measured.evaluate_seconds + measured.generate_seconds
+    assert 0 < parts <= measured.total_seconds < 60
+    assert measured.train_tokens_per_second == pytest.approx(25 * 512 / measured.train_seconds)
+    assert 50e6 < measured.peak_memory_bytes < 64e9
+    assert measured.decode_ms_per_token > 0
+
+
+@pytest.mark.parametrize("lr_multiplier", [1e30, 1e12])
+def test_a_trial_that_diverges_is_pruned_with_its_reason(
+    data: PreparedData, tmp_path: Path, lr_multiplier: float
+) -> None:
+    candidate = Candidate(CANDIDATE.architecture, "bytes", lr_multiplier)
+    record = run_trial(candidate, data, trial_settings(), paths(tmp_path), number=3)
+    assert record.state == "PRUNED"
+    assert record.reason is not None
+    assert "nan" in record.reason or "inf" in record.reason
+    assert "\n" not in record.reason
+    assert (record.number, record.architecture, record.lr_multiplier) == (3, candidate.architecture, lr_multiplier)
+    assert (record.fitness, record.val_bpb, record.measured) == (None, None, None)
+    assert list(tmp_path.iterdir()) == []
+    assert TrialRecord.model_validate_json(record.model_dump_json()) == record
+
+
+def test_weights_that_the_last_step_alone_blows_up_prune_the_trial(data: PreparedData, tmp_path: Path) -> None:
+    """The loss of that step is still finite: only the judgement sees it."""
+    settings = trial_settings(num_steps=1)
+    record = run_trial(Candidate(tiny(), "bytes", 1e42), data, settings, paths(tmp_path), number=0)
+    assert (record.state, record.fitness) == ("PRUNED", None)
+    assert record.reason is not None
+    assert record.reason.startswith("the likelihood of the text is nan")
+
+
+def test_an_error_that_is_not_the_architectures_is_raised(data: PreparedData, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown vocabulary 'bpe-9999'"):
+        run_trial(Candidate(tiny(), "bpe-9999", 1.0), data, trial_settings(), paths(tmp_path), number=0)
+
+
+def test_the_steps_are_what_the_flops_buy() -> None:
+    settings = trial_settings(num_steps=25)
+    assert trial_recipe(CANDIDATE, settings).num_steps == 25
+    wider = tiny(hidden_dim=64)
+    expected = math.floor(settings.training.flops_per_trial / (wider.train_flops_per_token() * 512))
+    assert trial_recipe(Candidate(wider, "bytes", 2.0), settings).num_steps == expected
+
+
+def test_the_holdout_is_judged_on_the_saved_weights_or_on_the_same_ones_trained_again(
+    data: PreparedData, ended: tuple[TrialRecord, TrialPaths], tmp_path: Path
+) -> None:
+    record, where = ended
+    kept = judge_holdout(record, data, trial_settings(), where)
+    missing = paths(tmp_path)
+    assert not missing.weights.exists()
+    again = judge_holdout(record, data, trial_settings(), missing)
+    assert again.judgement == kept.judgement
+    assert again.completions == kept.completions
+    assert missing.weights.exists()
+    assert record.validation is not None
+    assert kept.judgement.bpb != record.validation.bpb
+    assert kept.judgement.num_bytes == len(data.evaluation_bytes("holdout", 4096))
+
+
+def test_a_candidate_may_have_every_choice(data: PreparedData, tmp_path: Path) -> None:
+    choices: list[dict[str, Any]] = [
+        {"activation": "swiglu", "normalization": "layernorm", "position_encoding": "learned"},
+        {"activation": "relu2", "position_encoding": "alibi", "num_kv_heads": 1, "tie_embeddings": True},
+        {"activation": "geglu", "position_encoding": "sinusoidal", "qk_norm": True},
+        {"activation": "silu", "position_encoding": "none", "num_layers": 2},
+    ]
+    for number, changes in enumerate(choices):
+        record = run_trial(
+            Candidate(tiny(**changes), "bytes", 1.0),
+            data,
+            trial_settings(),
+            paths(tmp_path / str(number)),
+            number=number,
+        )
+        assert record.is_complete
+        assert record.cost is not None
+        assert record.cost.num_params == sum(
+            one.numel() for one in load_weights(tmp_path / str(number) / "weights.safetensors").parameters()
+        )

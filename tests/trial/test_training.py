@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+
+from nas.data import PreparedData
+from nas.errors import Diverged, OutOfMemory
+from nas.model import Decoder
+from nas.trial.training import Training, raise_if_out_of_memory
+
+from .tiny import NUMERICS, random_tokens, recipe, same_weights, tiny
+
+
+def training(steps_done: int = 0, **changes: object) -> Training:
+    config = tiny(attention_dropout=0.2, residual_dropout=0.2)
+    made = Training(Decoder(config, seed=1), random_tokens(600), recipe(**changes), NUMERICS)
+    if steps_done:
+        made.advance(steps_done)
+    return made
+
+
+@pytest.mark.parametrize("steps_done", [1, 5, 11])
+def test_a_training_that_goes_on_ends_with_the_same_bits(steps_done: int) -> None:
+    uninterrupted = training(12)
+    stopped = training(steps_done)
+    buffer = io.BytesIO()
+    torch.save({"model": stopped.model.state_dict(), "optimizer": stopped.optimizer_state()}, buffer)
+    buffer.seek(0)
+    saved = torch.load(buffer, weights_only=True)
+    torch.manual_seed(99)  # what else this process has drawn makes no difference
+    resumed = training()
+    resumed.model.load_state_dict(saved["model"])
+    resumed.restore(steps_done, saved["optimizer"])
+    resumed.advance(12 - steps_done)
+    assert resumed.step == uninterrupted.step == 12
+    assert same_weights(resumed.model, uninterrupted.model)
+    assert not same_weights(resumed.model, stopped.model)
+
+
+def test_how_the_steps_are_cut_makes_no_difference() -> None:
+    cut = training()
+    for steps in (1, 4, 2, 5):
+        cut.advance(steps)
+    assert same_weights(cut.model, training(12).model)
+
+
+def test_dropout_is_drawn_by_seed_and_step() -> None:
+    first, again, other = training(1), training(1), training(1, seed=6)
+    assert same_weights(first.model, again.model)
+    assert not same_weights(first.model, other.model)
+
+
+def test_the_loss_falls_on_real_code_below_that_of_byte_frequencies(data: PreparedData) -> None:
+    tokens = data.tokens("bytes", "train")
+    plan = recipe(learning_rate=0.01, num_steps=150, batch_size=16, seq_length=32)
+    made = Training(Decoder(tiny(), seed=0), tokens, plan, NUMERICS)
+    first = made.advance(1)
+    made.advance(129)
+    last = made.advance(20)
+    assert first == pytest.approx(5.545, abs=0.1)  # ln 256
+    counts = torch.bincount(torch.from_numpy(tokens.astype("int64")), minlength=256).double()
+    frequencies = counts[counts > 0] / counts.sum()
+    assert last < float(-(frequencies * frequencies.log()).sum()) - 0.3
+
+
+def test_the_mean_loss_is_that_of_the_steps() -> None:
+    one_by_one = training()
+    losses = [one_by_one.advance(1) for _ in range(6)]
+    assert training().advance(6) == pytest.approx(sum(losses) / 6, rel=1e-12)
+
+
+def test_the_rate_of_a_step_is_the_recipes() -> None:
+    made = training(num_steps=10, warmup_steps=4)
+    for step in range(10):
+        made.advance(1)
+        assert [group["lr"] for group in made.optimizer_state()["param_groups"]] == [
+            made.recipe.learning_rate_at(step)
+        ] * 2
+
+
+def test_matrices_decay_and_gains_do_not() -> None:
+    """With a tiny gradient clip AdamW still moves each weight by the rate; decay is what remains apart."""
+    groups = training().optimizer_state()["param_groups"]
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
+    matrices = sum(one.dim() >= 2 for one in training().model.parameters())
+    assert [len(group["params"]) for group in groups] == [matrices, 3]  # two norms of a layer and the last one
+
+
+def test_a_rate_that_blows_the_weights_up_is_said_to_diverge() -> None:
+    with pytest.raises(Diverged, match=r"^the training loss is (nan|inf) by step \d+ of 12$"):
+        training(12, learning_rate=1e30)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    ],
+)
+def test_what_torch_says_of_too_little_memory_is_one_line(error: Exception) -> None:
+    with pytest.raises(OutOfMemory, match=r"^out of memory: ") as caught:
+        raise_if_out_of_memory(error)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_errors_are_not_taken_for_too_little_memory() -> None:
+    raise_if_out_of_memory(RuntimeError("shapes cannot be multiplied"))
+    model = Decoder(tiny(vocab_size=10), seed=0)
+    made = Training(model, random_tokens(600), recipe(), NUMERICS)  # ids beyond the vocabulary
+    with pytest.raises((IndexError, RuntimeError), match="index"):
+        made.advance(1)
