@@ -298,6 +298,5 @@ def test_an_unknown_command_is_one_line() -> None:
         [sys.executable, "-m", "nas", "trian"], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 2
-    assert (
-        done.stderr == "nas: error: unknown command 'trian'; did you mean 'train'? (allowed: report, search, train)\n"
-    )
+    assert done.stderr.startswith("nas: error: unknown command 'trian'; did you mean 'train'? (allowed: ")
+    assert done.stderr.count("\n") == 1
