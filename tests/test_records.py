@@ -97,7 +97,8 @@ def test_no_trials_yet(tmp_path: Path) -> None:
 def test_a_torn_last_line_is_left_out_wherever_it_was_torn(tmp_path: Path) -> None:
     last = line(pruned_trial(1, "é")).encode()
     path = tmp_path / "trials.jsonl"
-    for kept in range(1, len(last) - 1):
+    inside_a_character = last.index("é".encode()) + 1
+    for kept in (1, 2, 20, inside_a_character, len(last) - 3, len(last) - 2):
         path.write_bytes(line(complete_trial(0)).encode() + last[:kept])
         assert read_trials(path) == [complete_trial(0)], last[:kept]
     path.write_bytes(line(complete_trial(0)).encode() + last.removesuffix(b"\n"))

@@ -27,6 +27,28 @@ max_seq_length = 256
 batch_tokens = 512
 """
 
+# Every dimension is searched.
+WIDE = """
+[search]
+num_layers = { min = 1, max = 4 }
+hidden_dim = { min = 96, max = 128, step = 32 }
+vocab_size = [256, 1024]
+head_dim = [16, 32]
+query_group_size = [1, 2, 4]
+ffn_multiplier = [2.0, 3.0]
+activation = ["gelu", "silu", "swiglu"]
+normalization = ["layernorm", "rmsnorm"]
+position_encoding = ["rope", "alibi"]
+tie_embeddings = [true, false]
+qk_norm = [true, false]
+dropout = [0.0, 0.1]
+lr_multiplier = { min = 0.5, max = 2.0, log = true }
+[training]
+flops_per_trial = 1e9
+max_seq_length = 256
+batch_tokens = 512
+"""
+
 
 class Picks:
     """An object with suggest_* that takes the named choices, and the first value of all others."""
@@ -83,7 +105,7 @@ def every_listed_choice() -> list[Any]:
     ]
 
 
-def test_five_spaces_are_shipped() -> None:
+def test_the_spaces_that_are_shipped() -> None:
     assert shipped_spaces() == ["base", "char", "gpu", "seed", "tiny"]
 
 
@@ -127,8 +149,8 @@ def test_the_smallest_architecture_of_every_shipped_space_is_within_its_limits(n
     assert max(excess.values()) <= 0, excess
 
 
-def test_query_groups_that_do_not_divide_the_heads_become_their_greatest_common_divisor() -> None:
-    space = load_space("base")
+def test_query_groups_that_do_not_divide_the_heads_become_their_greatest_common_divisor(tmp_path: Path) -> None:
+    space = load_space(write(tmp_path, WIDE))
     # 96 / 16 = 6 heads: groups of 1, 2 and gcd(6, 4) = 2.
     kv_heads = [
         build(space, hidden_dim=96, head_dim=16, query_group_size=group).architecture.num_kv_heads
@@ -137,11 +159,11 @@ def test_query_groups_that_do_not_divide_the_heads_become_their_greatest_common_
     assert kv_heads == [6, 3, 3]
 
 
-def test_a_candidate_holds_what_was_picked() -> None:
+def test_a_candidate_holds_what_was_picked(tmp_path: Path) -> None:
     candidate = build(
-        load_space("base"), num_layers=3, hidden_dim=128, head_dim=32, query_group_size=2, ffn_multiplier=3.0,
-        vocab_size=1024, activation="swiglu", normalization="layernorm", position_encoding="alibi",
-        tie_embeddings=False, qk_norm=False, dropout=0.1, lr_multiplier=1.5,
+        load_space(write(tmp_path, WIDE)), num_layers=3, hidden_dim=128, head_dim=32, query_group_size=2,
+        ffn_multiplier=3.0, vocab_size=1024, activation="swiglu", normalization="layernorm",
+        position_encoding="alibi", tie_embeddings=False, qk_norm=False, dropout=0.1, lr_multiplier=1.5,
     )  # fmt: skip
     expected = ArchitectureConfig(
         num_layers=3, hidden_dim=128, num_heads=4, num_kv_heads=2, ffn_multiplier=3.0, activation="swiglu",
@@ -157,18 +179,18 @@ def test_the_architecture_has_the_vocabulary_that_there_really_is() -> None:
     assert candidate.vocabulary == "bpe-512"
 
 
-def test_a_fixed_value_is_not_asked_for() -> None:
-    picks = Picks()
-    load_space("seed").suggest(picks, {"bytes": 256})
-    assert "head_dim" not in picks.asked
-    assert "qk_norm" not in picks.asked
-    assert picks.asked[:2] == ["num_layers", "hidden_dim"]
+def test_a_fixed_value_is_not_asked_for(tmp_path: Path) -> None:
+    fixed, wide = Picks(), Picks()
+    load_space(write(tmp_path, SPACE)).suggest(fixed, {"bytes": 256})
+    load_space(write(tmp_path, WIDE)).suggest(wide, {"bytes": 256})
+    assert fixed.asked == []
+    assert wide.asked == list(SearchSection.model_fields)
 
 
-def test_the_number_of_combinations_by_hand() -> None:
+def test_the_number_of_combinations_by_hand(tmp_path: Path) -> None:
+    assert load_space(write(tmp_path, SPACE)).num_combinations == 1
     # layers x widths x vocabularies x head_dim x groups x ffn x activation x norm x position x tie x qk x dropout
-    assert load_space("tiny").num_combinations == 2 * 3 * 2 * 2 * 2 * 2 * 2 * 2 * 3 * 2 * 2 * 2
-    assert load_space("seed").num_combinations == 7 * 7 * 5 * 1 * 1 * 3 * 2 * 2 * 1 * 2 * 1 * 2
+    assert load_space(write(tmp_path, WIDE)).num_combinations == 4 * 2 * 2 * 2 * 3 * 2 * 3 * 2 * 2 * 2 * 2 * 2
 
 
 def test_a_continuous_architecture_has_infinitely_many_combinations_but_a_learning_rate_adds_none(
@@ -384,13 +406,12 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         load_space(str(tmp_path / "latin.toml"))
 
 
-@pytest.mark.parametrize("name", ["base", "tiny"])
-def test_vocabularies_of_a_shipped_space_can_be_prepared(name: str, data: PreparedData) -> None:
-    space = load_space(name)
-    sizes = {one: size for one, size in data.vocabulary_sizes.items() if one in space.vocabulary_names}
-    assert sizes == {"bytes": 256, "bpe-512": 512}
-    small = [value for value in (256, 512) if vocabulary_name(value) in sizes]
-    assert [space.suggest(Picks(vocab_size=value), sizes).architecture.vocab_size for value in small] == [256, 512]
+def test_the_vocabularies_of_a_space_can_be_prepared(data: PreparedData) -> None:
+    space = load_space("tiny")
+    assert space.vocabulary_names == list(data.vocabulary_names)
+    for value in (256, 512):
+        candidate = space.suggest(Picks(vocab_size=value), data.vocabulary_sizes)
+        assert candidate.architecture.vocab_size == data.vocabulary(candidate.vocabulary).size == value
 
 
 def test_the_characters_of_the_corpus_decide_the_size_of_char(data: PreparedData, corpus_folder: Path) -> None:

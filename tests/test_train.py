@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas
+from nas import cli, train
+from nas.architecture import ArchitectureConfig
+from nas.data import PreparedData
+from nas.errors import ArchitectureError, CheckpointError, CodenasError, CorpusError, UsageError
+from nas.trial.recipe import learning_rate_rule
+from nas.trial.weights import load_weights, read_tensors
+
+VALUES: dict[str, Any] = {
+    "arch_type": "transformer",
+    "num_layers": 1,
+    "hidden_dim": 16,
+    "num_heads": 2,
+    "ffn_multiplier": 1.0,
+    "normalization": "rmsnorm",
+    "activation": "gelu",
+    "position_encoding": "rope",
+    "attention_dropout": 0.1,
+    "residual_dropout": 0.1,
+    "vocab_size": 256,
+    "max_seq_length": 64,
+}
+ARCHITECTURE = ArchitectureConfig(**VALUES)
+
+# `python -m nas.train` in a process that sees one core, so that threads do not wait for each other on a busy machine.
+ON_ONE_CORE = (
+    sys.executable,
+    "-c",
+    """
+import os
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+from nas import cli, train
+cli.run(train.main, "nas.train")
+""",
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("nas.trial.machine.available_cores", lambda: 1)
+    monkeypatch.chdir(tmp_path)
+
+
+def write(path: Path, values: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values), encoding="utf-8")
+    return path
+
+
+def flags(arch_json: Path, corpus: Path, out: Path, *more: str) -> list[str]:
+    settings = ["--arch-json", str(arch_json), "--corpus", str(corpus), "--out", str(out), "--device", "cpu"]
+    length = [] if "--flops" in more or "--max-steps" in more else ["--max-steps", "20"]
+    evaluations = [] if "--evaluate-every" in more else ["--evaluate-every", "10"]
+    return [*settings, "--batch-tokens", "256", *length, *evaluations, *more]
+
+
+def exported(data: PreparedData, corpus: Path, folder: Path, name: str = "bpe-512") -> Path:
+    """An arch JSON as a search writes it, with its tokenizer."""
+    (folder / "tokenizers").mkdir()
+    data.vocabulary(name).save(folder / "tokenizers" / f"{name}.json")
+    values = {
+        "architecture": ARCHITECTURE.model_copy(update={"vocab_size": data.vocabulary_sizes[name]}).model_dump(),
+        "vocabulary": name,
+        "tokenizer": f"tokenizers/{name}.json",
+        "recipe": {"rule": 1, "lr_multiplier": 1.5, "batch_tokens": 512, "seq_length": 32},
+        "metrics": {"val_bpb": 1.0},
+        "provenance": {"corpus": {"source": str(corpus), "content_hash": data.corpus_hash}},
+    }
+    return write(folder / "arch.json", values)
+
+
+def test_the_seeds_flat_json_trains_with_a_warning(
+    data: PreparedData, corpus_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arch_json = write(tmp_path / "seed.json", VALUES | {"quantization": "none", "pruning_ratio": 0.0})
+    with pytest.warns(UserWarning, match="in the architecture is ignored") as warned:
+        assert train.main(flags(arch_json, corpus_folder, tmp_path / "run")) == 0
+    assert [str(one.message).partition("'")[2].partition("'")[0] for one in warned] == ["quantization", "pruning_ratio"]
+    out = capsys.readouterr().out
+    for word in ("best        step ", "holdout     bpb ", "samples     ", "weights     ", "next        python -c"):
+        assert f"\n{word}" in out
+    assert out.count("completion starts after >>>") == 3
+    samples = (tmp_path / "run" / "samples.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    assert len(samples) == 2 * 128
+    text = nas.load(tmp_path / "run").complete("def ", seed=1)
+    assert isinstance(text, str)
+    assert nas.load(tmp_path / "run").complete("def ", seed=1) == text
+
+
+def test_the_arch_json_of_a_search_brings_its_tokenizer_corpus_and_recipe(
+    data: PreparedData, corpus_folder: Path, tmp_path: Path
+) -> None:
+    arch_json = exported(data, corpus_folder, tmp_path)
+    assert train.main(["--arch-json", str(arch_json), "--max-steps", "5", "--device", "cpu", "--quiet"]) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    architecture = ArchitectureConfig.load(arch_json)
+    assert folder.name == f"arch-{architecture.id}"
+    plan = json.loads((folder / "run.json").read_text())
+    assert plan["corpus_hash"] == data.corpus_hash
+    assert plan["recipe"]["learning_rate"] == 1.5 * learning_rate_rule(architecture)
+    assert (plan["recipe"]["batch_size"], plan["recipe"]["seq_length"], plan["recipe"]["num_steps"]) == (16, 32, 5)
+    assert nas.load(folder).vocabulary.merges == data.vocabulary("bpe-512").merges
+    assert (folder / "tokenizer.json").read_bytes() == (tmp_path / "tokenizers" / "bpe-512.json").read_bytes()
+
+
+def test_the_json_output_is_one_object_and_a_finished_run_prints_it_again(
+    data: PreparedData, corpus_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = flags(write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / "run", "--json", "--seed", "3")
+    assert train.main(command) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first.keys() == {"folder", "steps", "best_step", "val_bpb", "holdout"}
+    assert (first["folder"], first["steps"]) == (str(tmp_path / "run"), 20)
+    holdout = first["holdout"]
+    assert holdout["collapse_rate"] == (holdout["sampled_collapse_rate"] + holdout["greedy_collapse_rate"]) / 2
+    assert holdout["num_prompts"] == 128
+    assert holdout["num_bytes"] == len(data.evaluation_bytes("holdout", 262_144))
+    assert 2 < holdout["bpb"] < 8
+    assert train.main(command) == 0
+    assert json.loads(capsys.readouterr().out) == first
+
+
+def test_flops_buy_steps_rounded_down(corpus_folder: Path, tmp_path: Path) -> None:
+    arch_json = write(tmp_path / "a.json", VALUES)
+    per_step = ARCHITECTURE.train_flops_per_token() * 256
+    assert train.main(flags(arch_json, corpus_folder, tmp_path / "run", "--flops", str(3.9 * per_step), "--quiet")) == 0
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]["num_steps"] == 3
+    with pytest.raises(UsageError, match=r"^--flops .* is less than one step of .* FLOPs$"):
+        train.main(flags(arch_json, corpus_folder, tmp_path / "other", "--flops", str(0.9 * per_step)))
+    assert not (tmp_path / "other").exists()
+
+
+def test_flags_win_over_the_arch_json(data: PreparedData, corpus_folder: Path, tmp_path: Path) -> None:
+    arch_json = exported(data, corpus_folder, tmp_path)
+    more = ("--learning-rate", "0.02", "--evaluate-every", "3", "--seed", "8", "--max-steps", "4", "--quiet")
+    assert train.main(flags(arch_json, corpus_folder, tmp_path / "run", *more)) == 0
+    plan = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (plan["recipe"]["learning_rate"], plan["recipe"]["seed"], plan["evaluate_every"]) == (0.02, 8, 3)
+    assert plan["recipe"]["batch_size"] * plan["recipe"]["seq_length"] == 256
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (None, ArchitectureError, "cannot read arch JSON"),
+        ("{", ArchitectureError, "is not JSON"),
+        ("[]", ArchitectureError, "an arch JSON is an object of keys, found list"),
+        (json.dumps(VALUES | {"num_layer": 2}), ArchitectureError, "did you mean 'num_layers'?"),
+        (json.dumps(VALUES | {"num_heads": 3}), ArchitectureError, "hidden_dim 16 is not divisible by num_heads 3"),
+        (json.dumps({"architecture": 3}), ArchitectureError, "'architecture' must be an object of keys, found int"),
+        (json.dumps(VALUES | {"vocab_size": 101}), UsageError, "names no tokenizer and none can be trained"),
+        (json.dumps(VALUES | {"vocab_size": 50257}), UsageError, "the architecture a vocab_size of 50257"),
+        (json.dumps(VALUES | {"max_seq_length": 16}), UsageError, "max_seq_length 16 has no room for a prompt"),
+        (json.dumps({"architecture": VALUES, "tokenizer": "no.json"}), CheckpointError, "cannot read tokenizer"),
+        (json.dumps({"architecture": VALUES, "tokenizer": 3}), CheckpointError, "cannot read tokenizer"),
+        (json.dumps({"architecture": VALUES, "recipe": 3}), UsageError, "'recipe' is an object of keys, found 3"),
+        (json.dumps({"architecture": VALUES, "provenance": []}), UsageError, "'provenance' is an object of keys"),
+        (json.dumps({"architecture": VALUES, "provenance": {"corpus": "x"}}), UsageError, "'corpus' is an object"),
+        (json.dumps({"architecture": VALUES, "recipe": {"seq_length": 0}}), UsageError, "recipe has seq_length 0"),
+        (json.dumps({"architecture": VALUES, "recipe": {"seq_length": "x"}}), UsageError, "recipe has seq_length 'x'"),
+        (json.dumps({"architecture": VALUES, "recipe": {"lr_multiplier": -1}}), UsageError, "has lr_multiplier -1"),
+    ],
+)
+def test_an_arch_json_that_cannot_be_used_is_one_line(
+    corpus_folder: Path, tmp_path: Path, content: str | None, error: type[CodenasError], message: str
+) -> None:
+    arch_json = tmp_path / "arch.json"
+    if content is not None:
+        arch_json.write_text(content)
+    with pytest.raises(CodenasError) as caught:
+        train.main(flags(arch_json, corpus_folder, tmp_path / "run"))
+    assert caught.type is error
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--batch-tokens", "100"], "--batch-tokens 100 is not a multiple of the sequence length 64"),
+        (["--device", "gpu"], "unknown device 'gpu'"),
+    ],
+)
+def test_flags_that_do_not_fit_are_one_line(corpus_folder: Path, tmp_path: Path, more: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        train.main([*flags(write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / "run"), *more])
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--max-steps", "0"],
+        ["--max-steps", "5", "--flops", "1e9"],
+        ["--flops", "-1"],
+        ["--seed", "1e99"],
+        ["--seed", str(1 << 64)],
+        ["--learning-rate", "0"],
+        ["--max-step", "5"],
+    ],
+)
+def test_wrong_flags_exit_with_2(tmp_path: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    length = [] if wrong[0] in ("--max-steps", "--flops") else ["--max-steps", "5"]
+    with pytest.raises(SystemExit) as caught:
+        train.main(["--arch-json", str(tmp_path / "a.json"), *length, *wrong])
+    assert caught.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_corpus_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="does not exist"):
+        train.main(flags(write(tmp_path / "a.json", VALUES), tmp_path / "no such folder", tmp_path / "run"))
+
+
+def test_another_setting_in_the_same_folder_is_refused(corpus_folder: Path, tmp_path: Path) -> None:
+    command = flags(write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / "run", "--max-steps", "2", "--quiet")
+    train.main(command)
+    with pytest.raises(UsageError, match="holds a run with another recipe; repeat its settings"):
+        train.main([*command, "--seed", "1"])
+
+
+@pytest.mark.parametrize("out", ["file/run", "file", "x" * 300])
+def test_a_folder_that_cannot_be_made_is_one_line(
+    corpus_folder: Path, tmp_path: Path, out: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    command = flags(write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / out)
+    # `cli.run` sets up the whole process: put back what it changes.
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            cli.run(lambda: train.main(command), "nas.train")
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert caught.value.code == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("nas.train: error: ")]
+    assert len(errors) == 1
+    assert errors[0].endswith("; check the path and its permissions and run the same command again")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def stop(command: list[str], log: Path, number: signal.Signals) -> tuple[int, str]:
+    """Start a run, send it a signal once it has logged a line; its exit code and what it said."""
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 100
+        while process.poll() is None and not log.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_process_that_is_told_to_stop_says_how_to_go_on(
+    corpus_folder: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    length = ("--max-steps", "1000000", "--evaluate-every", "5", "--quiet")
+    command = flags(write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / "run", *length)
+    returned, err = stop([*ON_ONE_CORE, *command], tmp_path / "run" / "log.jsonl", number)
+    assert returned == code
+    assert "Traceback" not in err
+    assert "the same command goes on from the last checkpoint" in err
+
+
+def test_a_process_that_was_killed_goes_on_to_the_same_end(corpus_folder: Path, tmp_path: Path) -> None:
+    length = ("--max-steps", "60", "--evaluate-every", "12", "--quiet")
+    arch_json = write(tmp_path / "a.json", VALUES)
+    command = [*ON_ONE_CORE, *flags(arch_json, corpus_folder, tmp_path / "stopped", *length)]
+    log = tmp_path / "stopped" / "log.jsonl"
+    returned, _ = stop(command, log, signal.SIGKILL)
+    assert returned == -signal.SIGKILL
+    assert 1 <= len(log.read_text().splitlines()) < 5
+    for more in ([], ["--out", str(tmp_path / "whole")]):
+        subprocess.run([*command, *more], check=True, capture_output=True, timeout=100)
+    for name in ("best.safetensors", "last.safetensors"):
+        tensors, header = read_tensors(tmp_path / "stopped" / name)
+        expected, expected_header = read_tensors(tmp_path / "whole" / name)
+        assert header == expected_header
+        assert all((tensors[key] == expected[key]).all() for key in expected)
+    assert load_weights(tmp_path / "stopped" / "best.safetensors").config == ARCHITECTURE
