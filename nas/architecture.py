@@ -56,7 +56,7 @@ class ArchitectureConfig(BaseModel):
             return values
         filled = dict(values)
         for key in ("num_layers", "hidden_dim", "num_heads", "num_kv_heads", "vocab_size", "max_seq_length"):
-            if key in filled and (isinstance(filled[key], bool) or not isinstance(filled[key], int)):
+            if filled.get(key) is not None and (isinstance(filled[key], bool) or not isinstance(filled[key], int)):
                 raise ValueError(f"{key} is a whole number, found {filled[key]!r}")
         if not filled.get("num_kv_heads"):
             filled["num_kv_heads"] = filled.get("num_heads", 1)

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from nas.architecture import validation_line
 from nas.errors import unknown_name
 
+MAX_STEPS = 10_000
+
 
 class Range(BaseModel):
     """A numeric range, both ends included. Whole numbers all through make it an integer range."""
@@ -30,6 +32,9 @@ class Range(BaseModel):
             raise ValueError("step must be positive and cannot go with log = true")
         if self.log and self.min <= 0:
             raise ValueError(f"log = true needs min > 0, found {self.min:g}")
+        steps = (self.max - self.min) / (self.step or 1)
+        if steps > MAX_STEPS and (self.is_integer or self.step is not None):
+            raise ValueError(f"a range has at most {MAX_STEPS} steps, found {steps:g}; give a larger step")
         return self
 
     @property

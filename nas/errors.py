@@ -7,8 +7,8 @@ CodenasError            exit code 1
 │   │                   an architecture that cannot be built
 │   └── CorpusError     a corpus that is missing, empty or too small
 ├── CacheError          the data cache cannot be read or written
+├── FolderBusy          another process is running this study or training
 ├── StudyError          a study folder or database that cannot be used
-│   ├── StudyBusy       another process is running this study
 │   └── StudyMismatch   the stored study is not the one that was asked for
 ├── CheckpointError     a checkpoint that is missing, damaged or of another run
 └── TrialFailure        a trial that ended without a result, for a reason of its own
@@ -48,11 +48,11 @@ class CacheError(CodenasError):
     pass
 
 
-class StudyError(CodenasError):
+class FolderBusy(CodenasError):
     pass
 
 
-class StudyBusy(StudyError):
+class StudyError(CodenasError):
     pass
 
 

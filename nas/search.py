@@ -35,7 +35,9 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--collapse-weight", type=cli.not_negative, metavar="W", help="bits per byte that a collapse rate of 1 costs"
     )
-    what.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything that is drawn (default: 0)")
+    what.add_argument(
+        "--seed", type=cli.seed, default=0, metavar="N", help="decides everything that is drawn (default: 0)"
+    )
     budget = built.add_argument_group("how much")
     budget.add_argument(
         "--budget", type=cli.whole, metavar="N", help=f"trials in all, resumed ones counted (default: {DEFAULT_BUDGET})"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nas.architecture import ArchitectureConfig
     from nas.data import PreparedData, Vocabulary
     from nas.space_sections import EvaluationSection
-    from nas.trial.full_training import FullTraining
+    from nas.trial.full_training import FullTraining, TrainingPlan
 
 _BATCH_TOKENS = 4096
 _EVALUATIONS = 20
@@ -71,6 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     architecture = ArchitectureConfig.load(path)
     exported = read_arch_json(path)
 
+    from nas.lock import locked
     from nas.trial.full_training import FullTraining
     from nas.trial.prompts import cut_prompts
 
@@ -78,16 +79,21 @@ def main(argv: list[str] | None = None) -> int:
     source = open_source(architecture, exported, path, arguments)
     # Here too, so that a holdout without prompts is known before the training and not after it.
     cut_prompts(source.data.documents("holdout"), settings.num_prompts, prompt_bytes)
-    plan = make_plan(architecture, exported, source, arguments)
     folder = Path(arguments.out or Path("runs") / f"{path.stem}-{architecture.id}")
+    plan = make_plan(architecture, exported, source, folder, arguments)
     plan.numerics.apply()
-    training = FullTraining(folder, plan, source.vocabulary, source.tokens, source.data)
-    try:
-        train(training, quiet=arguments.quiet or arguments.json)
-    except KeyboardInterrupt:
-        print(f"\nstopped at step {training.step}; the same command goes on from the last checkpoint", file=sys.stderr)
-        raise
-    finish(training, source, as_json=arguments.json)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder, f"the run in {folder}", "choose another --out"):
+        training = FullTraining(folder, plan, source.vocabulary, source.tokens, source.data)
+        try:
+            train(training, quiet=arguments.quiet or arguments.json)
+        except KeyboardInterrupt:
+            print(
+                f"\nstopped at step {training.step}; the same command goes on from the last checkpoint",
+                file=sys.stderr,
+            )
+            raise
+        finish(training, source, as_json=arguments.json)
     return 0
 
 
@@ -120,10 +126,14 @@ def open_source(
 
 
 def make_plan(
-    architecture: ArchitectureConfig, exported: dict[str, Any], source: Source, arguments: argparse.Namespace
-) -> Any:
-    """The arch JSON's recipe, the flags over it; the learning rate by rule for this size and length."""
-    from nas.trial.full_training import TrainingPlan
+    architecture: ArchitectureConfig,
+    exported: dict[str, Any],
+    source: Source,
+    folder: Path,
+    arguments: argparse.Namespace,
+) -> TrainingPlan:
+    """The arch JSON's recipe, the flags over it, the learning rate by rule; a run gone on with keeps its threads."""
+    from nas.trial.full_training import TrainingPlan, stored_threads
     from nas.trial.machine import available_cores
     from nas.trial.numerics import plan_numerics
     from nas.trial.recipe import plan_recipe
@@ -150,7 +160,7 @@ def make_plan(
     return TrainingPlan(
         architecture=architecture,
         recipe=recipe,
-        numerics=plan_numerics(arguments.device, threads=available_cores()),
+        numerics=plan_numerics(arguments.device, threads=stored_threads(folder) or available_cores()),
         corpus_hash=source.data.corpus_hash,
         evaluate_every=arguments.evaluate_every or max(1, num_steps // _EVALUATIONS),
         validation_bytes=262_144,

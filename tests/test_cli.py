@@ -24,7 +24,7 @@ EXIT_CODES = {
     "CorpusError": 2,
     "CacheError": 1,
     "StudyError": 1,
-    "StudyBusy": 1,
+    "FolderBusy": 1,
     "StudyMismatch": 1,
     "CheckpointError": 1,
     "TrialFailure": 1,

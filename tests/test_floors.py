@@ -14,14 +14,14 @@ import nas
 PACKAGE = Path(nas.__file__).parent
 COMMANDS = ("search", "train", "report", "__main__")
 FLOORS = (
-    ("architecture", "dimension", "space_sections", "space", "fitness", "records", "errors", "files", "cli"),
+    ("architecture", "dimension", "space_sections", "space", "fitness", "records", "errors", "files", "lock", "cli"),
     ("data", "model"),
     ("trial",),
     ("study", "reporting"),
     (*COMMANDS, "experiments", "__init__"),
 )
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
-LIBRARIES_OF_FLOOR_0 = {*sys.stdlib_module_names, "numpy", "pydantic"}
+LIBRARIES_OF_FLOOR_0 = {*sys.stdlib_module_names, "filelock", "numpy", "pydantic"}
 NEVER = {
     "data": {"optuna", "ray", "plotly", "rich"},
     "model": {"optuna", "ray", "plotly", "rich"},

@@ -1,18 +1,18 @@
-"""The study folder: where everything of one study lives, and the lock that lets one process run it."""
+"""The study folder: where everything of one study lives."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from sqlalchemy.engine import URL
 
-from nas.errors import StudyBusy, StudyError
-from nas.files import remove_leftovers, write_json, write_text
+from nas.errors import StudyError
+from nas.files import write_json, write_text
+from nas.lock import locked
 from nas.records import StudyRecord, TrialRecord, read_study, read_trials
 from nas.trial.run import TrialPaths
 
@@ -59,28 +59,9 @@ class StudyFolder:
                 f"cannot write the study folder {self.path}: {reason}; choose another with --out"
             ) from None
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the study for this process; StudyBusy with the holder's process id when another one has it.
-
-        The operating system frees the lock when its process ends, however it ends.
-        """
-        holder = self.path / "running.pid"
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            pid = holder.read_text().strip() if holder.exists() else "unknown"
-            raise StudyBusy(
-                f"study '{self.name}' is being run by process {pid}; wait for it, stop it, or start another with --name"
-            ) from None
-        try:
-            remove_leftovers(self.path)
-            write_text(holder, f"{os.getpid()}\n")
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the study for this process; FolderBusy when another one has it."""
+        return locked(self.path, f"study '{self.name}'", "start another with --name")
 
     def read_trials(self) -> list[TrialRecord]:
         """What trials.jsonl holds, nothing when it is not there; StudyError when it is damaged."""

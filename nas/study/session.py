@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import optuna
 
@@ -21,7 +21,7 @@ from nas.study.folder import StudyFolder
 from nas.study.identity import study_identity
 from nas.study.provenance import provenance
 from nas.study.sampler import DistinctSampler
-from nas.study.storage import database_errors, open_study
+from nas.study.storage import database_errors, open_study, shown_url
 from nas.study.verdict import TrainAndJudge, finalists, judge_finalists
 from nas.study.workers import WorkerPool
 from nas.trial.compressors import compressor_bpb
@@ -140,21 +140,8 @@ class _Session:
         records = ended_records(study)
         self._refuse_loss(records)
         folder.write_trials(records)
-        was_complete = options.budget is not None and len(records) >= options.budget
-        summary = StudyRecord(
-            name=folder.name,
-            budget=options.budget,
-            complete=False,
-            seed=options.seed,
-            collapse_weight=plan.space.evaluation.collapse_weight,
-            space=plan.space.model_dump(mode="json"),
-            identity=identity,
-            corpus={key: value for key, value in data.manifest.items() if key != "files"},
-            compressors=self._compressors(data),
-            verdict=self._verdict,
-            provenance=provenance(options.command, plan.num_workers),
-            measured=self._measured,
-        )
+        was_complete = self._has_budget(records)
+        summary = self._summary(data, identity)
         folder.write_study(summary)
         settings = TrialSettings(
             plan.space.training, plan.space.evaluation, plan.space.prompt_bytes, plan.numerics, options.seed
@@ -163,11 +150,12 @@ class _Session:
         try:
             if not was_complete or {one.number for one in finalists(records)} != {one.number for one in self._verdict}:
                 self._work(study, sampler, objective)
-            summary = summary.model_copy(update={"complete": True})
         finally:
-            summary = summary.model_copy(update={"verdict": self._verdict, "measured": dict(self._measured)})
+            records = ended_records(study)
+            complete = self._used_up or self._has_budget(records)
+            update = {"complete": complete, "verdict": self._verdict, "measured": dict(self._measured)}
+            summary = summary.model_copy(update=update)
             folder.write_study(summary)
-        records = ended_records(study)
         folder.write_trials(records)
         return SearchOutcome(
             folder,
@@ -177,6 +165,33 @@ class _Session:
             was_complete,
             self._used_up,
         )
+
+    def _has_budget(self, records: list[TrialRecord]) -> bool:
+        budget = self._plan.options.budget
+        return budget is not None and len(records) >= budget
+
+    def _summary(self, data: PreparedData, identity: dict[str, Any]) -> StudyRecord:
+        """The study's record at the start of this session."""
+        plan, options = self._plan, self._plan.options
+        return StudyRecord(
+            name=plan.folder.name,
+            budget=options.budget,
+            complete=False,
+            seed=options.seed,
+            collapse_weight=plan.space.evaluation.collapse_weight,
+            space=plan.space.model_dump(mode="json"),
+            identity=identity,
+            corpus={key: value for key, value in data.manifest.items() if key != "files"},
+            compressors=self._compressors(data),
+            verdict=self._verdict,
+            provenance=provenance(self._shown_command(), plan.num_workers),
+            measured=self._measured,
+        )
+
+    def _shown_command(self) -> str:
+        storage = self._plan.options.storage
+        command = self._plan.options.command
+        return command.replace(storage, shown_url(storage)) if storage else command
 
     def _work(self, study: optuna.Study, sampler: DistinctSampler, objective: TrainAndJudge) -> None:
         """The trials that are missing, then the verdict, in one set of warm workers."""
@@ -196,7 +211,8 @@ class _Session:
         if lost:
             raise StudyError(
                 f"{self._plan.folder.trials_file} holds {len(lost)} trials that the study database "
-                f"{self._plan.database_url} does not; restore the database, or start another study with --name"
+                f"{shown_url(self._plan.database_url)} does not; restore the database, "
+                "or start another study with --name"
             )
 
     def _compressors(self, data: PreparedData) -> dict[str, dict[str, float]]:

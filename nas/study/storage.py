@@ -8,7 +8,8 @@ from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from nas.errors import StudyError
 from nas.space import SearchSpace
@@ -32,7 +33,9 @@ def open_study(
         try:
             storage = RDBStorage(url)
         except ImportError as error:
-            raise StudyError(f"cannot use the study database {url}: {error}; install what it names") from None
+            raise StudyError(
+                f"cannot use the study database {shown_url(url)}: {error}; install what it names"
+            ) from None
         study = optuna.create_study(
             storage=storage, study_name=name, sampler=sampler, direction="minimize", load_if_exists=True
         )
@@ -40,7 +43,9 @@ def open_study(
             check_identity(name, stored, identity)
             return study
         if any("reference" not in one.user_attrs for one in study.get_trials(deepcopy=False)):
-            raise StudyError(f"{url} holds a study '{name}' that this engine did not make; start another with --name")
+            raise StudyError(
+                f"{shown_url(url)} holds a study '{name}' that this engine did not make; start another with --name"
+            )
         references = scaled_references(space, sampler.vocabulary_sizes) if sampler.is_search else {}
         for reference, params in references.items():
             study.enqueue_trial(params, user_attrs={"reference": reference}, skip_if_exists=True)
@@ -58,7 +63,15 @@ def database_errors(url: str) -> Iterator[None]:
         cause = error.__cause__ or error
         reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
         raise StudyError(
-            f"cannot use the study database {url} ({reason}); if the disk is full, free some space and run the same "
-            "command again; if the database is damaged, restore it or start another study with --name "
+            f"cannot use the study database {shown_url(url)} ({reason}); if the disk is full, free some space and "
+            "run the same command again; if the database is damaged, restore it or start another study with --name "
             "(ended trials also stand in trials.jsonl)"
         ) from None
+
+
+def shown_url(url: str) -> str:
+    """A database URL as it may be shown and stored: without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return url

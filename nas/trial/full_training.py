@@ -62,6 +62,14 @@ class TrainingPlan:
         return dict(json.loads(json.dumps(identity)))
 
 
+def stored_threads(folder: Path) -> int | None:
+    """The torch threads of the run in `folder`, None when there is none: a run keeps them, as they move the last bits."""
+    try:
+        return int(json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))["numerics"]["threads"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # a damaged file is refused with its reason when the run is opened
+
+
 class FullTraining:
     """A run in its folder: new, or gone on with from its last checkpoint, with the same result either way."""
 

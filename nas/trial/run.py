@@ -15,7 +15,7 @@ import torch
 
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData
-from nas.errors import TrialFailure
+from nas.errors import CheckpointError, TrialFailure
 from nas.files import write_text
 from nas.fitness import fitness
 from nas.model import Decoder
@@ -113,12 +113,15 @@ def run_trial(
 def judge_holdout(record: TrialRecord, data: PreparedData, settings: TrialSettings, paths: TrialPaths) -> Verdict:
     """The verdict on a trained trial: its saved weights on the holdout split.
 
-    Weights that are gone are trained again: the same settings give the same model.
+    Weights that are gone or damaged are trained again: the same settings give the same model.
     """
-    if not paths.weights.exists():
+    try:
+        model = load_weights(paths.weights)
+    except CheckpointError:
         candidate = Candidate(record.architecture, record.vocabulary, record.lr_multiplier)
         run_trial(candidate, data, settings, paths, number=record.number, reference=record.reference)
-    model = load_weights(paths.weights).to(settings.numerics.device)
+        model = load_weights(paths.weights)
+    model.to(settings.numerics.device)
     vocabulary = data.vocabulary(record.vocabulary)
     return judge(model, vocabulary, data, "holdout", settings.evaluation, settings.prompt_bytes)
 
