@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         "--collapse-weight", type=cli.not_negative, metavar="W", help="bits per byte that a collapse rate of 1 costs"
     )
     what.add_argument(
-        "--seed", type=cli.seed, default=0, metavar="N", help="decides everything that is drawn (default: 0)"
+        "--seed", type=cli.seed, default=0, metavar="N", help="decides all that is drawn (default: 0)"
     )
     budget = built.add_argument_group("how much")
     budget.add_argument(

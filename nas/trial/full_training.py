@@ -63,7 +63,7 @@ class TrainingPlan:
 
 
 def stored_threads(folder: Path) -> int | None:
-    """The torch threads of the run in `folder`, None when there is none: a run keeps them, as they move the last bits."""
+    """Torch threads of the run in `folder`, None when there is none: a run keeps them, as they move the last bits."""
     try:
         return int(json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))["numerics"]["threads"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -38,7 +38,7 @@ def cut_prompts(documents: Sequence[str], num_prompts: int, max_bytes: int) -> l
 
 
 def prompt_uniforms(num_prompts: int, num_tokens: int) -> torch.Tensor:
-    """Numbers in [0, 1), (num_prompts, num_tokens) float64: row i samples prompt i, however many of either there are."""
+    """Numbers in [0, 1), (num_prompts, num_tokens) float64: row i samples prompt i, however many there are."""
     rows = [np.random.default_rng(derived_seed("uniforms", PROMPTS_VERSION, row)) for row in range(num_prompts)]
     return torch.from_numpy(np.stack([rng.random(num_tokens) for rng in rows]))
 
