@@ -35,9 +35,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--collapse-weight", type=cli.not_negative, metavar="W", help="bits per byte that a collapse rate of 1 costs"
     )
-    what.add_argument(
-        "--seed", type=cli.seed, default=0, metavar="N", help="decides all that is drawn (default: 0)"
-    )
+    what.add_argument("--seed", type=cli.seed, default=0, metavar="N", help="decides all that is drawn (default: 0)")
     budget = built.add_argument_group("how much")
     budget.add_argument(
         "--budget", type=cli.whole, metavar="N", help=f"trials in all, resumed ones counted (default: {DEFAULT_BUDGET})"
