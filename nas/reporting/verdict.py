@@ -88,7 +88,7 @@ def _best(ranked: Sequence[TrialRecord], collapse_weight: float) -> str:
             + "</dl>",
             paragraph(
                 f"Fitness is validation bits per byte plus {collapse_weight:g} times the collapse rate, the mean share "
-                "of sampled and of greedy completions that are a loop, blank or near-constant. Lower is better throughout.",
+                "of sampled and of greedy completions that are a loop, blank or near-constant. Lower is better.",
                 "soft",
             ),
             _against_references(ranked),
