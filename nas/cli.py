@@ -7,6 +7,7 @@ import errno
 import math
 import os
 import re
+import shlex
 import signal
 import sys
 import warnings
@@ -57,6 +58,11 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog.removeprefix('python -m ')}: error: {message}; {self.prog} --help lists the flags\n")
+
+
+def command_line(name: str, argv: list[str] | None) -> str:
+    """The command as a user would type it again; `argv` None stands for the arguments of this process."""
+    return shlex.join(["python", "-m", name, *(sys.argv[1:] if argv is None else argv)])
 
 
 def whole(text: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -77,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         hours=arguments.hours,
         storage=arguments.storage,
         keep_samples=not arguments.no_samples,
-        command=shlex.join(["python", "-m", "nas.search", *(sys.argv[1:] if argv is None else argv)]),
+        command=cli.command_line("nas.search", argv),
     )
     plan = plan_search(options)
     if arguments.dry_run:

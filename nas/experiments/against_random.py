@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
+    arguments.argv = argv
     found: list[Best] = []
     provenance: dict[str, Any] = {}
     for seed in range(arguments.searches):
@@ -84,7 +85,7 @@ def run_side(side: str, seed: int, arguments: argparse.Namespace) -> SearchOutco
         trial_flops=arguments.trial_flops,
         budget=arguments.budget,
         sampler=SIDES[side],
-        command="python -m nas.experiments.against_random",
+        command=cli.command_line("nas.experiments.against_random", arguments.argv),
     )
     with LiveTable(arguments.budget, [], console=Console(stderr=True)) as live:
         return run_search(plan_search(options), live)

@@ -19,7 +19,7 @@ def available_cores() -> int:
 def describe_machine() -> dict[str, Any]:
     """Operating system, processor, usable cores and, where there is one, the GPU."""
     found: dict[str, Any] = {
-        "system": platform.platform(terse=True),
+        "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": available_cores(),
     }
