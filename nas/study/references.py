@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from optuna.trial import FixedTrial
+
 from nas.architecture import ArchitectureConfig
 from nas.dimension import Dimension, Range, choices_of
 from nas.errors import ArchitectureError
@@ -106,27 +108,9 @@ def _nearest(name: str, dimension: Dimension, wanted: Any) -> Any:
     return int(nearest) if whole or name == "vocab_size" else nearest
 
 
-class _Fixed:
-    """Answers every suggestion from a dict."""
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        self._params = params
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        return self._params[name]
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        return int(self._params[name])
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        return float(self._params[name])
-
-
 def _candidate(space: SearchSpace, params: dict[str, Any], vocabulary_sizes: dict[str, int]) -> Candidate:
     vocabulary_name(params["vocab_size"])
-    return space.suggest(_Fixed(params), vocabulary_sizes)
+    return space.suggest(FixedTrial(params), vocabulary_sizes)
 
 
 def _is_suggested(dimension: Dimension) -> bool:
