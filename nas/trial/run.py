@@ -25,7 +25,7 @@ from nas.space_sections import EvaluationSection, TrainingSection
 from nas.trial.judge import Completion, Verdict, judge
 from nas.trial.numerics import Numerics
 from nas.trial.recipe import Recipe, plan_recipe
-from nas.trial.training import Training, raise_if_out_of_memory
+from nas.trial.training import Training, memory_errors
 from nas.trial.weights import load_weights, save_weights
 
 _CURVE_POINTS = 20
@@ -80,17 +80,12 @@ def run_trial(
     if settings.numerics.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
     try:
-        model, curve, train_seconds = _train(architecture, candidate.vocabulary, data, recipe, settings)
-        vocabulary = data.vocabulary(candidate.vocabulary)
-        verdict = judge(model, vocabulary, data, "validation", settings.evaluation, settings.prompt_bytes)
+        with memory_errors():
+            model, curve, train_seconds = _train(architecture, candidate.vocabulary, data, recipe, settings)
+            vocabulary = data.vocabulary(candidate.vocabulary)
+            verdict = judge(model, vocabulary, data, "validation", settings.evaluation, settings.prompt_bytes)
     except TrialFailure as failure:
         return ended.model_copy(update={"reason": str(failure)})
-    except (RuntimeError, MemoryError) as error:
-        try:
-            raise_if_out_of_memory(error)
-        except TrialFailure as failure:
-            return ended.model_copy(update={"reason": str(failure)})
-        raise
     save_weights(model, paths.weights)
     if paths.samples is not None:
         write_samples(verdict.completions, paths.samples)

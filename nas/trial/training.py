@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -60,16 +61,13 @@ class Training:
         torch.manual_seed(derived_seed("dropout", self.recipe.seed, self.step))
         for group in self._optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.step)
-        try:
+        with memory_errors():
             with self.numerics.autocast():
                 loss = self.model.loss(inputs.to(self.numerics.device), targets.to(self.numerics.device))
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.grad_clip)
             self._optimizer.step()
             self._optimizer.zero_grad(set_to_none=True)
-        except (RuntimeError, MemoryError) as error:
-            raise_if_out_of_memory(error)
-            raise
         self.step += 1
         return loss.detach()
 
@@ -81,6 +79,16 @@ class Training:
         """Continue after `step` steps; the weights are the model's own business."""
         self.step = step
         self._optimizer.load_state_dict(dict(optimizer_state))
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """OutOfMemory in place of whatever the device raises when it cannot hold the computation."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        raise_if_out_of_memory(error)
+        raise
 
 
 def raise_if_out_of_memory(error: BaseException) -> None:
