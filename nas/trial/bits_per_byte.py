@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nas.errors import Diverged
 from nas.model import Decoder
 
-EVALUATION_VERSION = 1
+EVALUATION_VERSION = 2
 # Logits held at once, so that memory does not grow with the vocabulary.
 _LOGITS_AT_ONCE = 1 << 23
 
@@ -43,13 +43,22 @@ class Likelihood:
         return math.exp(min(self.nats / self.num_tokens, 700.0))
 
 
-@torch.inference_mode()
 def measure_likelihood(
     model: Decoder, tokens: NDArray[np.integer], eot_id: int, num_bytes: int, seq_length: int
 ) -> Likelihood:
     """`tokens`: (num_tokens,), documents each ended by `eot_id`; they decode to `num_bytes` bytes.
 
     Raises Diverged when a weight that is not finite makes the sum so.
+    """
+    nats = float(token_nats(model, tokens, eot_id, seq_length).sum())
+    return Likelihood(nats=nats, num_tokens=len(tokens), num_bytes=num_bytes)
+
+
+@torch.inference_mode()
+def token_nats(model: Decoder, tokens: NDArray[np.integer], eot_id: int, seq_length: int) -> NDArray[np.float64]:
+    """Negative log-likelihood of each token, (num_tokens,) nats, under the windows that stand above.
+
+    Raises Diverged when one is not finite.
     """
     was_training = model.training
     model.eval()
@@ -58,22 +67,22 @@ def measure_likelihood(
     targets = torch.from_numpy(np.asarray(tokens).astype(np.int64)).to(device)
     vocab_size = model.config.vocab_size
     rows = max(1, _LOGITS_AT_ONCE // (seq_length * vocab_size))
-    nats = 0.0
+    nats = []
     for start in range(0, len(targets), rows * seq_length):
         end = min(start + rows * seq_length, len(targets))
         whole = start + (end - start) // seq_length * seq_length
         if whole > start:
             shape = (-1, seq_length)
-            nats += _sum_nats(model, inputs[start:whole].view(shape), targets[start:whole].view(shape))
+            nats.append(_nats(model, inputs[start:whole].view(shape), targets[start:whole].view(shape)))
         if end > whole:
-            nats += _sum_nats(model, inputs[None, whole:end], targets[None, whole:end])
+            nats.append(_nats(model, inputs[None, whole:end], targets[None, whole:end]))
     model.train(was_training)
-    if not math.isfinite(nats):
-        raise Diverged(f"the likelihood of the text is {nats}: training left weights that are not finite")
-    return Likelihood(nats=nats, num_tokens=len(targets), num_bytes=num_bytes)
+    found = torch.cat(nats).double().cpu().numpy()
+    if not np.isfinite(found).all():
+        raise Diverged(f"the likelihood of the text is {found.sum()}: training left weights that are not finite")
+    return found
 
 
-def _sum_nats(model: Decoder, inputs: torch.Tensor, targets: torch.Tensor) -> float:
+def _nats(model: Decoder, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     logits = model(inputs).float()
-    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-    return float(losses.double().sum())
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")

@@ -81,7 +81,9 @@ def run_trial(
         torch.cuda.reset_peak_memory_stats()
     try:
         with memory_errors():
-            model, curve, train_seconds = _train(architecture, candidate.vocabulary, data, recipe, settings)
+            model, curve, train_seconds = train_model(
+                architecture, candidate.vocabulary, data, recipe, settings.numerics
+            )
             vocabulary = data.vocabulary(candidate.vocabulary)
             verdict = judge(model, vocabulary, data, "validation", settings.evaluation, settings.prompt_bytes)
     except TrialFailure as failure:
@@ -139,14 +141,12 @@ def write_samples(completions: Sequence[Completion], path: Path) -> None:
     write_text(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in completions))
 
 
-def _train(
-    architecture: ArchitectureConfig, vocabulary: str, data: PreparedData, recipe: Recipe, settings: TrialSettings
+def train_model(
+    architecture: ArchitectureConfig, vocabulary: str, data: PreparedData, recipe: Recipe, numerics: Numerics
 ) -> tuple[Decoder, list[CurvePoint], float]:
     """The trained model, its learning curve, and the seconds that training took."""
     started = time.perf_counter()
-    training = Training(
-        Decoder(architecture, seed=recipe.seed), data.tokens(vocabulary, "train"), recipe, settings.numerics
-    )
+    training = Training(Decoder(architecture, seed=recipe.seed), data.tokens(vocabulary, "train"), recipe, numerics)
     flops_per_step = architecture.train_flops_per_token(recipe.seq_length) * recipe.batch_tokens
     facts = data.manifest
     bytes_per_token = facts["splits"]["train"]["bytes"] / facts["vocabularies"][vocabulary]["tokens"]["train"]

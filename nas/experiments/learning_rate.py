@@ -1,0 +1,166 @@
+"""`python -m nas.experiments.learning_rate`: does the learning-rate rule hold?
+
+At each of three sizes, two vocabularies and three batch sizes the rule's rate is trained, and rates a factor
+of two apart around the best one, until the best has a worse neighbour on either side. docs/learning-rate.md
+then says what the rule loses to the best rate found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas import cli
+from nas.architecture import ArchitectureConfig
+from nas.space import Candidate
+from nas.space_sections import TrainingSection
+from nas.trial.recipe import learning_rate_rule
+
+if TYPE_CHECKING:
+    from nas.experiments.trainings import Trainings, Wanted
+
+SIZES = {"small": (2, 32), "medium": (3, 64), "large": (4, 128)}
+"""Layers and width."""
+VOCABULARIES = (1024, 8192)
+BATCH_TOKENS = (1024, 2048, 512)
+"""In the order in which they are swept."""
+FACTOR = 2.0
+"""Between neighbouring rates."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the sweep: which rate is best here?"""
+
+    size: str
+    vocab_size: int
+    training: TrainingSection
+
+    @property
+    def architecture(self) -> ArchitectureConfig:
+        layers, width = SIZES[self.size]
+        return ArchitectureConfig(
+            num_layers=layers,
+            hidden_dim=width,
+            num_heads=width // 16,
+            ffn_multiplier=3.0,
+            activation="swiglu",
+            vocab_size=self.vocab_size,
+            max_seq_length=self.training.max_seq_length,
+        )
+
+    @property
+    def rule(self) -> float:
+        return learning_rate_rule(self.architecture)
+
+    def wanted(self, learning_rate: float) -> Wanted:
+        from nas.experiments.trainings import Wanted
+
+        candidate = Candidate(self.architecture, f"bpe-{self.vocab_size}", lr_multiplier=1.0)
+        return Wanted(candidate, self.training, seed=0, learning_rate=learning_rate)
+
+    def missing(self, trainings: Trainings) -> list[Wanted]:
+        """What must be trained before this cell's best rate is known, as far as can be said now."""
+        return [self.wanted(rate) for rate in next_rates(self.rule, self.measured(trainings))]
+
+    def measured(self, trainings: Trainings) -> dict[float, float]:
+        """Rate -> bits per byte, of all trainings of this cell that the file holds."""
+        mine = {"architecture": self.architecture, "batch_tokens": self.training.batch_tokens, "seed": 0}
+        found = [one for one in trainings.done.values() if all(getattr(one, key) == mine[key] for key in mine)]
+        same = [one for one in found if one.train_flops == self.training.flops_per_trial]
+        return {one.learning_rate: one.val_bpb for one in sorted(same, key=lambda one: one.learning_rate)}
+
+
+def parser() -> argparse.ArgumentParser:
+    built = cli.parser("nas.experiments.learning_rate", "Sweep the learning rate against the rule.")
+    built.add_argument("--trial-flops", type=cli.positive, default=2e12, metavar="N", help="FLOPs of each training")
+    built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
+    built.add_argument("--minutes", type=cli.positive, metavar="M", help="begin no training after so many minutes")
+    built.add_argument("--data", default="docs/learning-rate.jsonl", metavar="FILE", help="one line a training")
+    built.add_argument("--doc", default="docs/learning-rate.md", metavar="FILE", help="where the tables go")
+    return built
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+
+    from nas.data import prepare_data
+    from nas.experiments.document import write_tables
+    from nas.experiments.trainings import Trainings
+    from nas.trial.machine import available_cores
+    from nas.trial.numerics import plan_numerics
+
+    data = prepare_data("stdlib", [f"bpe-{size}" for size in VOCABULARIES])
+    numerics = plan_numerics("cpu", threads=1)
+    command = cli.command_line("nas.experiments.learning_rate", argv)
+    trainings = Trainings(Path(arguments.data), data, numerics, command)
+    deadline = time.monotonic() + 60 * (arguments.minutes or 1e9)
+    num_workers = arguments.workers or available_cores()
+    complete = True
+    for batch_tokens in BATCH_TOKENS:
+        cells = list(all_cells(batch_tokens, arguments.trial_flops))
+        while wanted := [one for cell in cells for one in cell.missing(trainings)]:
+            complete = trainings.run(wanted, num_workers, deadline)
+            if not complete:
+                break
+    cells = [cell for batch_tokens in BATCH_TOKENS for cell in all_cells(batch_tokens, arguments.trial_flops)]
+    write_tables(Path(arguments.doc), "sweep", tables(cells, trainings))
+    print(f"written: {arguments.doc}")
+    if not complete:
+        print("stopped before its end; run the same command again to go on")
+    return 0
+
+
+def all_cells(batch_tokens: int, train_flops: float) -> Iterator[Cell]:
+    section = TrainingSection(flops_per_trial=train_flops, max_seq_length=256, batch_tokens=batch_tokens)
+    for size in SIZES:
+        for vocab_size in VOCABULARIES:
+            yield Cell(size, vocab_size, section)
+
+
+def next_rates(rule: float, measured: Mapping[float, float]) -> list[float]:
+    """The rates still to be trained: the rule's, and the best one's neighbours a FACTOR to either side."""
+    if not any(_is_near(rule, rate) for rate in measured):
+        return [rule, *([] if measured else [rule / FACTOR, rule * FACTOR])]
+    best = min(measured, key=lambda rate: measured[rate])
+    below, above = [rate for rate in measured if rate < best], [rate for rate in measured if rate > best]
+    missing = [] if below and best / max(below) <= FACTOR * 1.01 else [best / FACTOR]
+    return missing if above and min(above) / best <= FACTOR * 1.01 else [*missing, best * FACTOR]
+
+
+def _is_near(one: float, other: float) -> bool:
+    return abs(one / other - 1) < 0.01
+
+
+def tables(cells: list[Cell], trainings: Trainings) -> str:
+    """Markdown: what the rule loses in each cell whose best rate is known."""
+    lines = [
+        "| size | vocabulary | batch tokens | steps | rule's rate | bpb | best rate | bpb | the rule loses |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    losses = []
+    for cell in cells:
+        if cell.missing(trainings):
+            continue
+        measured = cell.measured(trainings)
+        at_rule = next(value for rate, value in measured.items() if _is_near(rate, cell.rule))
+        best = min(measured, key=lambda rate: measured[rate])
+        losses.append(at_rule - measured[best])
+        layers, width = SIZES[cell.size]
+        lines.append(
+            f"| L{layers} H{width} | {cell.vocab_size} | {cell.training.batch_tokens} | "
+            f"{cell.training.num_steps(cell.architecture)} | {cell.rule:.5f} | {at_rule:.3f} | "
+            f"{best:.5f} | {measured[best]:.3f} | {losses[-1]:.3f} |"
+        )
+    if losses:
+        mean = sum(losses) / len(losses)
+        lines += ["", f"The rule loses at most {max(losses):.3f} bits per byte, {mean:.3f} in the mean."]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    cli.run(main, "nas.experiments.learning_rate")

@@ -1,0 +1,64 @@
+"""`python -m nas.experiments.signal`: does a trial say anything about its architecture?
+
+24 architectures spread over a search space, each trained with three seeds under the space's FLOPs a trial;
+eight of them, evenly spaced in rank, at a third and at three times as much, four of those at ten times. The
+trainings go into a file of JSON lines, and the tables of docs/signal.md are made from that file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas import cli
+
+if TYPE_CHECKING:
+    from nas.experiments.signal_study import SignalStudy
+
+
+def parser() -> argparse.ArgumentParser:
+    built = cli.parser("nas.experiments.signal", "Measure what a trial says: architectures against seeds and budgets.")
+    built.add_argument("--space", default="base", metavar="NAME|FILE", help="search space (default: base)")
+    built.add_argument("--corpus", default="stdlib", metavar="PATH", help="as in nas.search (default: stdlib)")
+    built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
+    built.add_argument("--minutes", type=cli.positive, metavar="M", help="begin no training after so many minutes")
+    built.add_argument("--data", default="docs/signal.jsonl", metavar="FILE", help="one line a training")
+    built.add_argument("--doc", default="docs/signal.md", metavar="FILE", help="where the tables go")
+    return built
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+
+    from nas.experiments.document import write_tables
+    from nas.experiments.signal_tables import tables
+
+    study = open_signal_study(arguments, cli.command_line("nas.experiments.signal", argv))
+    deadline = time.monotonic() + 60 * (arguments.minutes or 1e9)
+    if not study.run(arguments.workers, deadline):
+        print("stopped before its end; run the same command again to go on")
+        return 0
+    write_tables(Path(arguments.doc), "tables", tables(study))
+    print(f"written: {arguments.doc}")
+    return 0
+
+
+def open_signal_study(arguments: argparse.Namespace, command: str) -> SignalStudy:
+    from nas.data import prepare_data
+    from nas.experiments.design import spread_candidates
+    from nas.experiments.signal_study import NUM_ARCHITECTURES, SignalStudy
+    from nas.experiments.trainings import Trainings
+    from nas.space import load_space
+    from nas.trial.numerics import plan_numerics
+
+    space = load_space(arguments.space)
+    data = prepare_data(arguments.corpus, space.vocabulary_names)
+    candidates = spread_candidates(space, data.vocabulary_sizes, NUM_ARCHITECTURES)
+    trainings = Trainings(Path(arguments.data), data, plan_numerics("cpu", threads=1), command)
+    return SignalStudy(space, candidates, trainings)
+
+
+if __name__ == "__main__":
+    cli.run(main, "nas.experiments.signal")

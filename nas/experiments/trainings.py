@@ -1,0 +1,264 @@
+"""The trainings behind a study in docs/: each done once, in worker processes, one JSON line each.
+
+A training is named by all that decides it, so the same command goes on where it was stopped, and figures
+are made from the lines alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nas.architecture import ArchitectureConfig, validation_line
+from nas.data import PreparedData, Vocabulary
+from nas.errors import Diverged, StudyError
+from nas.files import write_json, write_text
+from nas.model import Decoder, SamplingSettings
+from nas.space import Candidate
+from nas.space_sections import TrainingSection
+from nas.study.identity import check_identity
+from nas.study.provenance import provenance
+from nas.study.workers import WorkerPool
+from nas.trial.bits_per_byte import EVALUATION_VERSION, token_nats
+from nas.trial.collapse import DETECTOR_VERSION, collapse_rule
+from nas.trial.judge import DECODINGS, complete
+from nas.trial.numerics import Numerics
+from nas.trial.prompts import PROMPTS_VERSION, cut_prompts
+from nas.trial.recipe import Recipe, plan_recipe
+from nas.trial.run import train_model
+
+BLOCK_BYTES = 4096
+"""Validation text is scored in blocks of so many bytes, the same for every vocabulary."""
+NUM_PROMPTS = 256
+DECODINGS_STUDIED = {**DECODINGS, "cool": SamplingSettings(temperature=0.5, top_p=1.0, top_k=40)}
+"""Those of a trial, and one between them: sampled, but so near to the likeliest token that small models loop."""
+COMPLETION_BYTES = (50, 100, 200)
+"""Collapse is judged on so many first bytes of each completion."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One training: of which architecture, on how many FLOPs, under which recipe and seed."""
+
+    candidate: Candidate
+    training: TrainingSection
+    seed: int
+    learning_rate: float | None = None
+    """In place of the rule's."""
+    generates: bool = False
+    """Whether completions are made and judged too."""
+
+    @property
+    def recipe(self) -> Recipe:
+        planned = plan_recipe(
+            self.candidate.architecture,
+            num_steps=self.training.num_steps(self.candidate.architecture),
+            batch_tokens=self.training.batch_tokens,
+            seq_length=self.training.max_seq_length,
+            lr_multiplier=self.candidate.lr_multiplier,
+            seed=self.seed,
+        )
+        return planned.model_copy(update={"learning_rate": self.learning_rate or planned.learning_rate})
+
+    @property
+    def key(self) -> str:
+        training = self.training
+        return (
+            f"{self.candidate.architecture.id} {self.candidate.vocabulary} flops {training.flops_per_trial:.4g} "
+            f"batch {training.batch_tokens} lr {self.recipe.learning_rate:.5g} seed {self.seed}"
+        )
+
+
+class Trained(BaseModel):
+    """One line of the file: what a training was, and what its model scored on validation."""
+
+    # JSON has no infinity: a diverged training's stands there as a string, which reads back as a number.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    key: str
+    architecture: ArchitectureConfig
+    vocabulary: str
+    train_flops: float
+    """As given to the training; `num_steps` whole steps fit into it."""
+    batch_tokens: int
+    learning_rate: float
+    seed: int
+    num_steps: int
+    val_bpb: float
+    """On all of the validation split; infinite when training diverged."""
+    block_bits: tuple[float, ...] = ()
+    """Bits of each block of BLOCK_BYTES bytes of the validation split, a token counted where it begins."""
+    collapsed: dict[str, dict[int, str]] = {}
+    """Decoding -> bytes of the completion -> a digit a prompt, 1 where the completion has collapsed."""
+    train_seconds: float
+
+    def collapse_rate(self, decoding: str, num_bytes: int) -> float:
+        digits = self.collapsed[decoding][num_bytes]
+        return digits.count("1") / len(digits)
+
+
+class Trainings:
+    """The file of a study and what is needed to add to it."""
+
+    def __init__(self, path: Path, data: PreparedData, numerics: Numerics, command: str) -> None:
+        """`path`: the JSON lines; its provenance stands beside it. StudyMismatch when it was made otherwise."""
+        self._path = path
+        self._data = data
+        self._numerics = numerics
+        self._provenance_file = path.with_suffix(".provenance.json")
+        self._identity = json.loads(json.dumps(_identity(data, numerics)))
+        self._check_identity(command)
+        self.done = {one.key: one for one in read_trained(path)}
+        if path.exists():  # without the line that a kill may have torn
+            write_text(path, "".join(one.model_dump_json() + "\n" for one in self.done.values()))
+
+    def run(self, wanted: Sequence[Wanted], num_workers: int, deadline: float) -> bool:
+        """Do those of `wanted` that are missing, in order, none begun after `deadline` (time.monotonic).
+
+        Whether all are done now. StudyError when a training failed.
+        """
+        missing = [one for one in wanted if one.key not in self.done]
+        if not missing:
+            return True
+        num_done = len(wanted) - len(missing)
+        with WorkerPool(num_workers, self._numerics.apply) as pool:
+            running = 0
+            while missing or running:
+                while missing and pool.num_free and time.monotonic() < deadline:
+                    one = missing.pop(0)
+                    pool.submit(one.key, partial(train_and_score, one, self._data, self._numerics))
+                    running += 1
+                if not running:
+                    return False
+                for ended in pool.wait():
+                    if not isinstance(ended.value, Trained):
+                        raise StudyError(f"the training '{ended.key}' failed: {ended.error}")
+                    running, num_done = running - 1, num_done + 1
+                    self._append(ended.value)
+                    say = f"{num_done} of {len(wanted)}: {ended.key}: {ended.value.val_bpb:.4f} bits per byte"
+                    print(f"{say}, {ended.value.train_seconds:.0f} s", file=sys.stderr, flush=True)
+        return True
+
+    def of(self, wanted: Wanted) -> Trained:
+        return self.done[wanted.key]
+
+    def _append(self, one: Trained) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(one.model_dump_json() + "\n")
+        self.done[one.key] = one
+
+    def _check_identity(self, command: str) -> None:
+        if self._provenance_file.exists():
+            stored = json.loads(self._provenance_file.read_text(encoding="utf-8"))
+            check_identity(self._path.stem, stored["identity"], self._identity)
+        else:
+            write_json(self._provenance_file, {"identity": self._identity, **provenance(command, num_workers=1)})
+
+
+def read_trained(path: Path) -> list[Trained]:
+    """The lines of the file; a torn last one is left out. StudyError when another is damaged."""
+    lines = path.read_bytes().removesuffix(b"\n").split(b"\n") if path.exists() else []
+    found = []
+    for index, line in enumerate(lines):
+        try:
+            found.append(Trained.model_validate_json(line))
+        except ValidationError as error:
+            if index < len(lines) - 1:
+                raise StudyError(f"{path}, line {index + 1}: {validation_line(error, 'training')}") from None
+    return found
+
+
+def train_and_score(wanted: Wanted, data: PreparedData, numerics: Numerics) -> Trained:
+    """Do one training and judge its model; a diverged one is infinitely bad."""
+    architecture, recipe = wanted.candidate.architecture, wanted.recipe
+    vocabulary = data.vocabulary(wanted.candidate.vocabulary)
+    started = time.perf_counter()
+    scores: dict[str, Any] = {"val_bpb": math.inf}
+    try:
+        model, _, _ = train_model(architecture, vocabulary.name, data, recipe, numerics)
+        seconds = time.perf_counter() - started
+        bits = block_bits(model, vocabulary, data)
+        num_bytes = data.manifest["splits"]["validation"]["bytes"]
+        scores = {"val_bpb": float(bits.sum()) / num_bytes}
+        if wanted.generates:
+            scores["block_bits"] = tuple(round(float(one), 1) for one in bits)
+            scores["collapsed"] = collapse_digits(model, vocabulary, data, prompt_bytes(wanted.training))
+    except Diverged:
+        seconds = time.perf_counter() - started
+    return Trained(
+        key=wanted.key,
+        architecture=architecture,
+        vocabulary=vocabulary.name,
+        train_flops=wanted.training.flops_per_trial,
+        batch_tokens=recipe.batch_tokens,
+        learning_rate=recipe.learning_rate,
+        seed=recipe.seed,
+        num_steps=recipe.num_steps,
+        train_seconds=round(seconds, 1),
+        **scores,
+    )
+
+
+def block_bits(model: Decoder, vocabulary: Vocabulary, data: PreparedData) -> NDArray[np.float64]:
+    """Bits of each block of BLOCK_BYTES bytes of the whole validation split, (blocks,)."""
+    tokens = vocabulary.encode_documents(data.documents("validation"))
+    bits = token_nats(model, tokens, vocabulary.eot_id, model.config.max_seq_length) / math.log(2)
+    starts = np.cumsum(vocabulary.num_bytes[tokens]) - vocabulary.num_bytes[tokens]
+    blocks: NDArray[np.float64] = np.bincount(starts // BLOCK_BYTES, weights=bits).astype(np.float64)
+    return blocks
+
+
+def collapse_digits(
+    model: Decoder, vocabulary: Vocabulary, data: PreparedData, max_prompt_bytes: int
+) -> dict[str, dict[int, str]]:
+    """Decoding -> length in bytes -> a digit a prompt."""
+    prompts = cut_prompts(data.documents("validation"), NUM_PROMPTS, max_prompt_bytes)
+    found: dict[str, dict[int, str]] = {}
+    for decoding, sampling in DECODINGS_STUDIED.items():
+        texts, _ = complete(model, vocabulary, prompts, sampling, max(COMPLETION_BYTES))
+        found[decoding] = {
+            length: "".join(str(int(collapse_rule(_first_bytes(text, length)) is not None)) for text in texts)
+            for length in COMPLETION_BYTES
+        }
+    return found
+
+
+def prompt_bytes(training: TrainingSection) -> int:
+    return min(256, training.max_seq_length - max(COMPLETION_BYTES))
+
+
+def _first_bytes(text: str, num_bytes: int) -> str:
+    return text.encode()[:num_bytes].decode(errors="ignore")
+
+
+def _identity(data: PreparedData, numerics: Numerics) -> dict[str, Any]:
+    return {
+        "corpus": data.corpus_hash,
+        "recipe": _fixed_recipe(),
+        "versions": {
+            "detector": DETECTOR_VERSION,
+            "prompts": PROMPTS_VERSION,
+            "evaluation": EVALUATION_VERSION,
+        },
+        "numerics": numerics.model_dump(mode="json"),
+    }
+
+
+def _fixed_recipe() -> dict[str, Any]:
+    """What every training shares of the recipe: all but what a line of the file tells."""
+    any_shape = {"num_layers": 1, "hidden_dim": 2, "num_heads": 1, "ffn_multiplier": 1, "vocab_size": 2}
+    architecture = ArchitectureConfig.parse({**any_shape, "max_seq_length": 2})
+    recipe = plan_recipe(architecture, num_steps=1000, batch_tokens=2, seq_length=2)
+    return recipe.model_dump(mode="json", exclude={"learning_rate", "num_steps", "batch_size", "seq_length", "seed"})

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from nas.experiments.design import spread_candidates
+from nas.space import SearchSpace
+
+SIZES = {"bytes": 256, "bpe-512": 512, "bpe-1024": 1024}
+
+
+def space(max_params: float | None = None, **search: Any) -> SearchSpace:
+    values: dict[str, Any] = {
+        "num_layers": {"min": 1, "max": 4},
+        "hidden_dim": {"min": 16, "max": 64, "step": 16},
+        "vocab_size": [256, 512, 1024],
+        "head_dim": [8, 16],
+        "tie_embeddings": [True, False],
+        "lr_multiplier": {"min": 0.5, "max": 2.0, "log": True},
+    }
+    training = {"flops_per_trial": 1e12, "max_seq_length": 256, "batch_tokens": 1024}
+    constraints = {"max_params": max_params}
+    return SearchSpace.model_validate(
+        {"name": "spread", "search": values | search, "training": training, "constraints": constraints}
+    )
+
+
+def test_every_value_of_every_dimension_comes_equally_often() -> None:
+    found = [one.architecture for one in spread_candidates(space(), SIZES, 12)]
+    assert len({one.id for one in found}) == 12
+    assert Counter(one.num_layers for one in found) == {1: 3, 2: 3, 3: 3, 4: 3}
+    assert Counter(one.hidden_dim for one in found) == {16: 3, 32: 3, 48: 3, 64: 3}
+    assert Counter(one.vocab_size for one in found) == {256: 4, 512: 4, 1024: 4}
+    assert Counter(one.tie_embeddings for one in found) == {True: 6, False: 6}
+
+
+def test_a_logarithmic_range_is_cut_by_ratio() -> None:
+    rates = sorted(one.lr_multiplier for one in spread_candidates(space(), SIZES, 8))
+    assert all(0.5 * 4 ** (index / 8) <= rate <= 0.5 * 4 ** ((index + 1) / 8) for index, rate in enumerate(rates))
+
+
+def test_the_same_space_gives_the_same_candidates() -> None:
+    assert spread_candidates(space(), SIZES, 6) == spread_candidates(space(), SIZES, 6)
+
+
+def test_none_is_over_a_limit() -> None:
+    limited = space(max_params=60_000)
+    found = spread_candidates(limited, SIZES, 12)
+    assert max(one.architecture.num_params for one in found) <= 60_000
+    assert max(one.architecture.num_params for one in spread_candidates(space(), SIZES, 12)) > 60_000
