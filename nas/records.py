@@ -52,8 +52,12 @@ class Judgement(_Record):
 
     @property
     def collapse_rate(self) -> float:
-        """The mean of the two decodings."""
-        return (self.sampled_collapse_rate + self.greedy_collapse_rate) / 2
+        """The worse of the two decodings.
+
+        In small healthy models that is greedy, which alone tells architectures apart there (docs/signal.md);
+        a model that loops even when sampled has no better one to hide behind.
+        """
+        return max(self.sampled_collapse_rate, self.greedy_collapse_rate)
 
 
 class Cost(_Record):

@@ -160,10 +160,10 @@ class EvaluationSection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    validation_bytes: int = Field(default=262_144, ge=1024)
+    validation_bytes: int = Field(default=524_288, ge=1024)
     num_prompts: int = Field(default=128, ge=1)
     completion_bytes: int = Field(default=200, ge=8)
-    collapse_weight: float = Field(default=1.0, ge=0)
+    collapse_weight: float = Field(default=0.25, ge=0)
     """Bits per byte that a collapse rate of 1 costs."""
 
 

@@ -145,8 +145,9 @@ def test_an_unknown_key_is_refused() -> None:
         complete_trial(0, fitnes=1.0)
 
 
-def test_the_collapse_rate_is_the_mean_of_the_decodings() -> None:
-    assert judgement().collapse_rate == 0.5
+def test_the_collapse_rate_is_that_of_the_worse_decoding() -> None:
+    assert judgement().collapse_rate == 0.75
+    assert judgement(sampled_collapse_rate=0.9).collapse_rate == 0.9
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(0.0, 2.0), (1.0, 2.5), (4.0, 4.0)])

@@ -98,7 +98,7 @@ def test_every_trial_is_a_record_and_in_the_database(uninterrupted: tuple[Path, 
     stored = optuna.load_study(study_name="tiny", storage=f"sqlite:///{folder / 'study.db'}").trials
     assert [one.value for one in stored] == [one.fitness for one in records]
     for record in records:
-        assert record.fitness == pytest.approx((record.val_bpb or 0) + (record.collapse_rate or 0))
+        assert record.fitness == pytest.approx((record.val_bpb or 0) + 0.25 * (record.collapse_rate or 0))
         assert record.measured is not None and record.measured.total_seconds > 0
 
 
@@ -144,8 +144,8 @@ def test_the_verdict_is_on_the_best_five_and_the_references(uninterrupted: tuple
     assert [one["number"] for one in judged_trials] == ranked[:5] + [number for number in ranked[5:] if number < 3]
     for one in judged_trials:
         judged = one["judgement"]
-        collapse = (judged["sampled_collapse_rate"] + judged["greedy_collapse_rate"]) / 2
-        assert one["fitness"] == pytest.approx(judged["bpb"] + collapse)
+        collapse = max(judged["sampled_collapse_rate"], judged["greedy_collapse_rate"])
+        assert one["fitness"] == pytest.approx(judged["bpb"] + 0.25 * collapse)
         assert judged["bpb"] != trials(folder)[one["number"]].val_bpb
     kept = {int(path.stem) for path in (folder / "weights").iterdir()}
     assert kept == {one["number"] for one in judged_trials}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nas.errors import StudyError
@@ -22,3 +23,9 @@ def write_tables(path: Path, name: str, content: str) -> None:
     if not found or not closed:
         raise StudyError(f"{path}: '{begin}' and '{end}' must both stand there, in this order")
     write_text(path, f"{before}{begin}\n{content}\n{end}{after}")
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; cells are text."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

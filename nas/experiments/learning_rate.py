@@ -1,21 +1,22 @@
 """`python -m nas.experiments.learning_rate`: does the learning-rate rule hold?
 
-At each of three sizes, two vocabularies and three batch sizes the rule's rate is trained, and rates a factor
-of two apart around the best one, until the best has a worse neighbour on either side. docs/learning-rate.md
-then says what the rule loses to the best rate found.
+At each of three sizes, two vocabularies and three batch sizes, and at the smallest size with shorter and longer
+sequences, the rule's rate is trained, and rates a factor of two apart around the best one, until the best has a
+worse neighbour on either side. docs/learning-rate.md then says what the rule loses to the best rate found.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas import cli
 from nas.architecture import ArchitectureConfig
+from nas.experiments.document import markdown, write_tables
 from nas.space import Candidate
 from nas.space_sections import TrainingSection
 from nas.trial.recipe import learning_rate_rule
@@ -26,8 +27,14 @@ if TYPE_CHECKING:
 SIZES = {"small": (2, 32), "medium": (3, 64), "large": (4, 128)}
 """Layers and width."""
 VOCABULARIES = (1024, 8192)
-BATCH_TOKENS = (1024, 2048, 512)
-"""In the order in which they are swept."""
+BATCHES = (
+    (1024, 256, tuple(SIZES)),
+    (2048, 256, tuple(SIZES)),
+    (512, 256, tuple(SIZES)),
+    (1024, 128, ("small",)),
+    (1024, 512, ("small",)),
+)
+"""Tokens of a batch, tokens of a sequence and the sizes at which they are swept, in this order."""
 FACTOR = 2.0
 """Between neighbouring rates."""
 
@@ -89,7 +96,6 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
 
     from nas.data import prepare_data
-    from nas.experiments.document import write_tables
     from nas.experiments.trainings import Trainings
     from nas.trial.machine import available_cores
     from nas.trial.numerics import plan_numerics
@@ -101,13 +107,13 @@ def main(argv: list[str] | None = None) -> int:
     deadline = time.monotonic() + 60 * (arguments.minutes or 1e9)
     num_workers = arguments.workers or available_cores()
     complete = True
-    for batch_tokens in BATCH_TOKENS:
-        cells = list(all_cells(batch_tokens, arguments.trial_flops))
+    for batch in BATCHES:
+        cells = list(cells_of(*batch, arguments.trial_flops))
         while wanted := [one for cell in cells for one in cell.missing(trainings)]:
             complete = trainings.run(wanted, num_workers, deadline)
             if not complete:
                 break
-    cells = [cell for batch_tokens in BATCH_TOKENS for cell in all_cells(batch_tokens, arguments.trial_flops)]
+    cells = [cell for batch in BATCHES for cell in cells_of(*batch, arguments.trial_flops)]
     write_tables(Path(arguments.doc), "sweep", tables(cells, trainings))
     print(f"written: {arguments.doc}")
     if not complete:
@@ -115,9 +121,9 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def all_cells(batch_tokens: int, train_flops: float) -> Iterator[Cell]:
-    section = TrainingSection(flops_per_trial=train_flops, max_seq_length=256, batch_tokens=batch_tokens)
-    for size in SIZES:
+def cells_of(batch_tokens: int, seq_length: int, sizes: Sequence[str], train_flops: float) -> Iterator[Cell]:
+    section = TrainingSection(flops_per_trial=train_flops, max_seq_length=seq_length, batch_tokens=batch_tokens)
+    for size in sizes:
         for vocab_size in VOCABULARIES:
             yield Cell(size, vocab_size, section)
 
@@ -138,11 +144,7 @@ def _is_near(one: float, other: float) -> bool:
 
 def tables(cells: list[Cell], trainings: Trainings) -> str:
     """Markdown: what the rule loses in each cell whose best rate is known."""
-    lines = [
-        "| size | vocabulary | batch tokens | steps | rule's rate | bpb | best rate | bpb | the rule loses |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    losses = []
+    rows, losses = [], []
     for cell in cells:
         if cell.missing(trainings):
             continue
@@ -151,15 +153,24 @@ def tables(cells: list[Cell], trainings: Trainings) -> str:
         best = min(measured, key=lambda rate: measured[rate])
         losses.append(at_rule - measured[best])
         layers, width = SIZES[cell.size]
-        lines.append(
-            f"| L{layers} H{width} | {cell.vocab_size} | {cell.training.batch_tokens} | "
-            f"{cell.training.num_steps(cell.architecture)} | {cell.rule:.5f} | {at_rule:.3f} | "
-            f"{best:.5f} | {measured[best]:.3f} | {losses[-1]:.3f} |"
+        training = cell.training
+        rows.append(
+            [
+                f"L{layers} H{width}",
+                *map(str, (cell.vocab_size, training.batch_tokens, training.max_seq_length)),
+                str(training.num_steps(cell.architecture)),
+                *(f"{cell.rule:.5f}", f"{at_rule:.3f}", f"{best:.5f}", f"{measured[best]:.3f}", f"{losses[-1]:.3f}"),
+            ]
         )
-    if losses:
-        mean = sum(losses) / len(losses)
-        lines += ["", f"The rule loses at most {max(losses):.3f} bits per byte, {mean:.3f} in the mean."]
-    return "\n".join(lines)
+    header = (
+        "size", "vocabulary", "batch tokens", "sequence", "steps", "rule's rate", "bits per byte", "best rate",
+        "bits per byte", "the rule loses",
+    )  # fmt: skip
+    table = markdown(header, rows)
+    if not losses:
+        return table
+    mean = sum(losses) / len(losses)
+    return f"{table}\n\nThe rule loses at most {max(losses):.3f} bits per byte, {mean:.3f} in the mean."
 
 
 if __name__ == "__main__":

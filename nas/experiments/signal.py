@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
     built.add_argument("--minutes", type=cli.positive, metavar="M", help="begin no training after so many minutes")
     built.add_argument("--data", default="docs/signal.jsonl", metavar="FILE", help="one line a training")
+    built.add_argument("--weights", default="trials/signal", metavar="DIR", help="models are kept there")
     built.add_argument("--doc", default="docs/signal.md", metavar="FILE", help="where the tables go")
     return built
 
@@ -56,7 +57,8 @@ def open_signal_study(arguments: argparse.Namespace, command: str) -> SignalStud
     space = load_space(arguments.space)
     data = prepare_data(arguments.corpus, space.vocabulary_names)
     candidates = spread_candidates(space, data.vocabulary_sizes, NUM_ARCHITECTURES)
-    trainings = Trainings(Path(arguments.data), data, plan_numerics("cpu", threads=1), command)
+    numerics = plan_numerics("cpu", threads=1)
+    trainings = Trainings(Path(arguments.data), data, numerics, command, Path(arguments.weights))
     return SignalStudy(space, candidates, trainings)
 
 

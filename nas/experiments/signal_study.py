@@ -18,7 +18,7 @@ from nas.trial.machine import available_cores
 
 NUM_ARCHITECTURES = 24
 SEEDS = (0, 1, 2)
-ELSEWHERE = {10.0: (4, (0,)), 3.0: (8, (0,)), 1 / 3: (8, SEEDS)}
+ELSEWHERE = {10.0: (4, (0,)), 3.0: (8, (0,)), 1 / 3: (8, (0,))}
 """Budget over the space's own -> how many architectures, and with which seeds. Longest first."""
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.architecture import ArchitectureConfig
-from nas.dimension import Range
+from nas.dimension import Range, choices_of
+from nas.experiments.document import markdown
 from nas.experiments.signal_study import ELSEWHERE, SEEDS, SignalStudy
 from nas.experiments.statistics import Scores, Signal, paired_error, signal_of, spearman
 from nas.experiments.trainings import BLOCK_BYTES, COMPLETION_BYTES, DECODINGS_STUDIED, NUM_PROMPTS, Trained
 from nas.fitness import fitness
 from nas.space import Candidate
+from nas.trial.judge import DECODINGS
 
 BEST_SHARE = 4
 """The best quarter of the architectures is what the table of ranges looks at."""
@@ -29,6 +31,8 @@ DIMENSIONS: dict[str, Callable[[ArchitectureConfig], float]] = {
     "ffn_multiplier": lambda one: one.ffn_multiplier,
     "query_group_size": lambda one: one.num_heads // one.num_kv_heads,
 }
+
+LEAST_BY_NATURE = {"num_layers": 1, "query_group_size": 1}
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,8 @@ def study_fitness(study: SignalStudy, weight: float | None = None) -> Callable[[
 
 
 def trial_collapse_rate(one: Trained) -> float:
-    """As `Judgement.collapse_rate`: the mean of the two decodings of a trial."""
-    length = max(COMPLETION_BYTES)
-    return (one.collapse_rate("sampled", length) + one.collapse_rate("greedy", length)) / 2
+    """As `Judgement.collapse_rate`: the worse of the two decodings of a trial."""
+    return max(one.collapse_rate(decoding, max(COMPLETION_BYTES)) for decoding in DECODINGS)
 
 
 def signal_table(study: SignalStudy) -> str:
@@ -209,26 +212,24 @@ def architecture_table(study: SignalStudy) -> str:
 
 
 def edges_hit(study: SignalStudy, candidate: Candidate) -> list[str]:
-    """The numeric dimensions in which a candidate stands at an end of the range that can be moved.
+    """The numeric dimensions in which a candidate stands at an end that could be moved.
 
-    One layer and one query a key/value head are ends of nature, not of a range.
+    One layer and one query a key/value head are ends of nature, and of two choices each is an end.
     """
     found = []
     for name in [*DIMENSIONS, "lr_multiplier"]:
         low, high = _range(study, name)
         value = value_of(name, candidate)
-        if low < high and (value >= high or (value <= low and low > 1)):
+        is_natural = name in LEAST_BY_NATURE and low == LEAST_BY_NATURE[name]
+        if len(set(choices_of(getattr(study.space.search, name)))) < 3 and name != "lr_multiplier":
+            continue
+        if value >= high or (value <= low and not is_natural):
             found.append(name)
     return found
 
 
 def value_of(name: str, candidate: Candidate) -> float:
     return candidate.lr_multiplier if name == "lr_multiplier" else float(DIMENSIONS[name](candidate.architecture))
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _collapse(decoding: str, num_bytes: int) -> Callable[[Trained], float]:

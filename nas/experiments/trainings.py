@@ -6,6 +6,7 @@ are made from the lines alone.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import sys
@@ -37,6 +38,7 @@ from nas.trial.numerics import Numerics
 from nas.trial.prompts import PROMPTS_VERSION, cut_prompts
 from nas.trial.recipe import Recipe, plan_recipe
 from nas.trial.run import train_model
+from nas.trial.weights import load_weights, save_weights
 
 BLOCK_BYTES = 4096
 """Validation text is scored in blocks of so many bytes, the same for every vocabulary."""
@@ -101,7 +103,8 @@ class Trained(BaseModel):
     """Bits of each block of BLOCK_BYTES bytes of the validation split, a token counted where it begins."""
     collapsed: dict[str, dict[int, str]] = {}
     """Decoding -> bytes of the completion -> a digit a prompt, 1 where the completion has collapsed."""
-    train_seconds: float
+    train_seconds: float | None = None
+    """None where the model was trained before."""
 
     def collapse_rate(self, decoding: str, num_bytes: int) -> float:
         digits = self.collapsed[decoding][num_bytes]
@@ -111,13 +114,20 @@ class Trained(BaseModel):
 class Trainings:
     """The file of a study and what is needed to add to it."""
 
-    def __init__(self, path: Path, data: PreparedData, numerics: Numerics, command: str) -> None:
-        """`path`: the JSON lines; its provenance stands beside it. StudyMismatch when it was made otherwise."""
+    def __init__(
+        self, path: Path, data: PreparedData, numerics: Numerics, command: str, weights: Path | None = None
+    ) -> None:
+        """`path`: the JSON lines; its provenance stands beside it. StudyMismatch when it was made otherwise.
+
+        With a folder of `weights` models are kept there, and one that is there is not trained again: a new
+        file of lines, judged by another detector or on other prompts, then costs no training.
+        """
         self._path = path
         self._data = data
         self._numerics = numerics
         self._provenance_file = path.with_suffix(".provenance.json")
         self._identity = json.loads(json.dumps(_identity(data, numerics)))
+        self._weights = weights / _digest(self._identity["training"]) if weights else None
         self._check_identity(command)
         self.done = {one.key: one for one in read_trained(path)}
         if path.exists():  # without the line that a kill may have torn
@@ -137,7 +147,7 @@ class Trainings:
             while missing or running:
                 while missing and pool.num_free and time.monotonic() < deadline:
                     one = missing.pop(0)
-                    pool.submit(one.key, partial(train_and_score, one, self._data, self._numerics))
+                    pool.submit(one.key, partial(train_and_score, one, self._data, self._numerics, self._weights))
                     running += 1
                 if not running:
                     return False
@@ -146,8 +156,9 @@ class Trainings:
                         raise StudyError(f"the training '{ended.key}' failed: {ended.error}")
                     running, num_done = running - 1, num_done + 1
                     self._append(ended.value)
-                    say = f"{num_done} of {len(wanted)}: {ended.key}: {ended.value.val_bpb:.4f} bits per byte"
-                    print(f"{say}, {ended.value.train_seconds:.0f} s", file=sys.stderr, flush=True)
+                    took = f", {ended.value.train_seconds:.0f} s" if ended.value.train_seconds else ""
+                    say = f"{num_done} of {len(wanted)}: {ended.key}: {ended.value.val_bpb:.4f} bits per byte{took}"
+                    print(say, file=sys.stderr, flush=True)
         return True
 
     def of(self, wanted: Wanted) -> Trained:
@@ -180,23 +191,27 @@ def read_trained(path: Path) -> list[Trained]:
     return found
 
 
-def train_and_score(wanted: Wanted, data: PreparedData, numerics: Numerics) -> Trained:
-    """Do one training and judge its model; a diverged one is infinitely bad."""
+def train_and_score(wanted: Wanted, data: PreparedData, numerics: Numerics, weights: Path | None = None) -> Trained:
+    """Do one training, or find its model in `weights`, and judge it; a diverged one is infinitely bad."""
     architecture, recipe = wanted.candidate.architecture, wanted.recipe
     vocabulary = data.vocabulary(wanted.candidate.vocabulary)
-    started = time.perf_counter()
+    path = weights / f"{_digest(wanted.key)}.safetensors" if weights else None
     scores: dict[str, Any] = {"val_bpb": math.inf}
     try:
-        model, _, _ = train_model(architecture, vocabulary.name, data, recipe, numerics)
-        seconds = time.perf_counter() - started
+        if path and path.exists():
+            model = load_weights(path)
+        else:
+            model, _, seconds = train_model(architecture, vocabulary.name, data, recipe, numerics)
+            scores["train_seconds"] = round(seconds, 1)
+            if path:
+                save_weights(model, path)
         bits = block_bits(model, vocabulary, data)
-        num_bytes = data.manifest["splits"]["validation"]["bytes"]
-        scores = {"val_bpb": float(bits.sum()) / num_bytes}
+        scores["val_bpb"] = float(bits.sum()) / data.manifest["splits"]["validation"]["bytes"]
         if wanted.generates:
             scores["block_bits"] = tuple(round(float(one), 1) for one in bits)
             scores["collapsed"] = collapse_digits(model, vocabulary, data, prompt_bytes(wanted.training))
     except Diverged:
-        seconds = time.perf_counter() - started
+        pass
     return Trained(
         key=wanted.key,
         architecture=architecture,
@@ -206,7 +221,6 @@ def train_and_score(wanted: Wanted, data: PreparedData, numerics: Numerics) -> T
         learning_rate=recipe.learning_rate,
         seed=recipe.seed,
         num_steps=recipe.num_steps,
-        train_seconds=round(seconds, 1),
         **scores,
     )
 
@@ -244,16 +258,19 @@ def _first_bytes(text: str, num_bytes: int) -> str:
 
 
 def _identity(data: PreparedData, numerics: Numerics) -> dict[str, Any]:
+    """What decides a line beside what it tells itself: of the training, and of the judgement."""
     return {
-        "corpus": data.corpus_hash,
-        "recipe": _fixed_recipe(),
-        "versions": {
-            "detector": DETECTOR_VERSION,
-            "prompts": PROMPTS_VERSION,
-            "evaluation": EVALUATION_VERSION,
+        "training": {
+            "corpus": data.corpus_hash,
+            "recipe": _fixed_recipe(),
+            "numerics": numerics.model_dump(mode="json"),
         },
-        "numerics": numerics.model_dump(mode="json"),
+        "versions": {"detector": DETECTOR_VERSION, "prompts": PROMPTS_VERSION, "evaluation": EVALUATION_VERSION},
     }
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _fixed_recipe() -> dict[str, Any]:

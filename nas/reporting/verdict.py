@@ -87,8 +87,9 @@ def _best(ranked: Sequence[TrialRecord], collapse_weight: float) -> str:
             + "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in tiles)
             + "</dl>",
             paragraph(
-                f"Fitness is validation bits per byte plus {collapse_weight:g} times the collapse rate, the mean share "
-                "of sampled and of greedy completions that are a loop, blank or near-constant. Lower is better.",
+                f"Fitness is validation bits per byte plus {collapse_weight:g} times the collapse rate: the share of "
+                "completions that are a loop, blank or near-constant, sampled or greedy, whichever is worse. Lower is "
+                "better.",
                 "soft",
             ),
             _against_references(ranked),

@@ -10,6 +10,7 @@ vocabulary and counts as one byte.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,26 +64,33 @@ def token_nats(model: Decoder, tokens: NDArray[np.integer], eot_id: int, seq_len
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
+    nats = window_nats(model, tokens, eot_id, seq_length, model.config.vocab_size, device)
+    model.train(was_training)
+    if not np.isfinite(nats).all():
+        raise Diverged(f"the likelihood of the text is {nats.sum()}: training left weights that are not finite")
+    return nats
+
+
+def window_nats(
+    logits_of: Callable[[torch.Tensor], torch.Tensor],
+    tokens: NDArray[np.integer],
+    eot_id: int,
+    seq_length: int,
+    vocab_size: int,
+    device: torch.device,
+) -> NDArray[np.float64]:
+    """As `token_nats`, of anything that maps ids (B, T) to logits (B, T, V)."""
     inputs = torch.from_numpy(np.concatenate([[eot_id], tokens[:-1]]).astype(np.int64)).to(device)
     targets = torch.from_numpy(np.asarray(tokens).astype(np.int64)).to(device)
-    vocab_size = model.config.vocab_size
     rows = max(1, _LOGITS_AT_ONCE // (seq_length * vocab_size))
     nats = []
     for start in range(0, len(targets), rows * seq_length):
         end = min(start + rows * seq_length, len(targets))
         whole = start + (end - start) // seq_length * seq_length
-        if whole > start:
-            shape = (-1, seq_length)
-            nats.append(_nats(model, inputs[start:whole].view(shape), targets[start:whole].view(shape)))
-        if end > whole:
-            nats.append(_nats(model, inputs[None, whole:end], targets[None, whole:end]))
-    model.train(was_training)
-    found = torch.cat(nats).double().cpu().numpy()
-    if not np.isfinite(found).all():
-        raise Diverged(f"the likelihood of the text is {found.sum()}: training left weights that are not finite")
+        for first, last in ((start, whole), (whole, end)):
+            if last > first:
+                shape = (-1, min(seq_length, last - first))
+                logits = logits_of(inputs[first:last].view(shape)).float()
+                nats.append(F.cross_entropy(logits.flatten(0, 1), targets[first:last], reduction="none"))
+    found: NDArray[np.float64] = torch.cat(nats).double().cpu().numpy()
     return found
-
-
-def _nats(model: Decoder, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    logits = model(inputs).float()
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")

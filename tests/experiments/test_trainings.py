@@ -124,3 +124,13 @@ def test_the_key_tells_apart_what_decides_a_training() -> None:
     others = [wanted(seed=1), wanted(num_steps=30), wanted(learning_rate=0.5)]
     assert len({one.key for one in (plan, *others)}) == 4
     assert np.isclose(wanted(learning_rate=0.5).recipe.learning_rate, 0.5)
+
+
+def test_a_model_that_was_kept_is_judged_again_without_training(
+    data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = train_and_score(wanted(), data, NUMERICS, tmp_path)
+    assert first.train_seconds is not None
+    monkeypatch.setattr("nas.experiments.trainings.train_model", lambda *given: pytest.fail("trained again"))
+    again = train_and_score(wanted(), data, NUMERICS, tmp_path)
+    assert again == first.model_copy(update={"train_seconds": None})

@@ -12,14 +12,14 @@ from nas.records import Cost, HoldoutResult, Judgement, Measured, StudyRecord, T
 HOSTILE = "<script>alert(1)</script></pre>\x00\x1b[31m\u202e & done"
 
 # number, val_bpb, sampled, greedy, width, vocabulary, reference. With a collapse weight of 1, fitness is
-# 2.10, 2.05, 2.30, 2.40, 3.00; collapse rates are the means 0.10, 0.20, 0.30, 0.05, 0.40.
+# 2.10, 2.05, 2.30, 2.40, 3.00; collapse rates are those of the worse decoding.
 # Front in (bits per byte, collapse rate): 1 and 0 trade off, 3 has the least collapse; 2 and 4 are beaten by 0.
 FIVE: tuple[tuple[Any, ...], ...] = (
-    (0, 2.00, 0.05, 0.15, 96, 1024, None),
-    (1, 1.85, 0.10, 0.30, 128, 2048, None),
-    (2, 2.00, 0.20, 0.40, 64, 1024, None),
-    (3, 2.35, 0.00, 0.10, 64, 512, None),
-    (4, 2.60, 0.30, 0.50, 256, 50257, "seed"),
+    (0, 2.00, 0.05, 0.10, 96, 1024, None),
+    (1, 1.85, 0.10, 0.20, 128, 2048, None),
+    (2, 2.00, 0.30, 0.20, 64, 1024, None),
+    (3, 2.35, 0.00, 0.05, 64, 512, None),
+    (4, 2.60, 0.30, 0.40, 256, 50257, "seed"),
 )
 FRONT_OF_FIVE = {0, 1, 3}
 
@@ -75,9 +75,9 @@ def trial(
     lr_multiplier: float = 1.0,
     **changes: Any,
 ) -> TrialRecord:
-    """A COMPLETE trial; fitness is val_bpb + weight x mean of the two collapse rates."""
+    """A COMPLETE trial; fitness is val_bpb + weight x the worse of the two collapse rates."""
     built = architecture(hidden_dim=width, vocab_size=vocabulary, **changes)
-    collapse = (sampled + greedy) / 2
+    collapse = max(sampled, greedy)
     cost = Cost(
         num_params=built.num_params,
         non_embedding_params=built.non_embedding_params,
@@ -174,7 +174,7 @@ def study(**changes: Any) -> StudyRecord:
 def verdict(*results: tuple[int, float, float, float]) -> tuple[HoldoutResult, ...]:
     """Holdout results from (number, bits per byte, sampled, greedy), at a collapse weight of 1."""
     return tuple(
-        HoldoutResult(number=number, fitness=bpb + (sampled + greedy) / 2, judgement=judgement(bpb, sampled, greedy))
+        HoldoutResult(number=number, fitness=bpb + max(sampled, greedy), judgement=judgement(bpb, sampled, greedy))
         for number, bpb, sampled, greedy in results
     )
 

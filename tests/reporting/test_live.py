@@ -26,10 +26,10 @@ def written(console: Console) -> str:
 
 def test_off_a_terminal_each_event_is_one_plain_line() -> None:
     console = plain()
-    with LiveTable(10, [trial(3, 1.9, 0.0, 0.2)], console=console) as live:
+    with LiveTable(10, [trial(3, 1.9, 0.0, 0.1)], console=console) as live:
         live.phase("reading the corpus")
         live.trial_started(7, "L2 H96")
-        live.trial_ended(trial(7, 2.013, 0.02, 0.06))
+        live.trial_ended(trial(7, 2.013, 0.02, 0.04))
         live.trial_ended(ended(8, "PRUNED", "too\nlarge [bold]by 3%[/bold]"))
     words = "L2 H96 V1024 swiglu x3 rmsnorm rope 2 heads tied"
     # Fitness of trial 3 is 1.9 + 0.1; 8 of 10 remain at a median of 60 s on one worker, then 7.
@@ -94,7 +94,7 @@ def test_an_exception_gives_the_terminal_back() -> None:
 
 
 def test_a_narrow_terminal_shortens_the_architecture_and_keeps_the_numbers() -> None:
-    live = LiveTable(20, [trial(11, 1.5, 0.0, 0.2)], console=terminal())
+    live = LiveTable(20, [trial(11, 1.5, 0.0, 0.1)], console=terminal())
     live.trial_started(12, "L9 H512 " * 10)
     console = Console(file=io.StringIO(), width=60)
     console.print(live.render())

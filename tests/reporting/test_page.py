@@ -121,7 +121,7 @@ def test_markup_in_a_record_is_escaped(tmp_path: Path, place: str) -> None:
 
 def test_the_verdict_table_ranks_the_holdout_beside_the_compressors(tmp_path: Path) -> None:
     """On the holdout trial 0 (2.10 + 0.10) beats trial 1 (1.95 + 0.30), the best on validation."""
-    judged = verdict((1, 1.95, 0.2, 0.4), (0, 2.10, 0.0, 0.2), (4, 2.70, 0.3, 0.5))
+    judged = verdict((1, 1.95, 0.2, 0.3), (0, 2.10, 0.0, 0.1), (4, 2.70, 0.3, 0.4))
     page = read(write_report(tmp_path, study(verdict=judged), five()))
     start = next(index for index, row in enumerate(page.rows) if row and row[0] == "model")
     assert [row[0].split()[0:2] for row in page.rows[start + 1 : start + 7]] == [
@@ -132,7 +132,7 @@ def test_the_verdict_table_ranks_the_holdout_beside_the_compressors(tmp_path: Pa
         ["bzip2", "(compressor)"],
         ["xz", "(compressor)"],
     ]
-    assert page.row("trial 1")[1:6] == ["1.950", "60.5", "0.200", "0.400", "2.250"]
+    assert page.row("trial 1")[1:6] == ["1.950", "60.5", "0.200", "0.300", "2.250"]
     assert page.row_kinds[start + 2] == "best"
     assert "On the holdout trial 0 comes first, not trial 1." in page.words
     assert "not below gzip" not in page.words
@@ -140,7 +140,7 @@ def test_the_verdict_table_ranks_the_holdout_beside_the_compressors(tmp_path: Pa
 
 def test_another_weight_ranks_anew_in_a_file_of_its_own(tmp_path: Path) -> None:
     """At weight 3: trial 0 has 2.30, trial 1 2.45, trial 3 2.50; at weight 1 trial 1 was the best."""
-    judged = verdict((1, 1.95, 0.2, 0.4), (0, 2.10, 0.0, 0.2))
+    judged = verdict((1, 1.95, 0.2, 0.3), (0, 2.10, 0.0, 0.1))
     own = write_report(tmp_path, study(verdict=judged), five())
     path = write_report(tmp_path, study(verdict=judged), five(), collapse_weight=3.0)
     assert path == tmp_path / "report-w3.html"

@@ -270,13 +270,13 @@ def test_figures_stand_as_attributes_of_a_study_opened_plainly(tmp_path: Path) -
         "vocabulary": "bpe-512",
         "val_bpb": val_bpb,
         "val_perplexity": 2**val_bpb,
-        "collapse_rate": 0.2,
+        "collapse_rate": 0.3,
         "sampled_collapse_rate": 0.1,
         "greedy_collapse_rate": 0.3,
         "num_params": architecture.num_params,
         "train_flops": 1e6,
     }
-    assert trial.value == pytest.approx(val_bpb + 0.2)
+    assert trial.value == pytest.approx(val_bpb + 0.3)
     assert [one.user_attrs.get("reference") for one in stored(tmp_path).trials] == ["seed", "gpt2", "llama"]
 
 

@@ -1,0 +1,27 @@
+"""What one check found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Verdict = Literal["passed", "leak", "warning", "not checked"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what was done, the figure that came out, and what it means."""
+
+    check: str
+    verdict: Verdict
+    did: str
+    figure: str
+    advice: str = ""
+    """The likely cause and where to look, where something is wrong; why, where nothing was checked."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def not_checked(check: str, why: str) -> Finding:
+    return Finding(check, "not checked", "nothing", "none", why)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nas.model import Decoder
+from nas.model.cache import KeyValueCache
+from nas.trial.audit import Subject, check_cache
+
+from ..tiny import tiny
+from .mutants import MAX_LENGTH, VOCAB_SIZE, Plain
+
+
+def decoder(position: str) -> Subject:
+    config = tiny(num_layers=2, position_encoding=position, vocab_size=VOCAB_SIZE)
+    return Subject(Decoder(config, seed=0), VOCAB_SIZE, config.max_seq_length)
+
+
+@pytest.mark.parametrize("position", ["rope", "learned", "sinusoidal", "alibi", "none"])
+def test_our_own_cache_says_what_the_whole_sequence_says(position: str) -> None:
+    found = check_cache(decoder(position))
+    assert found.verdict == "passed"
+    assert "24 tokens" in found.did
+
+
+def test_a_cache_that_is_off_by_one_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = KeyValueCache.extend
+
+    def forgetful(self: KeyValueCache, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        keys, values = whole(self, key, value)
+        first = 1 if keys.shape[2] > 1 else 0
+        return keys[:, :, first:], values[:, :, first:]
+
+    monkeypatch.setattr(KeyValueCache, "extend", forgetful)
+    found = check_cache(decoder("none"))
+    assert found.verdict == "leak"
+    assert "cache" in found.advice
+
+
+def test_a_model_without_a_cache_is_not_checked() -> None:
+    assert check_cache(Subject(Plain(), VOCAB_SIZE, MAX_LENGTH)).verdict == "not checked"
