@@ -13,7 +13,8 @@ CodenasError            exit code 1
 ├── CheckpointError     a checkpoint that is missing, damaged or of another run
 └── TrialFailure        a trial that ended without a result, for a reason of its own
     ├── Diverged        the training loss is not finite any more
-    └── OutOfMemory     the device has too little memory for the architecture
+    ├── OutOfMemory     the device has too little memory for the architecture
+    └── Leak            the model can read what it is asked to predict
 """
 
 from __future__ import annotations
@@ -73,6 +74,10 @@ class Diverged(TrialFailure):
 
 
 class OutOfMemory(TrialFailure):
+    pass
+
+
+class Leak(TrialFailure):
     pass
 
 

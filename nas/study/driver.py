@@ -103,7 +103,7 @@ class Search:
             for result in self.pool.wait():
                 trial, candidate = running.pop(int(str(result.key)))
                 record = self._record_of(trial, candidate, result)
-                self._end(trial, record, {"diverged": 1.0} if record.state == "PRUNED" else {})
+                self._end(trial, record, {"unusable": 1.0} if record.state == "PRUNED" else {})
                 num_ended += 1
                 faults = faults + 1 if record.state == "FAIL" else 0
             if faults >= _FAULTS_IN_A_ROW:

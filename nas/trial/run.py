@@ -22,6 +22,8 @@ from nas.model import Decoder
 from nas.records import Cost, CurvePoint, Measured, TrialRecord
 from nas.space import Candidate
 from nas.space_sections import EvaluationSection, TrainingSection
+from nas.trial.audit.gate import refuse_leak_by_design, refuse_leak_by_result
+from nas.trial.compressors import compressor_bpb
 from nas.trial.judge import Completion, Verdict, judge
 from nas.trial.numerics import Numerics
 from nas.trial.recipe import Recipe, plan_recipe
@@ -62,7 +64,8 @@ def run_trial(
     """Train `candidate` for flops_per_trial, judge it on validation, write weights and samples.
 
     The record is the same for the same (candidate, data, settings), `measured` apart. A trial that
-    diverges or does not fit memory comes back PRUNED with its reason; other errors are raised.
+    diverges, does not fit memory or can read its answer comes back PRUNED with its reason; other errors
+    are raised.
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     architecture = candidate.architecture
@@ -81,11 +84,14 @@ def run_trial(
         torch.cuda.reset_peak_memory_stats()
     try:
         with memory_errors():
+            refuse_leak_by_design(Decoder(architecture, seed=recipe.seed).to(settings.numerics.device))
             model, curve, train_seconds = train_model(
                 architecture, candidate.vocabulary, data, recipe, settings.numerics
             )
             vocabulary = data.vocabulary(candidate.vocabulary)
             verdict = judge(model, vocabulary, data, "validation", settings.evaluation, settings.prompt_bytes)
+            text = data.evaluation_bytes("validation", settings.evaluation.validation_bytes)
+            refuse_leak_by_result(verdict.judgement.bpb, architecture.num_params, compressor_bpb(text))
     except TrialFailure as failure:
         return ended.model_copy(update={"reason": str(failure)})
     save_weights(model, paths.weights)

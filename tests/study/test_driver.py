@@ -122,7 +122,7 @@ def test_a_diverged_trial_is_pruned_and_infeasible(tmp_path: Path) -> None:
     run(tmp_path, Budget(5), mishaps={3: "diverge"})
     trials = stored(tmp_path).trials
     assert trials[3].state is TrialState.PRUNED
-    assert trials[3].constraints == {"diverged": 1.0}
+    assert trials[3].constraints == {"unusable": 1.0}
     assert all(not one.constraints for one in trials if one.number != 3)
 
 

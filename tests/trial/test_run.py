@@ -212,3 +212,30 @@ def test_a_candidate_may_have_every_choice(data: PreparedData, tmp_path: Path) -
         assert record.cost.num_params == sum(
             one.numel() for one in load_weights(tmp_path / str(number) / "weights.safetensors").parameters()
         )
+
+
+def test_a_model_without_its_mask_is_never_trained(
+    data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        torch.nn.functional, "scaled_dot_product_attention", lambda *given, is_causal, **named: whole(*given, **named)
+    )
+    monkeypatch.setattr("nas.trial.run.train_model", lambda *given: pytest.fail("trained"))
+    record = run_trial(CANDIDATE, data, trial_settings(), paths(tmp_path), number=0)
+    assert (record.state, record.fitness) == ("PRUNED", None)
+    assert record.reason is not None
+    assert record.reason.startswith("leak: future tokens: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_is_too_good_for_its_size_is_not_ranked(
+    data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Eight uniform bits a byte are plausible; what 25 steps reach is made to look too good by moving the bounds.
+    monkeypatch.setattr("nas.trial.audit.trained.LOWEST_BPB", {1e5: 8.0, 1e6: 8.0})
+    monkeypatch.setattr("nas.trial.audit.trained.COMPRESSOR_SHARE", 10.0)
+    record = run_trial(CANDIDATE, data, trial_settings(), paths(tmp_path), number=0)
+    assert record.state == "PRUNED"
+    assert record.reason is not None
+    assert record.reason.startswith("leak: plausibility: ")
