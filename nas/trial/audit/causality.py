@@ -16,8 +16,8 @@ from nas.trial.audit.subject import Subject, draw_ids, other_ids
 FUTURE_TOKENS, GRADIENTS, PROBABILITIES = "future tokens", "gradients", "probabilities"
 
 WHOLE_LENGTHS = (2, 3, 8, 33, 64)
-"""At these lengths every position is tried; at the model's full length MOST_CUTS evenly spaced ones."""
 MOST_CUTS = 16
+"""Evenly spaced positions that are tried at the model's full length; at WHOLE_LENGTHS all are."""
 GRADIENT_LENGTH = 32
 PROBABILITY_LENGTH = 6
 
@@ -30,15 +30,20 @@ _MASK = (
 )
 
 
-def check_future_tokens(subject: Subject, lengths: Sequence[int] = WHOLE_LENGTHS) -> Finding:
-    """Change the tokens after each position: the logits up to it must not move, and those after it must."""
+def check_future_tokens(
+    subject: Subject, lengths: Sequence[int] = WHOLE_LENGTHS, most_cuts: int = MOST_CUTS
+) -> Finding:
+    """Change the tokens after each position: the logits up to it must not move, and those after it must.
+
+    At `lengths` every position is tried, at the model's full length `most_cuts` of them.
+    """
     subject = subject.precise
     worst, where = 0.0, ""
     moved = 0.0
     tried = sorted({min(length, subject.max_length) for length in lengths} | {subject.max_length})
     for length in tried:
         ids = draw_ids(subject, 1, length)
-        cuts = list(range(length - 1)) if length in lengths else _spaced(length - 1, MOST_CUTS)
+        cuts = list(range(length - 1)) if length in lengths else _spaced(length - 1, most_cuts)
         with torch.no_grad():
             plain = subject.logits(ids)
             scale = float(plain.std()) or 1.0

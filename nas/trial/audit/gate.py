@@ -11,13 +11,13 @@ from nas.trial.audit.finding import Finding
 from nas.trial.audit.subject import Subject
 from nas.trial.audit.trained import check_plausibility
 
-GATE_LENGTHS = (2, 5, 16)
+GATE_LENGTHS, GATE_CUTS = (2, 5, 16), 3
 
 
 def refuse_leak_by_design(model: Decoder) -> None:
     """Raise Leak where the untrained `model` reads the future. The cheap checks only: milliseconds to a second."""
     subject = Subject(model, model.config.vocab_size, model.config.max_seq_length)
-    _refuse(check_future_tokens(subject, GATE_LENGTHS))
+    _refuse(check_future_tokens(subject, GATE_LENGTHS, GATE_CUTS))
     _refuse(check_gradients(subject))
 
 
