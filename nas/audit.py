@@ -46,9 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     else:
         print(f"model       {opened.name}")
         for one in findings:
-            print(f"\n{_SIGNS[one.verdict]:<11} {one.check}: {one.figure}\n            {one.did}")
-            if one.advice:
-                print(f"            {one.advice}")
+            print(f"\n{lines_of(one)}")
         print(f"\n{conclusion(findings)}")
     verdicts = {one.verdict for one in findings}
     return 1 if "leak" in verdicts else 2 if verdicts <= {"not checked"} else 0
@@ -82,6 +80,12 @@ def audit(opened: Opened, corpus: str | None, *, train: bool) -> Iterator[Findin
     yield from check_on_text(opened, corpus)
     if train:
         yield check_learning(subject)
+
+
+def lines_of(finding: Finding) -> str:
+    said = [finding.advice] if finding.advice else []
+    shown = said if finding.verdict == "not checked" else [finding.figure, finding.did, *said]
+    return "\n            ".join([f"{_SIGNS[finding.verdict]:<11} {finding.check}: {shown[0]}", *shown[1:]])
 
 
 def conclusion(findings: list[Finding]) -> str:

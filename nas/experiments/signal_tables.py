@@ -8,31 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.architecture import ArchitectureConfig
-from nas.dimension import Range, choices_of
 from nas.experiments.document import markdown
+from nas.experiments.signal_ranges import edges_hit, range_table
 from nas.experiments.signal_study import ELSEWHERE, SEEDS, SignalStudy
 from nas.experiments.statistics import Scores, Signal, paired_error, signal_of, spearman
 from nas.experiments.trainings import BLOCK_BYTES, COMPLETION_BYTES, DECODINGS_STUDIED, NUM_PROMPTS, Trained
 from nas.fitness import fitness
-from nas.space import Candidate
 from nas.trial.judge import DECODINGS
 
-BEST_SHARE = 4
-"""The best quarter of the architectures is what the table of ranges looks at."""
 RANK_CORRELATION_BAR = 0.8
 GAP_BAR = 5.0
-
-DIMENSIONS: dict[str, Callable[[ArchitectureConfig], float]] = {
-    "num_layers": lambda one: one.num_layers,
-    "hidden_dim": lambda one: one.hidden_dim,
-    "vocab_size": lambda one: one.vocab_size,
-    "head_dim": lambda one: one.head_dim,
-    "ffn_multiplier": lambda one: one.ffn_multiplier,
-    "query_group_size": lambda one: one.num_heads // one.num_kv_heads,
-}
-
-LEAST_BY_NATURE = {"num_layers": 1, "query_group_size": 1}
 
 
 @dataclass(frozen=True)
@@ -98,7 +83,7 @@ def signal_table(study: SignalStudy) -> str:
 def conditions(study: SignalStudy) -> str:
     """Whether the settings of the space meet the bars, line by line."""
     best = study.ranked()[0]
-    edges = edges_hit(study, best)
+    edges = edges_hit(study.space, best)
     lines = [
         f"- Best of the {len(study.candidates)} by bits per byte: {best.architecture.describe()}, "
         f"lr_multiplier {best.lr_multiplier:.2f}. On the edge of its range: {', '.join(edges) or 'nothing'}."
@@ -130,23 +115,6 @@ def budget_table(study: SignalStudy) -> str:
         "budget", "architectures", "seeds", "Spearman with C: bits per byte", "fitness", "greedy collapse",
         "best bits per byte", "best architecture",
     )  # fmt: skip
-    return markdown(header, rows)
-
-
-def range_table(study: SignalStudy) -> str:
-    """For each numeric dimension: its range, where the best is, and where the best quarter is."""
-    ranked = study.ranked()
-    top = ranked[: len(ranked) // BEST_SHARE]
-    rows = []
-    for name in [*DIMENSIONS, "lr_multiplier"]:
-        low, high = _range(study, name)
-        values = [value_of(name, one) for one in top]
-        with_bpb = spearman(
-            np.array([value_of(name, one) for one in study.candidates]), study.scores(bits_per_byte).mean(axis=1)
-        )
-        shown = ", ".join(f"{value:.3g}" if name == "lr_multiplier" else f"{value:g}" for value in values)
-        rows.append((f"`{name}`", f"{low:g} to {high:g}", f"{values[0]:.4g}", shown, f"{with_bpb:+.2f}"))
-    header = ("dimension", "range", "best", f"best {len(top)}, best first", "Spearman with bits per byte, all")
     return markdown(header, rows)
 
 
@@ -211,41 +179,12 @@ def architecture_table(study: SignalStudy) -> str:
     return markdown(("architecture", "lr_multiplier", "steps", "bits per byte, by seed", "greedy collapse"), rows)
 
 
-def edges_hit(study: SignalStudy, candidate: Candidate) -> list[str]:
-    """The numeric dimensions in which a candidate stands at an end that could be moved.
-
-    One layer and one query a key/value head are ends of nature, and of two choices each is an end.
-    """
-    found = []
-    for name in [*DIMENSIONS, "lr_multiplier"]:
-        low, high = _range(study, name)
-        value = value_of(name, candidate)
-        is_natural = name in LEAST_BY_NATURE and low == LEAST_BY_NATURE[name]
-        if len(set(choices_of(getattr(study.space.search, name)))) < 3 and name != "lr_multiplier":
-            continue
-        if value >= high or (value <= low and not is_natural):
-            found.append(name)
-    return found
-
-
-def value_of(name: str, candidate: Candidate) -> float:
-    return candidate.lr_multiplier if name == "lr_multiplier" else float(DIMENSIONS[name](candidate.architecture))
-
-
 def _collapse(decoding: str, num_bytes: int) -> Callable[[Trained], float]:
     return lambda one: one.collapse_rate(decoding, num_bytes)
 
 
 def _signal_cells(found: Signal) -> tuple[str, str, str, str]:
     return f"{found.mean:.3f}", f"{found.between:.3f}", f"{found.seed:.3f}", f"{found.share:.2f}"
-
-
-def _range(study: SignalStudy, name: str) -> tuple[float, float]:
-    dimension = getattr(study.space.search, name)
-    if isinstance(dimension, Range):
-        return dimension.min, dimension.last
-    values = [float(one) for one in (dimension if isinstance(dimension, tuple) else (dimension,))]
-    return min(values), max(values)
 
 
 def _difference_variance(digits: NDArray[np.float64]) -> float:

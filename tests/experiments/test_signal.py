@@ -9,6 +9,7 @@ import pytest
 
 from nas.experiments import signal_tables
 from nas.experiments.design import spread_candidates
+from nas.experiments.signal_ranges import edges_hit
 from nas.experiments.signal_study import ELSEWHERE, NUM_ARCHITECTURES, SEEDS, SignalStudy
 from nas.experiments.trainings import COMPLETION_BYTES, DECODINGS_STUDIED, Trained, Trainings, Wanted
 from nas.space import Candidate
@@ -117,8 +118,7 @@ def test_another_budget_that_turns_the_ranking_round_has_a_correlation_of_minus_
 def test_the_ends_of_ranges_are_found(changes: dict[str, int], expected: list[str]) -> None:
     plan = study(by_width)
     architecture = plan.candidates[0].architecture.model_copy(update={**changes, "num_kv_heads": changes["num_heads"]})
-    fixed = SignalStudy(space(head_dim=16), plan.candidates, plan.trainings)
-    assert signal_tables.edges_hit(fixed, Candidate(architecture, "bpe-512", 1.0)) == expected
+    assert edges_hit(space(head_dim=16), Candidate(architecture, "bpe-512", 1.0)) == expected
 
 
 def test_scores_stand_by_architecture_and_seed() -> None:
