@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument("--minutes", type=cli.positive, metavar="M", help="begin no training after so many minutes")
     built.add_argument("--data", default="docs/signal.jsonl", metavar="FILE", help="one line a training")
     built.add_argument("--weights", default="trials/signal", metavar="DIR", help="models are kept there")
+    built.add_argument("--png", metavar="FILE", help="draw bits per byte against FLOPs there (needs a Chrome)")
     built.add_argument("--doc", default="docs/signal.md", metavar="FILE", help="where the tables go")
     return built
 
@@ -43,6 +44,12 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     write_tables(Path(arguments.doc), "tables", tables(study))
     print(f"written: {arguments.doc}")
+    if arguments.png:
+        from nas.experiments.signal_figure import signal_figure
+        from nas.reporting.figures import write_png
+
+        write_png(signal_figure(study), Path(arguments.png))
+        print(f"written: {arguments.png}")
     return 0
 
 

@@ -55,7 +55,7 @@ def pareto_figure(records: Sequence[TrialRecord]) -> go.Figure:
     )
     figure = go.Figure([line, others, best, *_marks(shown, _val_bpb, _collapse_rate)])
     figure.update_yaxes(rangemode="tozero")
-    return _styled(figure, BPB_AXIS, COLLAPSE_AXIS)
+    return styled(figure, BPB_AXIS, COLLAPSE_AXIS)
 
 
 def history_figure(records: Sequence[TrialRecord]) -> go.Figure:
@@ -68,7 +68,7 @@ def history_figure(records: Sequence[TrialRecord]) -> go.Figure:
     _dress(points, shown, "trials", GREY)
     best.update(x=numbers, name="best so far", line={"shape": "hv", "color": BLUE, "width": 2}, hoverinfo="skip")
     figure = go.Figure([best, points, *_marks(shown, lambda one: one.number, _fitness)])
-    return _styled(figure, "trial", FITNESS_AXIS)
+    return styled(figure, "trial", FITNESS_AXIS)
 
 
 def importance_figure(records: Sequence[TrialRecord]) -> tuple[go.Figure | None, str]:
@@ -91,7 +91,7 @@ def importance_figure(records: Sequence[TrialRecord]) -> tuple[go.Figure | None,
     if len(shown) < ENOUGH_FOR_IMPORTANCE:
         caption += f" Fewer than {ENOUGH_FOR_IMPORTANCE} trials: take the order as a hint, not as a finding."
     figure.update_traces(marker_color=BLUE, textfont_color=TEXT, hovertemplate="%{y}: %{x:.3f}<extra></extra>")
-    figure = _styled(figure, "importance", "", height=90 + 30 * len(names))
+    figure = styled(figure, "importance", "", height=90 + 30 * len(names))
     figure.update_xaxes(range=[0, 1.15 * max(figure.data[0].x)])
     figure.update_yaxes(automargin=True, ticksuffix=" ")
     return figure, caption
@@ -129,7 +129,7 @@ def vocabulary_figure(records: Sequence[TrialRecord]) -> go.Figure:
     )
     figure.update_xaxes(type="category", showgrid=False)
     figure.update_yaxes(type="category", showgrid=False)
-    return _styled(figure, "vocabulary size (tokens)", "width (hidden_dim)", height=170 + 36 * len(widths))
+    return styled(figure, "vocabulary size (tokens)", "width (hidden_dim)", height=170 + 36 * len(widths))
 
 
 def write_png(figure: go.Figure, path: Path) -> None:
@@ -236,7 +236,8 @@ def _vocabulary_label(record: TrialRecord) -> str:
     return size if record.vocabulary.startswith("bpe") else f"{size} {escape(record.vocabulary)}"
 
 
-def _styled(figure: go.Figure, x_title: str, y_title: str, height: int = 480) -> go.Figure:
+def styled(figure: go.Figure, x_title: str, y_title: str, height: int = 480) -> go.Figure:
+    """`figure` with the axes, the colours and the margins that all figures share."""
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "automargin": True}
     figure.update_layout(
         template="none",

@@ -9,6 +9,7 @@ import pytest
 
 from nas.experiments import signal_tables
 from nas.experiments.design import spread_candidates
+from nas.experiments.signal_figure import signal_figure
 from nas.experiments.signal_ranges import edges_hit
 from nas.experiments.signal_study import ELSEWHERE, NUM_ARCHITECTURES, SEEDS, SignalStudy
 from nas.experiments.trainings import COMPLETION_BYTES, DECODINGS_STUDIED, Trained, Trainings, Wanted
@@ -145,3 +146,15 @@ def test_a_study_that_is_stopped_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     assert plan.run(workers=2, deadline=0.0)
     own = NUM_ARCHITECTURES * len(SEEDS)
     assert asked == [own, own, sum(count * len(seeds) for count, seeds in ELSEWHERE.values())]
+
+
+def test_the_figure_has_a_line_for_each_architecture_at_its_budgets() -> None:
+    plan = study(by_width)
+    points, *lines = signal_figure(plan).data
+    assert len(points.y) == NUM_ARCHITECTURES * len(SEEDS)
+    assert [line.name for line in lines] == [one.architecture.describe() for one in plan.chosen(3.0)]
+    own = space().training.flops_per_trial
+    at_ten_times = {one.architecture.describe() for one in plan.chosen(10.0)}
+    for line in lines:
+        expected = [1 / 3, 1, 3, 10] if line.name in at_ten_times else [1 / 3, 1, 3]
+        assert [x / own for x in line.x] == pytest.approx(expected)

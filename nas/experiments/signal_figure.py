@@ -1,0 +1,34 @@
+"""Bits per byte against training FLOPs: where architectures cross, and how far seeds lie apart."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from nas.experiments.signal_study import ELSEWHERE, SEEDS, SignalStudy
+from nas.reporting.figures import BPB_AXIS, GREY, styled
+
+
+def signal_figure(study: SignalStudy) -> go.Figure:
+    """A line for each architecture that was trained at several budgets; every training at C is a point."""
+    own = study.space.training.flops_per_trial
+    figure = go.Figure()
+    seeds = [study.trainings.of(study.wanted(one, 1.0, seed)).val_bpb for one in study.candidates for seed in SEEDS]
+    figure.add_scatter(
+        x=[own] * len(seeds), y=seeds, mode="markers", name="all architectures, all seeds",
+        marker={"color": GREY, "size": 7, "symbol": "line-ew-open"},
+    )  # fmt: skip
+    widest = max(ELSEWHERE, key=lambda factor: ELSEWHERE[factor][0])
+    for place, candidate in enumerate(study.chosen(widest)):
+        factors = sorted([1.0, *(factor for factor in ELSEWHERE if candidate in study.chosen(factor))])
+        found = [study.trainings.of(study.wanted(candidate, factor, SEEDS[0])).val_bpb for factor in factors]
+        figure.add_scatter(
+            x=[factor * own for factor in factors],
+            y=found,
+            mode="lines+markers",
+            name=candidate.architecture.describe(),
+            marker={"symbol": place, "size": 8},
+        )
+    figure = styled(figure, "training FLOPs", BPB_AXIS)
+    figure.update_xaxes(type="log")
+    figure.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"})
+    return figure
