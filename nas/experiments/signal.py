@@ -1,7 +1,7 @@
 """`python -m nas.experiments.signal`: does a trial say anything about its architecture?
 
 24 architectures spread over a search space, each trained with three seeds under the space's FLOPs a trial;
-eight of them, evenly spaced in rank, at a third and at three times as much, four of those at ten times. The
+eight of them, evenly spaced in rank, at a third and at three times as much, and four so spaced at ten times. The
 trainings go into a file of JSON lines, and the tables of docs/signal.md are made from that file.
 """
 

@@ -17,8 +17,8 @@ def signal_figure(study: SignalStudy) -> go.Figure:
         x=[own] * len(seeds), y=seeds, mode="markers", name="all architectures, all seeds",
         marker={"color": GREY, "size": 7, "symbol": "line-ew-open"},
     )  # fmt: skip
-    widest = max(ELSEWHERE, key=lambda factor: ELSEWHERE[factor][0])
-    for place, candidate in enumerate(study.chosen(widest)):
+    elsewhere = [one for one in study.ranked() if any(one in study.chosen(factor) for factor in ELSEWHERE)]
+    for place, candidate in enumerate(elsewhere):
         factors = sorted([1.0, *(factor for factor in ELSEWHERE if candidate in study.chosen(factor))])
         found = [study.trainings.of(study.wanted(candidate, factor, SEEDS[0])).val_bpb for factor in factors]
         figure.add_scatter(
@@ -29,6 +29,6 @@ def signal_figure(study: SignalStudy) -> go.Figure:
             marker={"symbol": place, "size": 8},
         )
     figure = styled(figure, "training FLOPs", BPB_AXIS)
-    figure.update_xaxes(type="log")
+    figure.update_xaxes(type="log", exponentformat="power", dtick="D2")
     figure.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"})
     return figure
