@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.experiments.document import markdown
+from nas.experiments.scoring import BLOCK_BYTES, COMPLETION_BYTES, DECODINGS_STUDIED, NUM_PROMPTS
 from nas.experiments.signal_ranges import edges_hit, range_table
 from nas.experiments.signal_study import ELSEWHERE, SEEDS, SignalStudy
 from nas.experiments.statistics import Scores, Signal, paired_error, signal_of, spearman
-from nas.experiments.trainings import BLOCK_BYTES, COMPLETION_BYTES, DECODINGS_STUDIED, NUM_PROMPTS, Trained
+from nas.experiments.trainings import Trained
 from nas.fitness import fitness
 from nas.trial.judge import DECODINGS
 

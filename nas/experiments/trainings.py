@@ -17,36 +17,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nas.architecture import ArchitectureConfig, validation_line
-from nas.data import PreparedData, Vocabulary
+from nas.data import PreparedData
 from nas.errors import Diverged, StudyError
+from nas.experiments.scoring import block_bits, collapse_digits, prompt_bytes
 from nas.files import write_json, write_text
-from nas.model import Decoder, SamplingSettings
 from nas.space import Candidate
 from nas.space_sections import TrainingSection
 from nas.study.identity import check_identity
 from nas.study.provenance import provenance
 from nas.study.workers import WorkerPool
-from nas.trial.bits_per_byte import EVALUATION_VERSION, token_nats
-from nas.trial.collapse import DETECTOR_VERSION, collapse_rule
-from nas.trial.judge import DECODINGS, complete
+from nas.trial.bits_per_byte import EVALUATION_VERSION
+from nas.trial.collapse import DETECTOR_VERSION
 from nas.trial.numerics import Numerics
-from nas.trial.prompts import PROMPTS_VERSION, cut_prompts
+from nas.trial.prompts import PROMPTS_VERSION
 from nas.trial.recipe import Recipe, plan_recipe
 from nas.trial.run import train_model
 from nas.trial.weights import load_weights, save_weights
-
-BLOCK_BYTES = 4096
-"""Validation text is scored in blocks of so many bytes, the same for every vocabulary."""
-NUM_PROMPTS = 256
-DECODINGS_STUDIED = {**DECODINGS, "cool": SamplingSettings(temperature=0.5, top_p=1.0, top_k=40)}
-"""Those of a trial, and one between them: sampled, but so near to the likeliest token that small models loop."""
-COMPLETION_BYTES = (50, 100, 200)
-"""Collapse is judged on so many first bytes of each completion."""
 
 
 @dataclass(frozen=True)
@@ -223,38 +212,6 @@ def train_and_score(wanted: Wanted, data: PreparedData, numerics: Numerics, weig
         num_steps=recipe.num_steps,
         **scores,
     )
-
-
-def block_bits(model: Decoder, vocabulary: Vocabulary, data: PreparedData) -> NDArray[np.float64]:
-    """Bits of each block of BLOCK_BYTES bytes of the whole validation split, (blocks,)."""
-    tokens = vocabulary.encode_documents(data.documents("validation"))
-    bits = token_nats(model, tokens, vocabulary.eot_id, model.config.max_seq_length) / math.log(2)
-    starts = np.cumsum(vocabulary.num_bytes[tokens]) - vocabulary.num_bytes[tokens]
-    blocks: NDArray[np.float64] = np.bincount(starts // BLOCK_BYTES, weights=bits).astype(np.float64)
-    return blocks
-
-
-def collapse_digits(
-    model: Decoder, vocabulary: Vocabulary, data: PreparedData, max_prompt_bytes: int
-) -> dict[str, dict[int, str]]:
-    """Decoding -> length in bytes -> a digit a prompt."""
-    prompts = cut_prompts(data.documents("validation"), NUM_PROMPTS, max_prompt_bytes)
-    found: dict[str, dict[int, str]] = {}
-    for decoding, sampling in DECODINGS_STUDIED.items():
-        texts, _ = complete(model, vocabulary, prompts, sampling, max(COMPLETION_BYTES))
-        found[decoding] = {
-            length: "".join(str(int(collapse_rule(_first_bytes(text, length)) is not None)) for text in texts)
-            for length in COMPLETION_BYTES
-        }
-    return found
-
-
-def prompt_bytes(training: TrainingSection) -> int:
-    return min(256, training.max_seq_length - max(COMPLETION_BYTES))
-
-
-def _first_bytes(text: str, num_bytes: int) -> str:
-    return text.encode()[:num_bytes].decode(errors="ignore")
 
 
 def _identity(data: PreparedData, numerics: Numerics) -> dict[str, Any]:

@@ -9,10 +9,11 @@ import pytest
 
 from nas.experiments import signal_tables
 from nas.experiments.design import spread_candidates
+from nas.experiments.scoring import COMPLETION_BYTES, DECODINGS_STUDIED
 from nas.experiments.signal_figure import signal_figure
 from nas.experiments.signal_ranges import edges_hit
 from nas.experiments.signal_study import ELSEWHERE, NUM_ARCHITECTURES, SEEDS, SignalStudy
-from nas.experiments.trainings import COMPLETION_BYTES, DECODINGS_STUDIED, Trained, Trainings, Wanted
+from nas.experiments.trainings import Trained, Trainings, Wanted
 from nas.space import Candidate
 
 from .test_design import SIZES, space

@@ -11,18 +11,8 @@ import pytest
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData
 from nas.errors import StudyError, StudyMismatch
-from nas.experiments.trainings import (
-    BLOCK_BYTES,
-    COMPLETION_BYTES,
-    DECODINGS_STUDIED,
-    NUM_PROMPTS,
-    Trained,
-    Trainings,
-    Wanted,
-    block_bits,
-    read_trained,
-    train_and_score,
-)
+from nas.experiments.scoring import BLOCK_BYTES, COMPLETION_BYTES, DECODINGS_STUDIED, NUM_PROMPTS, block_bits
+from nas.experiments.trainings import Trained, Trainings, Wanted, read_trained, train_and_score
 from nas.model import Decoder
 from nas.space import Candidate
 from nas.space_sections import TrainingSection
