@@ -61,8 +61,7 @@ class SearchSpace(BaseModel):
 
     @property
     def prompt_bytes(self) -> int:
-        """The longest prompt: with its completion it fits max_seq_length even where each byte is a token."""
-        return min(256, self.training.max_seq_length - self.evaluation.completion_bytes)
+        return self.training.prompt_bytes(self.evaluation.completion_bytes)
 
     @property
     def vocabulary_names(self) -> list[str]:

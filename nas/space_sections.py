@@ -18,6 +18,7 @@ from nas.dimension import Dimension, Range, choices_of, read_dimension
 from nas.errors import ArchitectureError, unknown_name
 
 BYTES_VOCAB_SIZE = 256
+MOST_PROMPT_BYTES = 256
 _NUMBER = ("num_layers", "hidden_dim", "head_dim", "query_group_size", "ffn_multiplier", "dropout", "lr_multiplier")
 _WHOLE = ("num_layers", "hidden_dim", "head_dim", "query_group_size")
 _SWITCH = ("tie_embeddings", "qk_norm")
@@ -148,6 +149,10 @@ class TrainingSection(BaseModel):
                 f"batch_tokens {self.batch_tokens} is not a multiple of max_seq_length {self.max_seq_length}"
             )
         return self
+
+    def prompt_bytes(self, completion_bytes: int) -> int:
+        """The longest prompt: with its completion it fits max_seq_length even where each byte is a token."""
+        return min(MOST_PROMPT_BYTES, self.max_seq_length - completion_bytes)
 
     def num_steps(self, architecture: ArchitectureConfig) -> int:
         """The training steps that flops_per_trial buys, rounded down."""

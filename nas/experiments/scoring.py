@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from nas.data import PreparedData, Vocabulary
 from nas.model import Decoder, SamplingSettings
-from nas.space_sections import TrainingSection
 from nas.trial.bits_per_byte import token_nats
 from nas.trial.collapse import collapse_rule
 from nas.trial.judge import DECODINGS, complete
@@ -46,10 +45,6 @@ def collapse_digits(
             for length in COMPLETION_BYTES
         }
     return found
-
-
-def prompt_bytes(training: TrainingSection) -> int:
-    return min(256, training.max_seq_length - max(COMPLETION_BYTES))
 
 
 def _first_bytes(text: str, num_bytes: int) -> str:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nas.architecture import ArchitectureConfig, validation_line
 from nas.data import PreparedData
 from nas.errors import Diverged, StudyError
-from nas.experiments.scoring import block_bits, collapse_digits, prompt_bytes
+from nas.experiments.scoring import COMPLETION_BYTES, block_bits, collapse_digits
 from nas.files import write_json, write_text
 from nas.space import Candidate
 from nas.space_sections import TrainingSection
@@ -198,7 +198,8 @@ def train_and_score(wanted: Wanted, data: PreparedData, numerics: Numerics, weig
         scores["val_bpb"] = float(bits.sum()) / data.manifest["splits"]["validation"]["bytes"]
         if wanted.generates:
             scores["block_bits"] = tuple(round(float(one), 1) for one in bits)
-            scores["collapsed"] = collapse_digits(model, vocabulary, data, prompt_bytes(wanted.training))
+            max_prompt_bytes = wanted.training.prompt_bytes(max(COMPLETION_BYTES))
+            scores["collapsed"] = collapse_digits(model, vocabulary, data, max_prompt_bytes)
     except Diverged:
         pass
     return Trained(
