@@ -59,8 +59,8 @@ def learning_rate_rule(architecture: ArchitectureConfig) -> float:
     """The peak learning rate: 0.3 / hidden_dim.
 
     AdamW's best rate of a hidden matrix falls as one over its width (Yang et al. 2022, muP, table 8); the
-    constant is from a coarse sweep (factor 2, widths 64 to 192, 1e12 to 2e12 FLOPs). Depth, vocabulary and length of
-    training are not in the rule: in a search lr_multiplier is left to find what they ask for.
+    constant is from the sweeps of docs/learning-rate.md (widths 32 to 128), which say what the rule loses. Depth,
+    vocabulary and length of training are not in the rule: in a search lr_multiplier is left to find what they ask for.
     """
     return LEARNING_RATE_TIMES_WIDTH / architecture.hidden_dim
 
