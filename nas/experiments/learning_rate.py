@@ -30,9 +30,9 @@ VOCABULARIES = (1024, 8192)
 BATCHES = (
     (1024, 256, tuple(SIZES)),
     (2048, 256, tuple(SIZES)),
-    (512, 256, tuple(SIZES)),
     (1024, 128, ("small",)),
     (1024, 512, ("small",)),
+    (512, 256, tuple(SIZES)),
 )
 """Tokens of a batch, tokens of a sequence and the sizes at which they are swept, in this order."""
 FACTOR = 2.0
@@ -106,14 +106,13 @@ def main(argv: list[str] | None = None) -> int:
     trainings = Trainings(Path(arguments.data), data, numerics, command)
     deadline = time.monotonic() + 60 * (arguments.minutes or 1e9)
     num_workers = arguments.workers or available_cores()
-    complete = True
-    for batch in BATCHES:
-        cells = list(cells_of(*batch, arguments.trial_flops))
-        while wanted := [one for cell in cells for one in cell.missing(trainings)]:
+    by_batch = [list(cells_of(*batch, arguments.trial_flops)) for batch in BATCHES]
+    cells = [cell for of_batch in by_batch for cell in of_batch]
+    # The rule's own rates first: they compare batches and sequences before any sweep is complete.
+    complete = trainings.run([cell.wanted(cell.rule) for cell in cells], num_workers, deadline)
+    for of_batch in by_batch:
+        while complete and (wanted := [one for cell in of_batch for one in cell.missing(trainings)]):
             complete = trainings.run(wanted, num_workers, deadline)
-            if not complete:
-                break
-    cells = [cell for batch in BATCHES for cell in cells_of(*batch, arguments.trial_flops)]
     write_tables(Path(arguments.doc), "sweep", tables(cells, trainings))
     print(f"written: {arguments.doc}")
     if not complete:
@@ -143,15 +142,18 @@ def _is_near(one: float, other: float) -> bool:
 
 
 def tables(cells: list[Cell], trainings: Trainings) -> str:
-    """Markdown: what the rule loses in each cell whose best rate is known."""
+    """Markdown: bits per byte under the rule, and what it loses where the best rate is known."""
     rows, losses = [], []
     for cell in cells:
-        if cell.missing(trainings):
-            continue
         measured = cell.measured(trainings)
-        at_rule = next(value for rate, value in measured.items() if _is_near(rate, cell.rule))
+        at_rule = next((value for rate, value in measured.items() if _is_near(rate, cell.rule)), None)
+        if at_rule is None:
+            continue
         best = min(measured, key=lambda rate: measured[rate])
-        losses.append(at_rule - measured[best])
+        swept = ["not swept"] * 3
+        if not cell.missing(trainings):
+            losses.append(at_rule - measured[best])
+            swept = [f"{best:.5f}", f"{measured[best]:.3f}", f"{losses[-1]:.3f}"]
         layers, width = SIZES[cell.size]
         training = cell.training
         rows.append(
@@ -159,7 +161,8 @@ def tables(cells: list[Cell], trainings: Trainings) -> str:
                 f"L{layers} H{width}",
                 *map(str, (cell.vocab_size, training.batch_tokens, training.max_seq_length)),
                 str(training.num_steps(cell.architecture)),
-                *(f"{cell.rule:.5f}", f"{at_rule:.3f}", f"{best:.5f}", f"{measured[best]:.3f}", f"{losses[-1]:.3f}"),
+                *(f"{cell.rule:.5f}", f"{at_rule:.3f}"),
+                *swept,
             ]
         )
     header = (
