@@ -30,6 +30,7 @@ EXIT_CODES = {
     "TrialFailure": 1,
     "Diverged": 1,
     "OutOfMemory": 1,
+    "Leak": 1,
 }
 
 

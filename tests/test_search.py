@@ -29,7 +29,7 @@ from study.commands import (
 )
 from study.spaces import FOUR, write_space
 
-from nas import __main__, report, search, train
+from nas import __main__, audit, report, search, train
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData, Vocabulary
 from nas.study.folder import StudyFolder
@@ -203,7 +203,7 @@ def test_another_seed_trains_other_weights_and_asks_other_questions(
     [
         (["--seed", "1"], "seed: stored 0, asked 1"),
         (["--trial-flops", "4e9"], "space.training.flops_per_trial: stored 3000000000.0, asked 4000000000.0"),
-        (["--collapse-weight", "2"], "space.evaluation.collapse_weight: stored 1.0, asked 2.0"),
+        (["--collapse-weight", "2"], "space.evaluation.collapse_weight: stored 0.25, asked 2.0"),
         (["--corpus", "{other}"], "corpus.content_hash: stored "),
         (["--space", "{space}"], "space.search.num_layers"),
     ],
@@ -564,6 +564,7 @@ FLAGS: dict[Any, set[str]] = {
         *("--evaluate-every", "--seed", "--device", "--quiet", "--json", "--help"),
     },
     report: {"--collapse-weight", "--png", "--json", "--help"},
+    audit: {"--model", "--vocab-size", "--seq-len", "--corpus", "--train", "--json", "--help"},
 }
 
 
@@ -584,7 +585,7 @@ def test_nas_lists_and_runs_its_commands(
         signal.signal(signal.SIGTERM, terminate)
         return int(exit.value.code or 0), *capfd.readouterr()
 
-    assert __main__.COMMANDS.keys() == {"search", "report", "train"}
+    assert __main__.COMMANDS.keys() == {"search", "report", "train", "audit"}
     code, out, _ = nas("--help")
     assert code == 0 and all(f"\n  {name} " in out for name in __main__.COMMANDS)
     code, out, err = nas("report", str(copied))
