@@ -48,15 +48,15 @@ def bits_per_byte(one: Trained) -> float:
 
 
 def study_fitness(study: SignalStudy, weight: float | None = None) -> Callable[[Trained], float]:
-    """Fitness as a trial of the space has it, from the study's larger samples."""
+    """Fitness as a trial of the space has it, on as many prompts."""
     evaluation = study.space.evaluation
     weight = evaluation.collapse_weight if weight is None else weight
-    return lambda one: fitness(one.val_bpb, trial_collapse_rate(one), weight)
+    return lambda one: fitness(one.val_bpb, trial_collapse_rate(one, evaluation.num_prompts), weight)
 
 
-def trial_collapse_rate(one: Trained) -> float:
+def trial_collapse_rate(one: Trained, num_prompts: int) -> float:
     """As `Judgement.collapse_rate`: the worse of the two decodings of a trial."""
-    return max(one.collapse_rate(decoding, max(COMPLETION_BYTES)) for decoding in DECODINGS)
+    return max(one.collapse_rate(decoding, max(COMPLETION_BYTES), num_prompts) for decoding in DECODINGS)
 
 
 def signal_table(study: SignalStudy) -> str:

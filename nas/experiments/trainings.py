@@ -95,8 +95,9 @@ class Trained(BaseModel):
     train_seconds: float | None = None
     """None where the model was trained before."""
 
-    def collapse_rate(self, decoding: str, num_bytes: int) -> float:
-        digits = self.collapsed[decoding][num_bytes]
+    def collapse_rate(self, decoding: str, num_bytes: int, num_prompts: int | None = None) -> float:
+        """Of the first `num_prompts` prompts, or of all."""
+        digits = self.collapsed[decoding][num_bytes][:num_prompts]
         return digits.count("1") / len(digits)
 
 
