@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BUDGET ?= 40
 
-.PHONY: help setup search test test-slow lint clean
+.PHONY: help setup search test test-slow mutations lint clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ test: setup  ## the default tests, minutes on 2 cores
 
 test-slow: setup  ## the long tests
 	$(VENV)/bin/python -m pytest -m slow
+
+mutations: setup  ## put known defects into a copy of the source: the default tests must fail under each
+	$(VENV)/bin/python tests/mutations/run.py
 
 lint: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .

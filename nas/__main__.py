@@ -13,6 +13,7 @@ COMMANDS = {
     "search": "search an architecture and its vocabulary, export the best",
     "report": "rank the trials of a study again, write its report",
     "train": "train an exported architecture fully",
+    "evaluate": "let a model write, count collapse, junk and valid Python",
     "audit": "check a model, its loss and its decoding for leaks of the answer",
 }
 

@@ -14,7 +14,8 @@ CodenasError            exit code 1
 └── TrialFailure        a trial that ended without a result, for a reason of its own
     ├── Diverged        the training loss is not finite any more
     ├── OutOfMemory     the device has too little memory for the architecture
-    └── Leak            the model can read what it is asked to predict
+    ├── Leak            the model can read what it is asked to predict
+    └── Collapsed       nearly all that the model writes has collapsed, even sampled
 """
 
 from __future__ import annotations
@@ -78,6 +79,10 @@ class OutOfMemory(TrialFailure):
 
 
 class Leak(TrialFailure):
+    pass
+
+
+class Collapsed(TrialFailure):
     pass
 
 

@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     settings, prompt_bytes = holdout_settings(architecture)
     source = open_source(architecture, exported, path, arguments)
     # Here too, so that a holdout without prompts is known before the training and not after it.
-    cut_prompts(source.data.documents("holdout"), settings.num_prompts, prompt_bytes)
+    cut_prompts(source.data.documents("holdout"), settings.num_prompts, prompt_bytes, settings.completion_bytes)
     folder = Path(arguments.out or Path("runs") / f"{path.stem}-{architecture.id}")
     plan = make_plan(architecture, exported, source, folder, arguments)
     plan.numerics.apply()

@@ -31,6 +31,7 @@ EXIT_CODES = {
     "Diverged": 1,
     "OutOfMemory": 1,
     "Leak": 1,
+    "Collapsed": 1,
 }
 
 

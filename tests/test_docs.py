@@ -72,7 +72,7 @@ def test_the_readme_names_the_commands_a_user_starts_with() -> None:
         ("```sh\n$ .venv/bin/python -m nas.search \\\n  --budget 4 --nope\n```\n", "nas.search --nope"),
         ("run `nas report DIR --collapse=3` now", "nas.report --collapse"),
         ("`python -m nas.nothing --x`", "nas.nothing"),
-        ("`nas evaluate x`", "nas evaluate"),
+        ("`nas play x`", "nas play"),
         ("```\nmake seearch BUDGET=3\n```\n", "make seearch"),
     ],
 )

@@ -29,7 +29,7 @@ from study.commands import (
 )
 from study.spaces import FOUR, write_space
 
-from nas import __main__, audit, report, search, train
+from nas import __main__, audit, evaluate, report, search, train
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData, Vocabulary
 from nas.study.folder import StudyFolder
@@ -563,6 +563,9 @@ FLAGS: dict[Any, set[str]] = {
         *("--arch-json", "--max-steps", "--flops", "--corpus", "--out", "--learning-rate", "--batch-tokens"),
         *("--evaluate-every", "--seed", "--device", "--quiet", "--json", "--help"),
     },
+    evaluate: {
+        *("--completions", "--compare", "--protocol", "--prompts", "--num-prompts", "--save", "--json", "--help"),
+    },
     report: {"--collapse-weight", "--png", "--json", "--help"},
     audit: {"--model", "--vocab-size", "--seq-len", "--corpus", "--train", "--json", "--help"},
 }
@@ -585,7 +588,7 @@ def test_nas_lists_and_runs_its_commands(
         signal.signal(signal.SIGTERM, terminate)
         return int(exit.value.code or 0), *capfd.readouterr()
 
-    assert __main__.COMMANDS.keys() == {"search", "report", "train", "audit"}
+    assert __main__.COMMANDS.keys() == {"search", "report", "train", "evaluate", "audit"}
     code, out, _ = nas("--help")
     assert code == 0 and all(f"\n  {name} " in out for name in __main__.COMMANDS)
     code, out, err = nas("report", str(copied))
@@ -594,7 +597,7 @@ def test_nas_lists_and_runs_its_commands(
     assert code == 2 and "unknown command 'serach'; did you mean 'search'?" in err
 
 
-@pytest.mark.parametrize("command", ["nas.search", "nas.train", "nas.report", "nas"])
+@pytest.mark.parametrize("command", ["nas.search", "nas.train", "nas.evaluate", "nas.report", "nas"])
 def test_help_imports_neither_torch_nor_optuna(command: str) -> None:
     code = (
         "import runpy, sys\n"

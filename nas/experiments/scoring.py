@@ -36,15 +36,21 @@ def collapse_digits(
     model: Decoder, vocabulary: Vocabulary, data: PreparedData, max_prompt_bytes: int
 ) -> dict[str, dict[int, str]]:
     """Decoding -> length in bytes -> a digit a prompt."""
-    prompts = cut_prompts(data.documents("validation"), NUM_PROMPTS, max_prompt_bytes)
+    prompts = cut_prompts(data.documents("validation"), NUM_PROMPTS, max_prompt_bytes, max(COMPLETION_BYTES))
     found: dict[str, dict[int, str]] = {}
     for decoding, sampling in DECODINGS_STUDIED.items():
         texts, _ = complete(model, vocabulary, prompts, sampling, max(COMPLETION_BYTES))
         found[decoding] = {
-            length: "".join(str(int(collapse_rule(_first_bytes(text, length)) is not None)) for text in texts)
+            length: "".join(_digit(text, prompt, length) for text, prompt in zip(texts, prompts, strict=True))
             for length in COMPLETION_BYTES
         }
     return found
+
+
+def _digit(text: str, prompt: str, num_bytes: int) -> str:
+    """1 where the first bytes of a completion have collapsed; a shorter completion was ended by the model."""
+    ended = len(text.encode()) < num_bytes
+    return str(int(collapse_rule(_first_bytes(text, num_bytes), prompt, ended=ended) is not None))
 
 
 def _first_bytes(text: str, num_bytes: int) -> str:

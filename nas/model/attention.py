@@ -28,6 +28,8 @@ class Attention(nn.Module):
         self.head_dim = config.head_dim
         self.is_grouped = config.num_kv_heads < config.num_heads
         self.dropout = config.attention_dropout
+        # Only nas.experiments.unmasked turns it off, to show what becomes of a model without it.
+        self.is_causal = True
         self.qkv = Linear(config.hidden_dim, config.hidden_dim + 2 * config.kv_dim)
         self.out = Linear(config.hidden_dim, config.hidden_dim)
         self.query_norm = RMSNorm(config.head_dim) if config.qk_norm else None
@@ -52,7 +54,7 @@ class Attention(nn.Module):
             value,
             attn_mask=bias,
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=bias is None and length > 1,
+            is_causal=self.is_causal and bias is None and length > 1,
             enable_gqa=self.is_grouped,
         )
         output: Tensor = self.out(mixed.transpose(1, 2).flatten(2))

@@ -66,14 +66,14 @@ def judge(
         model.config.max_seq_length,
     )
     evaluated = time.perf_counter()
-    prompts = cut_prompts(data.documents(split), settings.num_prompts, prompt_bytes)
+    prompts = cut_prompts(data.documents(split), settings.num_prompts, prompt_bytes, settings.completion_bytes)
     completions: list[Completion] = []
     tokens = 0
     for mode, sampling in DECODINGS.items():
         texts, longest = complete(model, vocabulary, prompts, sampling, settings.completion_bytes)
         tokens += longest * len(prompts)
         completions += [
-            Completion(index, prompt, text, mode, collapse_rule(text))
+            Completion(index, prompt, text, mode, _rule(text, prompt, settings.completion_bytes))
             for index, (prompt, text) in enumerate(zip(prompts, texts, strict=True))
         ]
     ended = time.perf_counter()
@@ -122,6 +122,10 @@ def complete(
         )
     texts = [vocabulary.decode(ids)[:completion_bytes].decode("utf-8", errors="replace") for ids in generated]
     return texts, max(map(len, generated))
+
+
+def _rule(text: str, prompt: str, completion_bytes: int) -> str | None:
+    return collapse_rule(text, prompt, ended=len(text.encode()) < completion_bytes)
 
 
 def _rate(completions: Sequence[Completion], mode: str) -> float:

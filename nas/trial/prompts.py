@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
 from nas.errors import CorpusError
 from nas.trial.batches import derived_seed
+from nas.trial.collapse import collapse_rule
+from nas.trial.quality.syntax import is_python_so_far
 
-PROMPTS_VERSION = 1
+PROMPTS_VERSION = 2
 _LEAST_VISIBLE = 8
 
 
-def cut_prompts(documents: Sequence[str], num_prompts: int, max_bytes: int) -> list[str]:
+def cut_prompts(documents: Sequence[str], num_prompts: int, max_bytes: int, completion_bytes: int) -> list[str]:
     """`num_prompts` different prompts: whole lines ending at a line of code, without its line break.
 
     A prompt holds as many lines before its last one as fit `max_bytes` bytes of UTF-8, and starts where
-    a line starts. Documents take turns, lines are drawn by a fixed seed. CorpusError when the text is
-    too short for so many.
+    a line starts. Its own continuation, the `completion_bytes` bytes that follow, is healthy by the detector
+    and with the prompt the beginning of valid Python: so neither can be the prompt's fault. Documents take
+    turns, lines are drawn by a fixed seed. CorpusError when the text is too short for so many.
     """
     rng = np.random.default_rng(derived_seed("prompts", PROMPTS_VERSION))
-    per_document = [_possible_ends(document.split("\n"), max_bytes) for document in documents]
-    queues = [(lines, list(rng.permutation(ends))) for lines, ends in per_document if ends]
+    waiting = [_prompts_of(document.split("\n"), max_bytes, completion_bytes, rng) for document in documents]
     prompts: dict[str, None] = {}
-    while queues and len(prompts) < num_prompts:
-        for lines, ends in queues:
-            if len(prompts) < num_prompts:
-                prompts.setdefault(_lines_up_to(lines, int(ends.pop()), max_bytes))
-        queues = [(lines, ends) for lines, ends in queues if ends]
+    while waiting and len(prompts) < num_prompts:
+        for one in list(waiting):
+            prompt = next(one, None)
+            if prompt is None:
+                waiting.remove(one)
+            elif len(prompts) < num_prompts:
+                prompts[prompt] = None
     if len(prompts) < num_prompts:
         raise CorpusError(
-            f"the text has only {len(prompts)} different prompts of {max_bytes} bytes; {num_prompts} wanted"
+            f"the text has only {len(prompts)} different prompts of {max_bytes} bytes that go on as Python code; "
+            f"{num_prompts} wanted"
         )
     return list(prompts)
 
@@ -43,13 +48,27 @@ def prompt_uniforms(num_prompts: int, num_tokens: int) -> torch.Tensor:
     return torch.from_numpy(np.stack([rng.random(num_tokens) for rng in rows]))
 
 
-def _possible_ends(lines: list[str], max_bytes: int) -> tuple[list[str], list[int]]:
-    fits = [
+def _prompts_of(lines: list[str], max_bytes: int, completion_bytes: int, rng: np.random.Generator) -> Iterator[str]:
+    """The fair prompts of one document in a drawn order."""
+    ends = [
         index
         for index, line in enumerate(lines[:-1])
         if len(line.strip()) >= _LEAST_VISIBLE and len(line.encode()) <= max_bytes
     ]
-    return lines, fits
+    for end in rng.permutation(ends).astype(int).tolist():
+        prompt = _lines_up_to(lines, end, max_bytes)
+        if _is_fair(prompt, _bytes_after(lines, end, completion_bytes)):
+            yield prompt
+
+
+def _is_fair(prompt: str, continuation: str) -> bool:
+    return collapse_rule(continuation, prompt) is None and is_python_so_far(prompt, continuation)
+
+
+def _bytes_after(lines: list[str], end: int, num_bytes: int) -> str:
+    """What follows line `end`, its line break first."""
+    text = "\n" + "\n".join(lines[end + 1 : end + 1 + num_bytes])
+    return text.encode()[:num_bytes].decode(errors="ignore")
 
 
 def _lines_up_to(lines: list[str], last: int, max_bytes: int) -> str:

@@ -15,11 +15,11 @@ import torch
 
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData
-from nas.errors import CheckpointError, TrialFailure
+from nas.errors import CheckpointError, Collapsed, TrialFailure
 from nas.files import write_text
 from nas.fitness import fitness
 from nas.model import Decoder
-from nas.records import Cost, CurvePoint, Measured, TrialRecord
+from nas.records import Cost, CurvePoint, Judgement, Measured, TrialRecord
 from nas.space import Candidate
 from nas.space_sections import EvaluationSection, TrainingSection
 from nas.trial.audit.gate import refuse_leak_by_design, refuse_leak_by_result
@@ -31,6 +31,8 @@ from nas.trial.training import Training, memory_errors
 from nas.trial.weights import load_weights, save_weights
 
 _CURVE_POINTS = 20
+MOST_SAMPLED_COLLAPSE = 0.9
+"""A trial with a larger share of collapsed completions, sampled, is not ranked."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ def run_trial(
     """Train `candidate` for flops_per_trial, judge it on validation, write weights and samples.
 
     The record is the same for the same (candidate, data, settings), `measured` apart. A trial that
-    diverges, does not fit memory or can read its answer comes back PRUNED with its reason; other errors
-    are raised.
+    diverges, does not fit memory, can read its answer or writes hardly anything comes back PRUNED with
+    its reason; other errors are raised.
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     architecture = candidate.architecture
@@ -92,6 +94,7 @@ def run_trial(
             verdict = judge(model, vocabulary, data, "validation", settings.evaluation, settings.prompt_bytes)
             text = data.evaluation_bytes("validation", settings.evaluation.validation_bytes)
             refuse_leak_by_result(verdict.judgement.bpb, architecture.num_params, compressor_bpb(text))
+            refuse_collapse(verdict.judgement)
     except TrialFailure as failure:
         return ended.model_copy(update={"reason": str(failure)})
     save_weights(model, paths.weights)
@@ -111,6 +114,20 @@ def run_trial(
             "measured": _measured(started_at, started, train_seconds, recipe, verdict, settings.numerics),
         }
     )
+
+
+def refuse_collapse(judgement: Judgement) -> None:
+    """Raise Collapsed where nearly all sampled completions are: no bits per byte make up for writing nothing.
+
+    Greedy ones do not count here: small healthy models loop in most of those. One that was hardly trained writes
+    blanks here and there, and is ranked.
+    """
+    if judgement.sampled_collapse_rate > MOST_SAMPLED_COLLAPSE:
+        rules = ", ".join(f"{rule} {count}" for rule, count in judgement.collapse_rules["sampled"].items())
+        raise Collapsed(
+            f"collapsed: {judgement.sampled_collapse_rate:.0%} of {judgement.num_prompts} sampled completions "
+            f"({rules}), allowed is {MOST_SAMPLED_COLLAPSE:.0%}; {judgement.bpb:.3f} bits per byte"
+        )
 
 
 def judge_holdout(record: TrialRecord, data: PreparedData, settings: TrialSettings, paths: TrialPaths) -> Verdict:

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 import nas
 from nas.data import SPLITS, PreparedData, prepare_data
+from nas.data.vocabulary import train_bpe
 from nas.errors import CacheError, CorpusError, UsageError
 
 NAMES = ("bytes", "char", "bpe-300", "bpe-400")
@@ -83,6 +84,12 @@ def test_the_manifest_tells_sizes_and_tokens(built: PreparedData) -> None:
         bytes_per_token = built.manifest["splits"]["validation"]["bytes"] / facts["tokens"]["validation"]
         assert facts["validation_bytes_per_token"] == pytest.approx(bytes_per_token, abs=1e-4)
     assert built.manifest["vocabularies"]["bytes"]["validation_bytes_per_token"] == 1
+
+
+def test_vocabularies_learn_from_the_train_split_alone(built: PreparedData) -> None:
+    train, validation = built.documents("train"), built.documents("validation")
+    assert built.vocabulary("bpe-400").merges == train_bpe(train, 400).merges
+    assert built.vocabulary("bpe-400").merges != train_bpe(train + validation, 400).merges
 
 
 def test_splits_share_no_document(built: PreparedData) -> None:

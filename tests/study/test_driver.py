@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from nas.errors import SpaceError, StudyError
+from nas.errors import SpaceError, StudyError, StudyMismatch
 from nas.records import TrialRecord
 from nas.space import SearchSpace
 from nas.study.driver import Budget, Search, attributes_of, ended_records
@@ -85,6 +85,15 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, An
     folder = tmp_path_factory.mktemp("uninterrupted")
     run(folder, Budget(12))
     return records(folder)
+
+
+def test_a_study_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
+    space = tiny()
+    opened(tmp_path, space)
+    with pytest.raises(
+        StudyMismatch, match=r"^study 'test' was made with other settings \(of: stored a test, asked me\)"
+    ):
+        open_study("test", database(tmp_path), space, sampler_of(space), {"of": "me"})
 
 
 def test_the_budget_counts_ended_trials_of_every_state(tmp_path: Path) -> None:

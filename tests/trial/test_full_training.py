@@ -111,6 +111,20 @@ def test_the_best_weights_are_those_of_the_best_line(whole: Path, data: Prepared
     )
 
 
+def test_bits_are_shared_among_bytes_where_a_character_has_several(data: PreparedData, tmp_path: Path) -> None:
+    text = "# é ü 語 ♥\n" * 40
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "validation.bin").write_text(f"{text}\0", encoding="utf-8")
+    bytes_only, train = data.vocabulary("bytes"), data.tokens("bytes", "train")
+    other = PreparedData(tmp_path, ())
+    made = FullTraining(tmp_path / "run", plan(data, recipe=recipe(num_steps=1)), bytes_only, train, other)
+    (line,) = made.run(lambda step, loss: None)
+    tokens = bytes_only.encode_documents([text])
+    num_bytes = 16 * 40 + 1  # four spaces, two ASCII characters, 2 + 2 + 3 + 3 bytes of the others; a NUL
+    found = measure_likelihood(load_weights(tmp_path / "run" / "best.safetensors"), tokens, 0, num_bytes, 64)
+    assert line["val_bpb"] == found.bpb
+
+
 @pytest.mark.parametrize("die_at", [1, 8, 10, 20, 32, 35])
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(
     data: PreparedData, tmp_path: Path, whole: Path, die_at: int

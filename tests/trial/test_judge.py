@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
@@ -40,12 +41,14 @@ def test_a_judgement_is_the_sum_of_its_completions(data: PreparedData, name: str
     assert judgement.num_bytes == len(data.evaluation_bytes(split, 4096)) <= 4096
     tokens = vocabulary.encode_documents(documents)
     assert judgement.bpb == measure_likelihood(judged, tokens, 0, judgement.num_bytes, SEQ_LENGTH).bpb
-    prompts = cut_prompts(data.documents(split), 7, PROMPT_BYTES)
+    prompts = cut_prompts(data.documents(split), 7, PROMPT_BYTES, 40)
     for mode in DECODINGS:
         rows = [one for one in verdict.completions if one.mode == mode]
         assert [one.index for one in rows] == list(range(7))
         assert [one.prompt for one in rows] == prompts
-        assert [one.rule for one in rows] == [collapse_rule(one.completion) for one in rows]
+        assert [one.rule for one in rows] == [
+            collapse_rule(one.completion, one.prompt, ended=len(one.completion.encode()) < 40) for one in rows
+        ]
         assert judgement.collapse_rules[mode] == dict(Counter(one.rule for one in rows if one.rule))
         rate = sum(one.rule is not None for one in rows) / 7
         assert getattr(judgement, f"{mode}_collapse_rate") == rate
@@ -70,7 +73,7 @@ def test_completions_do_not_depend_on_their_neighbours(
     data: PreparedData, name: str, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vocabulary = data.vocabulary(name)
-    prompts = cut_prompts(data.documents("validation"), 9, PROMPT_BYTES)
+    prompts = cut_prompts(data.documents("validation"), 9, PROMPT_BYTES, 40)
     together, longest = complete(model(vocabulary.size), vocabulary, prompts, DECODINGS[mode], 40)
     fewer, _ = complete(model(vocabulary.size), vocabulary, prompts[:4], DECODINGS[mode], 40)
     assert fewer == together[:4]
@@ -84,7 +87,7 @@ def test_a_completion_is_as_long_as_it_may_be_unless_the_text_ends(
     data: PreparedData, name: str, completion_bytes: int
 ) -> None:
     vocabulary = data.vocabulary(name)
-    prompts = cut_prompts(data.documents("validation"), 9, PROMPT_BYTES)
+    prompts = cut_prompts(data.documents("validation"), 9, PROMPT_BYTES, 40)
     judged = model(vocabulary.size)
     with torch.no_grad():
         judged.embedding.weight[vocabulary.eot_id] = 0  # less likely than the last token
@@ -97,7 +100,9 @@ def test_a_completion_is_as_long_as_it_may_be_unless_the_text_ends(
 
 def test_a_prompt_of_the_longest_kind_and_its_completion_fit_the_sequence(data: PreparedData) -> None:
     vocabulary = data.vocabulary("bytes")
-    prompts = [prompt.ljust(PROMPT_BYTES, "#") for prompt in cut_prompts(data.documents("validation"), 5, PROMPT_BYTES)]
+    prompts = [
+        prompt.ljust(PROMPT_BYTES, "#") for prompt in cut_prompts(data.documents("validation"), 5, PROMPT_BYTES, 40)
+    ]
     assert {len(vocabulary.encode(prompt)) for prompt in prompts} == {PROMPT_BYTES}
     judged = Decoder(tiny(), seed=0)
     with torch.no_grad():
@@ -112,5 +117,17 @@ def test_a_prompt_of_the_longest_kind_and_its_completion_fit_the_sequence(data: 
 
 def test_a_split_too_short_for_the_prompts_is_an_error(data: PreparedData) -> None:
     settings = SETTINGS.model_copy(update={"num_prompts": 1_000_000})
-    with pytest.raises(CorpusError, match="different prompts of 24 bytes; 1000000 wanted"):
+    with pytest.raises(CorpusError, match="different prompts of 24 bytes that go on as Python code; 1000000 wanted"):
         judge(model(), data.vocabulary("bytes"), data, "validation", settings, PROMPT_BYTES)
+
+
+def test_bits_are_shared_among_bytes_where_a_character_has_several(data: PreparedData, tmp_path: Path) -> None:
+    lines = [
+        f"# \u00e9 \u00fc \u8a9e {number:03d}\nx_{number:03d} = f(y)\n" for number in range(150)
+    ]  # 16 and 13 bytes
+    text = "".join(lines)
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "validation.bin").write_text(f"{text}\0", encoding="utf-8")
+    settings = SETTINGS.model_copy(update={"num_prompts": 1, "validation_bytes": 100_000})
+    verdict = judge(model(), data.vocabulary("bytes"), PreparedData(tmp_path, ()), "validation", settings, PROMPT_BYTES)
+    assert verdict.judgement.num_bytes == 150 * (16 + 13) + 1

@@ -16,13 +16,13 @@ def first(a):
 x = 1
 class Second:
     value: int = 3
-last line without an end"""
+print(first(x), Second)"""
 
 
 @pytest.mark.parametrize("max_bytes", [24, 56, 200])
 def test_prompts_of_real_code_are_distinct_whole_lines_that_fit(data: PreparedData, max_bytes: int) -> None:
     documents = data.documents("validation")
-    prompts = cut_prompts(documents, 100, max_bytes)
+    prompts = cut_prompts(documents, 100, max_bytes, 60)
     assert len(prompts) == len(set(prompts)) == 100
     for prompt in prompts:
         assert len(prompt.encode()) <= max_bytes
@@ -32,14 +32,14 @@ def test_prompts_of_real_code_are_distinct_whole_lines_that_fit(data: PreparedDa
 
 
 def test_a_prompt_holds_as_many_lines_as_fit() -> None:
-    assert set(cut_prompts([TEXT], 5, 1000)) == {
+    assert set(cut_prompts([TEXT], 5, 1000, 60)) == {
         "import os",
         "import os\n\n\ndef first(a):",
         "import os\n\n\ndef first(a):\n    return a + 1",
         "import os\n\n\ndef first(a):\n    return a + 1\n\nx = 1\nclass Second:",
         "import os\n\n\ndef first(a):\n    return a + 1\n\nx = 1\nclass Second:\n    value: int = 3",
     }
-    assert set(cut_prompts([TEXT], 5, 30)) == {
+    assert set(cut_prompts([TEXT], 5, 30, 60)) == {
         "import os",
         "import os\n\n\ndef first(a):",
         "def first(a):\n    return a + 1",  # 30 bytes, and the empty line before would make 31
@@ -48,37 +48,53 @@ def test_a_prompt_holds_as_many_lines_as_fit() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "y = = 3\n",  # no Python
+        "\n\n\n\n",  # nothing
+        "go(x)\n" * 12,  # a loop
+    ],
+)
+def test_a_prompt_that_does_not_go_on_as_healthy_python_is_left_out(rest: str) -> None:
+    with pytest.raises(CorpusError, match="only 0 different prompts"):
+        cut_prompts([f"x = sum(values)\n{rest}"], 1, 15, 60)
+    assert cut_prompts(["x = sum(values)\ny = max(values)\nprint(x, y)\n"], 1, 15, 60)
+
+
 def test_bytes_and_not_characters_are_counted() -> None:
-    text = "first_line = 1\nsecond = 'ééé'\n"
-    assert set(cut_prompts([text], 2, 31)) == {"first_line = 1", "first_line = 1\nsecond = 'ééé'"[15:]}
-    assert set(cut_prompts([text], 2, 32)) == {"first_line = 1", "first_line = 1\nsecond = 'ééé'"}
+    text = "first_line = 1\nsecond = 'ééé'\nthird = 2\n"
+    assert set(cut_prompts([text], 2, 31, 60)) == {"first_line = 1", "first_line = 1\nsecond = 'ééé'"[15:]}
+    assert set(cut_prompts([text], 2, 32, 60)) == {"first_line = 1", "first_line = 1\nsecond = 'ééé'"}
 
 
 def test_the_same_prompts_every_time_and_fewer_are_the_first_of_more(data: PreparedData) -> None:
     documents = data.documents("validation")
-    prompts = cut_prompts(documents, 60, 100)
-    assert cut_prompts(documents, 60, 100) == prompts
-    assert cut_prompts(documents, 25, 100) == prompts[:25]
+    prompts = cut_prompts(documents, 60, 100, 60)
+    assert cut_prompts(documents, 60, 100, 60) == prompts
+    assert cut_prompts(documents, 25, 100, 60) == prompts[:25]
 
 
 def test_documents_take_turns() -> None:
-    documents = ["\n".join(f"document_{name} = {i:02d}" for i in range(40)) + "\n" for name in "abc"]
-    prompts = cut_prompts(documents, 9, 20)
+    verbs = ["read", "write", "open", "close", "parse", "merge", "sort", "split"]
+    documents = ["\n".join(f"document_{name}.{verb}(x)" for verb in verbs) + "\n" for name in "abc"]
+    prompts = cut_prompts(documents, 9, 20, 60)
     assert [prompt[9] for prompt in prompts] == list("abcabcabc")
 
 
 @pytest.mark.parametrize(("num_prompts", "found"), [(6, 5), (1000, 5)])
 def test_a_text_too_short_for_so_many_is_one_line(num_prompts: int, found: int) -> None:
     with pytest.raises(
-        CorpusError, match=rf"^the text has only {found} different prompts of 1000 bytes; {num_prompts} wanted$"
+        CorpusError,
+        match=rf"^the text has only {found} different prompts of 1000 bytes .* Python code; {num_prompts} wanted$",
     ):
-        cut_prompts([TEXT], num_prompts, 1000)
+        cut_prompts([TEXT], num_prompts, 1000, 60)
 
 
 @pytest.mark.parametrize("documents", [[], [""], ["\n\n\n"], ["x\n" * 50], ["a_line_that_is_longer_than_the_prompt\n"]])
 def test_texts_without_a_line_of_code_have_no_prompts(documents: list[str]) -> None:
     with pytest.raises(CorpusError, match="only 0 different prompts"):
-        cut_prompts(documents, 1, 20)
+        cut_prompts(documents, 1, 20, 60)
 
 
 def test_uniforms_of_a_prompt_do_not_depend_on_how_many_prompts_there_are() -> None:

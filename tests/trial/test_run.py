@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 
 from nas.data import PreparedData
 from nas.errors import UsageError
-from nas.records import TrialRecord
+from nas.records import TrialRecord, completed, front
 from nas.space import Candidate
+from nas.trial import judge as judge_module
 from nas.trial.bits_per_byte import measure_likelihood
 from nas.trial.collapse import RULES
 from nas.trial.recipe import learning_rate_rule
@@ -239,3 +241,29 @@ def test_a_model_that_is_too_good_for_its_size_is_not_ranked(
     assert record.state == "PRUNED"
     assert record.reason is not None
     assert record.reason.startswith("leak: plausibility: ")
+
+
+@pytest.mark.parametrize(
+    ("write", "rule"),
+    [
+        (lambda prompt: "\n" * 40, "blank"),
+        (lambda prompt: "", "blank"),  # nothing but an end of text
+        (lambda prompt: "\n    # TODO: later\n", "blank"),
+        (lambda prompt: f"\n{prompt}", "copy"),
+        (lambda prompt: "):" * 20, "loop"),
+    ],
+    ids=["newlines", "end of text", "one comment", "the prompt copied", "a loop"],
+)
+def test_a_model_that_writes_nothing_of_its_own_is_not_ranked(
+    data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[str], str], rule: str
+) -> None:
+    monkeypatch.setattr(
+        judge_module, "complete", lambda model, vocabulary, prompts, *rest: (list(map(write, prompts)), 1)
+    )
+    settings = trial_settings(num_steps=2)
+    record = run_trial(CANDIDATE, data, settings, paths(tmp_path), number=0)
+    assert record.state == "PRUNED"
+    assert record.reason is not None
+    assert record.reason.startswith(f"collapsed: 100% of 6 sampled completions ({rule} 6)")
+    assert front([record]) == completed([record]) == []
+    assert not (tmp_path / "weights.safetensors").exists()

@@ -5,12 +5,13 @@ T time, V vocab.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from nas.trial.audit.finding import Finding, not_checked
+from nas.trial.audit.finding import Finding, not_checked, not_finite
 from nas.trial.audit.subject import Subject, draw_ids, other_ids
 
 FUTURE_TOKENS, GRADIENTS, PROBABILITIES = "future tokens", "gradients", "probabilities"
@@ -46,9 +47,11 @@ def check_future_tokens(
         cuts = list(range(length - 1)) if length in lengths else _spaced(length - 1, most_cuts)
         with torch.no_grad():
             plain = subject.logits(ids)
+            if not bool(plain.isfinite().all()):
+                return not_finite(FUTURE_TOKENS)
             scale = float(plain.std()) or 1.0
             for cut, logits in _with_other_futures(subject, ids, cuts):
-                difference = (logits - plain[0]).abs() / scale
+                difference = ((logits - plain[0]).abs() / scale).nan_to_num(math.inf, math.inf)
                 before = float(difference[: cut + 1].max())
                 moved = max(moved, float(difference[cut + 1 :].max()))
                 if before > worst:
@@ -84,6 +87,8 @@ def check_gradients(subject: Subject, length: int = GRADIENT_LENGTH) -> Finding:
     if not by_input or not float(sum(one.sum() for one in by_input)):
         return not_checked(GRADIENTS, "no gradient reaches the token embedding, so none can be seen to come from it")
     reach = torch.stack(by_input).amax(dim=0).cpu()
+    if not bool(reach.isfinite().all()):
+        return not_finite(GRADIENTS)
     later = float(reach.triu(diagonal=1).max()) / float(reach.max())
     earlier = [position - int(row.nonzero()[0]) for position, row in enumerate(reach) if bool(row.any())]
     did = f"took the gradient of each position's logits to all {length} embedded tokens in {_precision(subject)}"
@@ -107,6 +112,8 @@ def check_probabilities(subject: Subject, length: int = PROBABILITY_LENGTH) -> F
     length = min(length, subject.max_length)
     ids = draw_ids(subject, 1, length, seed=4)
     sums = [_total_probability(subject, ids, position) for position in range(1, length)]
+    if not all(math.isfinite(one) for one in sums):
+        return not_finite(PROBABILITIES)
     worst = max(sums, key=lambda one: abs(one - 1))
     did = (
         f"put each of {subject.vocab_size:,} tokens at each of positions 1 to {length - 1} and added up exp(-loss) "

@@ -5,13 +5,14 @@ T time, V vocab.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from nas.model import Decoder
-from nas.trial.audit.finding import Finding, not_checked
+from nas.trial.audit.finding import Finding, not_checked, not_finite
 from nas.trial.audit.subject import Subject, draw_ids
 
 CACHE = "cache"
@@ -37,7 +38,9 @@ def check_cache(subject: Subject, length: int = CACHE_LENGTH) -> Finding:
     with torch.no_grad():
         whole = subject.logits(ids)
         single = steps(ids)
-    worst = float((whole - single).abs().max()) / (float(whole.std()) or 1.0)
+    if not bool(whole.isfinite().all()):
+        return not_finite(CACHE)
+    worst = float((whole - single).nan_to_num(math.inf, math.inf).abs().max()) / (float(whole.std()) or 1.0)
     did = f"decoded {length} tokens one by one through the cache and compared with reading them at once"
     figure = f"largest difference {worst:.1e} of the logits' spread"
     if worst > _TOLERANCE[subject.is_float64]:

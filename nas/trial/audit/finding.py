@@ -25,3 +25,8 @@ class Finding:
 
 def not_checked(check: str, why: str) -> Finding:
     return Finding(check, "not checked", "nothing", "none", why)
+
+
+def not_finite(check: str) -> Finding:
+    """NaN compares as false with any bound, so that a model of NaN would pass most checks."""
+    return not_checked(check, "what the model says is not finite: its training diverged, or its weights are damaged")

@@ -11,7 +11,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from nas.trial.audit.finding import Finding
+from nas.trial.audit.finding import Finding, not_checked
 from nas.trial.audit.subject import Subject, draw_ids
 
 LEARNING = "learning noise"
@@ -44,7 +44,7 @@ def check_learning(subject: Subject, steps: int = STEPS) -> Finding:
     did = f"trained a copy for {steps} steps on random tokens and measured {len(losses):,} fresh ones"
     figure = f"mean loss {mean:.3f} nats; ln V is {chance:.3f}, the least that chance allows {floor:.3f}"
     if not math.isfinite(mean):
-        return Finding(LEARNING, "not checked", did, figure, "the copy's loss is not finite")
+        return not_checked(LEARNING, "the loss of the copy is not finite")
     if mean < floor:
         advice = "it learnt to read its targets from its inputs: a mask, a shift or a layer lets the answer through"
         return Finding(LEARNING, "leak", did, figure, advice)

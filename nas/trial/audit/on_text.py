@@ -1,48 +1,44 @@
-"""The checks of a trained model that need text: its own tokenizer, and a corpus split as a search splits it."""
+"""The checks that need text, or say more with it: a model's own tokenizer on a corpus split as a search splits it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-
-import torch
 
 from nas.data import prepare_data
 from nas.trial.audit.copies import COPIES, check_copies
 from nas.trial.audit.finding import Finding, not_checked
+from nas.trial.audit.first_loss import check_first_loss
 from nas.trial.audit.opening import Opened
+from nas.trial.audit.text import Text
 from nas.trial.audit.trained import PLAUSIBILITY, SHIFTS, check_plausibility, check_shifts
-from nas.trial.bits_per_byte import window_nats
 from nas.trial.compressors import compressor_bpb
 
 TEXT_BYTES = 65_536
 """Of the validation split: enough for figures that are off by half."""
-MOST_CONTEXT = 512
 
 
 def check_on_text(opened: Opened, corpus: str | None) -> Iterator[Finding]:
-    """Shifts, plausibility and copies on the validation split of `corpus`."""
-    missing = (
-        "no --corpus was given"
-        if corpus is None
-        else "the model is not trained"
-        if not opened.is_trained
-        else "the model has no tokenizer beside it"
-        if opened.encode is None
-        else None
-    )
-    if missing is not None or corpus is None or opened.encode is None:
-        yield from (not_checked(check, str(missing)) for check in (SHIFTS, PLAUSIBILITY, COPIES))
+    """The first loss of an untrained model; shifts, plausibility and copies of a trained one.
+
+    Text is the validation split of `corpus`. Only the first loss has a figure without it.
+    """
+    subject, data, text = opened.subject, None, None
+    if corpus is not None and opened.encode is not None:
+        data = prepare_data(corpus, ["bytes"])
+        tokens = opened.encode(data.evaluation_documents("validation", TEXT_BYTES))
+        text = Text(tokens, opened.eot_id, data.evaluation_bytes("validation", TEXT_BYTES))
+    yield check_first_loss(subject, is_trained=opened.is_trained, text=text)
+    if data is None or text is None or not opened.is_trained:
+        yield from (not_checked(check, _missing(opened, corpus)) for check in (SHIFTS, PLAUSIBILITY, COPIES))
         return
-    data = prepare_data(corpus, ["bytes"])
-    documents = data.evaluation_documents("validation", TEXT_BYTES)
-    tokens = opened.encode(documents)
-    yield check_shifts(opened.subject, tokens)
-    subject = opened.subject
-    length = min(MOST_CONTEXT, subject.max_length)
-    with torch.no_grad():
-        nats = window_nats(subject.logits, tokens, opened.eot_id, length, subject.vocab_size, subject.device).sum()
-    text = data.evaluation_bytes("validation", TEXT_BYTES)
+    yield check_shifts(subject, text.tokens)
     num_params = sum(one.numel() for one in subject.module.parameters())
-    yield check_plausibility(float(nats) / math.log(2) / len(text), num_params, compressor_bpb(text))
+    yield check_plausibility(text.bits_per_byte(subject), num_params, compressor_bpb(text.content))
     yield check_copies(data.documents("train"), data.documents("validation"))
+
+
+def _missing(opened: Opened, corpus: str | None) -> str:
+    """Why a model is not judged on text."""
+    if corpus is None:
+        return "no --corpus was given"
+    return "the model has no tokenizer beside it" if opened.is_trained else "the model is not trained"

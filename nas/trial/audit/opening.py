@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from nas.architecture import ArchitectureConfig
+from nas.architecture import ArchitectureConfig, read_arch_json
+from nas.data import Vocabulary
 from nas.errors import CheckpointError, UsageError
 from nas.model import Decoder
 from nas.trial.audit.subject import Subject
@@ -37,8 +38,7 @@ class Opened:
 def open_path(path: Path) -> Opened:
     """Open a file or a folder by what is in it; UsageError or CheckpointError when it is nothing of use."""
     if path.suffix == ".json":
-        config = ArchitectureConfig.load(path)
-        return Opened(_subject(Decoder(config, seed=0)), f"{path}: {config.describe()}, weights as drawn", False)
+        return _open_arch_json(path)
     if path.is_dir() and (path / "config.json").exists():
         return _open_transformers(path)
     if not path.exists():
@@ -73,6 +73,21 @@ def open_factory(name: str, vocab_size: int, max_length: int) -> Opened:
 
 def _subject(model: Decoder) -> Subject:
     return Subject(model.eval(), model.config.vocab_size, model.config.max_seq_length)
+
+
+def _open_arch_json(path: Path) -> Opened:
+    """The architecture with weights as drawn, and its tokenizer where it names one and the file is there."""
+    config = ArchitectureConfig.load(path)
+    subject, name = _subject(Decoder(config, seed=0)), f"{path}: {config.describe()}, weights as drawn"
+    tokenizer = path.parent / str(read_arch_json(path).get("tokenizer", ""))
+    if not tokenizer.is_file():
+        return Opened(subject, name, is_trained=False)
+    vocabulary = Vocabulary.load(tokenizer)
+    if vocabulary.size != config.vocab_size:
+        raise CheckpointError(
+            f"{path} has a vocabulary of {config.vocab_size}, its tokenizer {tokenizer} one of {vocabulary.size}"
+        )
+    return Opened(subject, name, False, vocabulary.encode_documents, vocabulary.eot_id)
 
 
 def _open_transformers(folder: Path) -> Opened:

@@ -88,7 +88,8 @@ class Subject:
             leaves.append(output.detach().requires_grad_())
             return leaves[-1]
 
-        handles = [one.register_forward_hook(take) for one in self.embeddings()]
+        # Before any hook of the model's own: what it adds to an embedding is part of what is under audit.
+        handles = [one.register_forward_hook(take, prepend=True) for one in self.embeddings()]
         try:
             yield leaves
         finally:

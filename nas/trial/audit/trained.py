@@ -12,8 +12,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
-from nas.trial.audit.finding import Finding
+from nas.trial.audit.finding import Finding, not_checked, not_finite
 from nas.trial.audit.subject import Subject
 
 SHIFTS, PLAUSIBILITY = "target shifts", "plausibility"
@@ -32,7 +33,8 @@ text that repeats itself is cheap for both."""
 def check_shifts(subject: Subject, tokens: NDArray[np.integer]) -> Finding:
     """The loss must be lowest on the next token: not on the one just read, nor on the one after the next.
 
-    `tokens`: (num_tokens,) of validation text. Only a trained model has a lowest one to speak of.
+    `tokens`: (num_tokens,) of validation text. Only a trained model has a lowest one to speak of: until then fresh
+    weights decide, and with tied embeddings they favour the token just read.
     """
     length = min(SHIFT_LENGTH, subject.max_length)
     windows = min(SHIFT_WINDOWS, len(tokens) // length)
@@ -46,6 +48,10 @@ def check_shifts(subject: Subject, tokens: NDArray[np.integer]) -> Finding:
             targets = rows[:, shift : length - 2 + shift]
             sums[shift] += F.cross_entropy(logits[:, : length - 2].flatten(0, 1), targets.flatten(), reduction="sum")
     nats = (sums / (len(ids) * (length - 2))).tolist()
+    if not all(math.isfinite(one) for one in nats):
+        return not_finite(SHIFTS)
+    if min(nats) >= _frequency_nats(ids):
+        return not_checked(SHIFTS, "the model has hardly learned: it knows no more than how frequent each token is")
     did = f"measured the loss of {len(ids)} windows of {length} tokens against targets 0, 1 and 2 places on"
     figure = ", ".join(f"shift {shift}: {value:.3f} nats" for shift, value in enumerate(nats))
     best = min(range(3), key=lambda shift: nats[shift])
@@ -58,11 +64,19 @@ def check_shifts(subject: Subject, tokens: NDArray[np.integer]) -> Finding:
     return Finding(SHIFTS, "passed", did, figure)
 
 
+def _frequency_nats(ids: Tensor) -> float:
+    """Entropy of the token frequencies in `ids`, nats: no model that ignores the context costs less on them."""
+    shares = torch.unique(ids, return_counts=True)[1].double() / ids.numel()
+    return -float((shares * shares.log()).sum())
+
+
 def check_plausibility(bpb: float, num_params: int, compressors: Mapping[str, float]) -> Finding:
     """Bits per byte far under what models of the size and compressors reach are read, not predicted.
 
     `compressors`: name -> bits per byte on the same text.
     """
+    if not math.isfinite(bpb):
+        return not_finite(PLAUSIBILITY)
     lowest = lowest_plausible_bpb(num_params)
     name = min(compressors, key=lambda one: compressors[one])
     did = f"set {bpb:.3f} bits per byte against the size ({num_params:,} parameters) and {name} on the same bytes"

@@ -56,6 +56,14 @@ class Plain(nn.Module):
         return logits
 
 
+class Broken(Plain):
+    """Diverged: its output matrix is NaN, and every logit is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        nn.init.constant_(self.head.weight, float("nan"))
+
+
 WHOLE = {"attention": Plain(), "attention and convolution": Plain(convolution_ahead=0)}
 LEAKING = {
     "no mask": Plain(ahead=(MAX_LENGTH, MAX_LENGTH)),

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from nas.errors import UsageError
 from nas.model import Decoder
 from nas.trial.audit import Finding, Subject, check_future_tokens, check_gradients, check_probabilities
+from nas.trial.audit.subject import draw_ids
 
 from ..tiny import tiny
-from .mutants import LEAKING, MAX_LENGTH, VOCAB_SIZE, WHOLE, Plain
+from .mutants import LEAKING, MAX_LENGTH, VOCAB_SIZE, WHOLE, Broken, Plain
 
 CHECKS = [check_future_tokens, check_gradients, check_probabilities]
 
@@ -78,6 +79,34 @@ class Deaf(Plain):
 def test_a_model_that_hears_nothing_is_not_checked_rather_than_passed() -> None:
     assert check_future_tokens(subject(Deaf())).verdict == "not checked"
     assert check_gradients(subject(Deaf())).verdict == "not checked"
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_model_of_nan_is_not_checked_rather_than_passed(check: Callable[[Subject], Finding]) -> None:
+    found = check(subject(Broken()))
+    assert (found.verdict, "not finite" in found.advice) == ("not checked", True)
+
+
+class Poisoned(Plain):
+    """Without a mask for one token, and what it then reads makes NaN."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        said = super().forward(ids)
+        return said + torch.where(ids == VOCAB_SIZE - 1, torch.nan, 0.0).sum(dim=1)[:, None, None]
+
+
+def test_a_future_token_that_turns_the_logits_to_nan_is_a_leak() -> None:
+    # The drawn tokens lack it, so that only the changed futures have it.
+    assert VOCAB_SIZE - 1 not in draw_ids(subject(Poisoned()), 1, 8)
+    found = check_future_tokens(Subject(Poisoned(), VOCAB_SIZE, 8), lengths=(), most_cuts=7)
+    assert (found.verdict, "largest change inf" in found.figure) == ("leak", True)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_what_the_models_own_hooks_add_to_its_embedding_is_checked_too(check: Callable[[Subject], Finding]) -> None:
+    module = Plain()
+    module.embedding.register_forward_hook(lambda module, given, output: output + output.roll(-1, dims=1))
+    assert check(subject(module)).verdict == "leak"
 
 
 class Single(Plain):

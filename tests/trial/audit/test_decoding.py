@@ -37,5 +37,22 @@ def test_a_cache_that_is_off_by_one_is_caught(monkeypatch: pytest.MonkeyPatch) -
     assert "cache" in found.advice
 
 
+def test_a_cache_of_a_model_of_nan_is_not_checked() -> None:
+    broken = decoder("none")
+    torch.nn.init.constant_(broken.module.get_parameter("embedding.weight"), float("nan"))
+    assert "not finite" in check_cache(broken).advice
+
+
+def test_nan_from_the_cache_alone_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = KeyValueCache.extend
+
+    def unwritten(self: KeyValueCache, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        keys, values = whole(self, key, value)
+        return keys, values * float("nan")
+
+    monkeypatch.setattr(KeyValueCache, "extend", unwritten)
+    assert check_cache(decoder("none")).verdict == "leak"
+
+
 def test_a_model_without_a_cache_is_not_checked() -> None:
     assert check_cache(Subject(Plain(), VOCAB_SIZE, MAX_LENGTH)).verdict == "not checked"

@@ -7,13 +7,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nas.data import PreparedData
+from nas.model import Decoder
 from nas.trial.audit import Subject
 from nas.trial.audit.copies import check_copies
 from nas.trial.audit.first_loss import check_first_loss
 from nas.trial.audit.learning import check_learning
+from nas.trial.audit.text import Text
 from nas.trial.audit.trained import LOWEST_BPB, check_plausibility, check_shifts, lowest_plausible_bpb
+from nas.trial.batches import Batches
+from nas.trial.training import Training
 
-from .mutants import LEAKING, MAX_LENGTH, VOCAB_SIZE, WHOLE, Plain
+from ..tiny import NUMERICS, recipe, tiny
+from .mutants import LEAKING, MAX_LENGTH, VOCAB_SIZE, WHOLE, Broken, Plain
 
 
 class Counter(nn.Module):
@@ -36,6 +42,45 @@ def test_the_loss_must_be_lowest_on_the_next_token(ahead: int, verdict: str) -> 
     assert found.verdict == verdict
     # By hand: 9 against V - 1 zeros where it is right.
     assert f"shift {ahead}: {math.log(1 + (VOCAB_SIZE - 1) * math.exp(-9)):.3f} nats" in found.figure
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0, "leak"), (1, "passed"), (2, "leak")])
+def test_a_decoder_trained_on_targets_of_the_wrong_shift_is_caught(
+    shift: int, verdict: str, data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Batches.at
+
+    def shifted(self: Batches, step: int) -> tuple[Tensor, Tensor]:
+        inputs, targets = whole(self, step)
+        rows = torch.cat([inputs, targets[:, -1:]], dim=1)
+        return rows[:, : rows.shape[1] - shift], rows[:, shift:]
+
+    monkeypatch.setattr(Batches, "at", shifted)
+    plan = recipe(num_steps=300, batch_size=16, seq_length=32)
+    training = Training(Decoder(tiny(), seed=0), data.tokens("bytes", "train"), plan, NUMERICS)
+    training.advance(300)
+    found = check_shifts(Subject(training.model.eval(), 256, 64), data.tokens("bytes", "validation"))
+    assert found.verdict == verdict, found
+    assert ("not shifted by one" in found.advice, "shifted twice" in found.advice) == (shift == 0, shift == 2)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_model_that_has_learnt_nothing_has_no_shift_to_judge(tied: bool, data: PreparedData) -> None:
+    config = tiny(tie_embeddings=tied)
+    tokens = data.tokens("bytes", "validation")
+    found = check_shifts(Subject(Decoder(config, seed=0), 256, config.max_seq_length), tokens)
+    assert (found.verdict, "hardly learned" in found.advice) == ("not checked", True)
+
+
+def test_a_loss_that_is_not_finite_is_not_judged() -> None:
+    broken = Subject(Broken(), VOCAB_SIZE, MAX_LENGTH)
+    for found in (
+        check_shifts(broken, np.arange(4000) % VOCAB_SIZE),
+        check_plausibility(math.nan, 1_000_000, {"xz": 1.5}),
+        check_first_loss(broken, is_trained=False),
+        check_learning(broken, steps=1),
+    ):
+        assert (found.verdict, "not finite" in found.advice) == ("not checked", True)
 
 
 @pytest.mark.parametrize(
@@ -105,3 +150,19 @@ def test_the_first_loss_is_that_of_a_guess() -> None:
         module.head.weight.mul_(100)
     assert check_first_loss(Subject(module, VOCAB_SIZE, MAX_LENGTH), is_trained=False).verdict == "warning"
     assert check_first_loss(Subject(module, VOCAB_SIZE, MAX_LENGTH), is_trained=True).verdict == "not checked"
+
+
+def test_the_first_loss_of_text_is_in_bits_a_byte() -> None:
+    """Logits of zero cost log2 V a token; 100 tokens of 250 bytes are 2.5 bytes a token."""
+    module = Plain()
+    for weight in module.head.parameters():
+        torch.nn.init.zeros_(weight)
+    text = Text(np.arange(100) % VOCAB_SIZE, 0, b"x" * 250)
+    found = check_first_loss(Subject(module, VOCAB_SIZE, MAX_LENGTH), is_trained=False, text=text)
+    bits = f"{math.log2(VOCAB_SIZE) / 2.5:.2f}"
+    assert found.verdict == "passed"
+    assert f"{bits} bits a byte, a guess costs {bits} " in found.figure
+    assert "100 tokens of validation text" in found.did
+    with torch.no_grad():
+        module.head.bias[0] = 9.0  # as sure of token 0 as a trained model is of something
+    assert check_first_loss(Subject(module, VOCAB_SIZE, MAX_LENGTH), is_trained=False, text=text).verdict == "warning"

@@ -1,0 +1,70 @@
+"""From an input, a checkpoint or a file of completions, to what is said of it under each protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.errors import UsageError
+from nas.trial.language_model import LanguageModel
+from nas.trial.quality.completions import Completion, read_completions
+from nas.trial.quality.judged import Judged
+from nas.trial.quality.prompts import Prompt
+from nas.trial.quality.protocols import PROTOCOLS, prompts_that_fit, protocol_of, write
+from nas.trial.quality.report import QualityReport, report
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One input under one protocol."""
+
+    report: QualityReport
+    judged: tuple[Judged, ...]
+
+
+def evaluate_model(
+    model: LanguageModel, path: Path, prompts: Sequence[Prompt], protocols: Sequence[str]
+) -> Iterator[Evaluation]:
+    """Each protocol in turn, as it is done."""
+    fitting = prompts_that_fit(model, prompts)
+    for name in protocols:
+        written = write(model, fitting, PROTOCOLS[name], f"{checkpoint_name(path)}-{name}")
+        judged = tuple(Judged.of(one) for one in written.completions)
+        facts = {
+            "num_params": model.model.config.num_params,
+            "vocab_size": model.vocabulary.size,
+            "left_out": len(prompts) - len(fitting),
+            "cut_short": written.num_cut_short,
+        }
+        yield Evaluation(report(judged, str(path), name, **facts), judged)
+
+
+def evaluate_file(path: Path, protocols: Sequence[str] | None) -> list[Evaluation]:
+    """The completions of a file: each protocol's apart where all are of one of ours, else all together.
+
+    `protocols` picks from the former, and UsageError is raised when none of them is in it; None picks all.
+    """
+    completions = read_completions(path)
+    groups: dict[str | None, list[Completion]] = {}
+    for one in completions:
+        groups.setdefault(protocol_of(one), []).append(one)
+    if None in groups:
+        groups = {None: completions}
+    elif protocols is not None:
+        groups = {name: groups[name] for name in protocols if name in groups}
+    if not groups:
+        raise UsageError(f"{path} has no completions of protocol {' or '.join(protocols or ())} (by their 'mode')")
+    ordered = sorted(groups, key=[*PROTOCOLS, None].index)
+    return [_evaluated(groups[name], path, name) for name in ordered]
+
+
+def checkpoint_name(path: Path) -> str:
+    """The folder's name; for a weights file in it, both names."""
+    resolved = path.expanduser().resolve()
+    return resolved.name if resolved.is_dir() else f"{resolved.parent.name}-{resolved.stem}"
+
+
+def _evaluated(completions: Sequence[Completion], path: Path, protocol: str | None) -> Evaluation:
+    judged = tuple(Judged.of(one) for one in completions)
+    return Evaluation(report(judged, str(path), protocol), judged)

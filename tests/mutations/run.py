@@ -1,0 +1,173 @@
+"""Puts known defects into a copy of the source, one at a time, and shows that the default tests fail under each.
+
+    python tests/mutations/run.py [--only NAME]
+
+The defects stand in mutations.toml. A defect counts as caught when a test fails on it, not when the code no longer
+runs: a collection that breaks, a fixture that raises or a NameError says nothing of what the tests look at. First the
+same tests must pass without a defect. What nobody thought of putting into the list is not covered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LIST = Path(__file__).with_name("mutations.toml")
+TREE = ("nas", "search_spaces", "tests", "docs", "pyproject.toml", "README.md")
+"""What the tests read."""
+TIMEOUT_SECONDS = 900
+CRASHES = ("NameError", "UnboundLocalError", "ImportError", "ModuleNotFoundError", "AttributeError", "TypeError")
+"""Exceptions of code that does not run: a test that fails with one has not noticed a defect but a typing error."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One defect: `old`, which stands once in `file`, becomes `new`."""
+
+    name: str
+    why: str
+    """What the engine would say wrongly."""
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    """Test files of which at least one test must fail."""
+
+    def applied(self, source: str) -> str:
+        """`source` with the defect; ValueError when `old` does not stand in it exactly once."""
+        if (found := source.count(self.old)) != 1:
+            raise ValueError(f"{self.name}: its old text stands {found} times in {self.file}, not once")
+        return source.replace(self.old, self.new)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What pytest said."""
+
+    state: str
+    """`passed`, `failed`, or why neither can be said."""
+    test: str = ""
+    """The first test that failed."""
+    output: str = ""
+
+
+def load_mutations(path: Path = LIST) -> list[Mutation]:
+    entries = tomllib.loads(path.read_text(encoding="utf-8"))["mutations"]
+    return [Mutation(**one | {"tests": tuple(one["tests"])}) for one in entries]
+
+
+def copy_tree(folder: Path) -> Path:
+    tree = folder / "tree"
+    for name in TREE:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, tree / name)
+    return tree
+
+
+def imported_from(tree: Path) -> Path:
+    """The folder from which Python imports `nas` under the environment of the tests, wherever it is started."""
+    command = [sys.executable, "-c", "import nas; print(nas.__file__)"]
+    found = subprocess.run(
+        command, cwd=tree.parent, env=_environment(tree), capture_output=True, text=True, check=True
+    ).stdout
+    return Path(found.strip()).parent.parent
+
+
+def run_tests(tree: Path, tests: Sequence[str]) -> Outcome:
+    """pytest on `tests` of `tree`, with the `nas` of `tree`, up to the first that does not pass."""
+    report = tree.parent / "report.xml"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1"]
+    command += [f"--junit-xml={report}", f"--basetemp={tree.parent / 'pytest'}", *tests]
+    try:
+        ran = subprocess.run(
+            command, cwd=tree, env=_environment(tree), capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return Outcome(f"not done in {TIMEOUT_SECONDS} s")
+    output = ran.stdout + ran.stderr
+    if ran.returncode == 0:
+        return Outcome("passed")
+    if ran.returncode != 1 or not report.exists():
+        return Outcome(f"pytest ended with {ran.returncode}", output=output)
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        test = f"{case.get('file')}::{case.get('name', '').partition('[')[0]}"
+        if case.find("error") is not None:
+            return Outcome("an error outside of the tests", test, output)
+        if (failure := case.find("failure")) is not None:
+            exception = failure.get("message", "").partition(":")[0]
+            return Outcome(f"a crash, {exception}" if exception in CRASHES else "failed", test, output)
+    return Outcome("no test that failed in the report", output=output)
+
+
+def try_mutation(tree: Path, mutation: Mutation) -> Outcome:
+    """Run its tests on `tree` with the defect, and take it out again."""
+    path = tree / mutation.file
+    source = path.read_text(encoding="utf-8")
+    path.write_text(mutation.applied(source), encoding="utf-8")
+    try:
+        return run_tests(tree, mutation.tests)
+    finally:
+        path.write_text(source, encoding="utf-8")
+
+
+def _environment(tree: Path) -> dict[str, str]:
+    # One thread unless the user says otherwise: two on a busy core spend many times their work waiting for each other.
+    # No bytecode: a file that changes twice in a second and keeps its length would be taken for the one before.
+    return {"OMP_NUM_THREADS": "1"} | os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def check_all(mutations: Sequence[Mutation], folder: Path) -> bool:
+    """Print a line for each of `mutations`; whether all were caught."""
+    tree = copy_tree(folder)
+    if (source := imported_from(tree)) != tree.resolve():
+        sys.exit(f"the tests would import nas from {source}, not from the copy {tree}")
+    tests = sorted({test for one in mutations for test in one.tests})
+    outcome = run_tests(tree, tests)
+    if outcome.state != "passed":
+        sys.exit(f"{outcome.output}\nthe tests must pass before a defect means something: {outcome.state}")
+    print(f"test files that pass without a defect: {len(tests)}", flush=True)
+    width = max(len(one.name) for one in mutations)
+    missed = 0
+    for mutation in mutations:
+        started = time.perf_counter()
+        try:
+            outcome = try_mutation(tree, mutation)
+        except ValueError as error:
+            outcome = Outcome(str(error))
+        seconds = time.perf_counter() - started
+        is_caught = outcome.state == "failed"
+        missed += not is_caught
+        word = "caught" if is_caught else "SURVIVED" if outcome.state == "passed" else "UNCLEAR"
+        told = outcome.test if is_caught else f"{mutation.why} ({outcome.state}{outcome.test and f', {outcome.test}'})"
+        print(f"{word:<8}  {mutation.name:<{width}}  {seconds:5.1f} s  {told}", flush=True)
+    print(f"{len(mutations) - missed} of {len(mutations)} defects caught")
+    return missed == 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Show that the default tests fail under each defect of a list.")
+    parser.add_argument("--only", metavar="NAME", help="this one alone")
+    asked = parser.parse_args()
+    mutations = [one for one in load_mutations() if asked.only in (None, one.name)]
+    if not mutations:
+        parser.error(f"no mutation '{asked.only}' in {LIST}")
+    with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
+        return 0 if check_all(mutations, Path(folder).resolve()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

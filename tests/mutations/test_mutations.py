@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from .run import ROOT, Mutation, imported_from, load_mutations, try_mutation
+
+MUTATIONS = load_mutations()
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
+def test_a_mutation_still_applies_to_code_that_parses_and_changes_it(mutation: Mutation) -> None:
+    source = (ROOT / mutation.file).read_text(encoding="utf-8")
+    mutated = ast.parse(mutation.applied(source))
+    assert ast.dump(mutated) != ast.dump(ast.parse(source))
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
+def test_a_mutation_names_tests_that_are_there(mutation: Mutation) -> None:
+    assert mutation.tests
+    for test in mutation.tests:
+        assert (ROOT / test).is_file() and Path(test).name.startswith("test_"), test
+
+
+def test_mutations_have_names_of_their_own() -> None:
+    names = [one.name for one in MUTATIONS]
+    assert len(set(names)) == len(names)
+    assert all("\n" not in one.why for one in MUTATIONS)
+
+
+@pytest.mark.parametrize(
+    ("new", "state"),
+    [
+        ("x + x", "passed"),
+        ("3 * x", "failed"),
+        ("3 * y", "a crash, NameError"),
+        ("", "failed"),  # None is no number that the test expects
+        ("2 * x\nraise ValueError", "pytest ended with 2"),  # at import
+    ],
+)
+def test_only_a_test_that_fails_catches_a_defect(tmp_path: Path, new: str, state: str) -> None:
+    tree = tmp_path / "tree"
+    for name, text in {
+        "nas/__init__.py": "",
+        "nas/double.py": "def double(x):\n    return 2 * x\n",
+        "tests/test_double.py": "from nas.double import double\ndef test_double():\n    assert double(3) == 6\n",
+        "pyproject.toml": "[tool.pytest.ini_options]\n",
+    }.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    assert imported_from(tree) == tree.resolve()
+    outcome = try_mutation(tree, Mutation("m", "why", "nas/double.py", "2 * x", new, ("tests/test_double.py",)))
+    assert outcome.state == state, outcome.output
+    assert (outcome.test == "tests/test_double.py::test_double") == (state not in ("passed", "pytest ended with 2"))
+    assert (tree / "nas/double.py").read_text() == "def double(x):\n    return 2 * x\n"
+
+
+@pytest.mark.parametrize("source", ["", "2 * x, 2 * x"])
+def test_an_old_text_that_is_not_there_once_is_refused(source: str) -> None:
+    mutation = Mutation("m", "why", "nas/double.py", "2 * x", "3 * x", ("tests/test_double.py",))
+    with pytest.raises(
+        ValueError, match=f"^m: its old text stands {source.count('x')} times in nas/double.py, not once$"
+    ):
+        mutation.applied(source)
