@@ -61,6 +61,14 @@ def test_a_loop_at_the_end_counts_by_its_share_of_the_text(share: float) -> None
     assert collapse_rule(text) == (LOOP if share > 0.3 else None)
 
 
+def test_a_third_of_a_text_that_ends_in_one_number_again_and_again_is_a_loop() -> None:
+    text = HEALTHY[:130] + ("0, " * 30)[:70]
+    found = measure(text)
+    assert found["counting_loop"] == 0  # numbers alone: it might be a table
+    assert found["inner_loop"] < threshold("inner_loop", 200)
+    assert collapse_rule(text) == LOOP
+
+
 @pytest.mark.parametrize("length", [100, 200, 400])
 def test_a_loop_that_counts_is_a_loop(length: int) -> None:
     text = "".join(f"    self.field_{number} = {number + 7}\n" for number in range(40))[:length]
@@ -107,6 +115,7 @@ def test_a_copied_prompt_is_a_copy() -> None:
     assert collapse_rule(prompt, prompt) == COPY
     assert collapse_rule(f"\n\n{prompt}", prompt) == COPY
     assert collapse_rule("def read(self, size=-1):", "def read(self, size=-1):", ended=True) == COPY
+    assert collapse_rule(f"{prompt[:110]} = 7\n", prompt) == COPY  # nearly all of it
     assert collapse_rule(prompt) is None
     assert collapse_rule("import os\n", "import os") == COPY
     assert collapse_rule("pass", "try:\n    pass\n") is None  # too short to be a copy of anything
