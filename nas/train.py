@@ -73,12 +73,12 @@ def main(argv: list[str] | None = None) -> int:
 
     from nas.lock import locked
     from nas.trial.full_training import FullTraining
-    from nas.trial.prompts import cut_prompts
+    from nas.trial.judge import judging_prompts
 
     settings, prompt_bytes = holdout_settings(architecture)
     source = open_source(architecture, exported, path, arguments)
     # Here too, so that a holdout without prompts is known before the training and not after it.
-    cut_prompts(source.data.documents("holdout"), settings.num_prompts, prompt_bytes, settings.completion_bytes)
+    judging_prompts(source.data, "holdout", settings, prompt_bytes)
     folder = Path(arguments.out or Path("runs") / f"{path.stem}-{architecture.id}")
     plan = make_plan(architecture, exported, source, folder, arguments)
     plan.numerics.apply()

@@ -455,6 +455,15 @@ def test_a_corpus_that_cannot_be_used_is_one_line(tmp_path: Path, run: Callable[
     assert not (tmp_path / "tiny" / "study.db").exists()
 
 
+def test_a_corpus_that_is_no_python_is_refused_before_any_training(tmp_path: Path, run: Callable[..., Ran]) -> None:
+    lines = (f"Line {number} says: why not go (and when?\n" for number in range(40_000))
+    (tmp_path / "prose.txt").write_text("".join(lines))
+    end = run("--corpus", tmp_path / "prose.txt", "--out", tmp_path)
+    assert end.code == 2
+    assert "only 0 different prompts of 24 bytes that go on as Python code; 8 wanted" in end.error
+    assert not (tmp_path / "tiny" / "study.db").exists()
+
+
 def test_an_out_that_cannot_be_written_is_one_line(tmp_path: Path, run: Callable[..., Ran]) -> None:
     (tmp_path / "file").write_text("")
     end = run("--out", tmp_path / "file" / "below")

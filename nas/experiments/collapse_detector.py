@@ -19,9 +19,9 @@ from nas.experiments.document import markdown, write_tables
 from nas.experiments.human_code import JUDGING, MAKING, Window, documents, versions, windows
 from nas.experiments.loops import DAMAGES, KINDS, collapsed
 from nas.files import write_json
+from nas.trial.by_length import LENGTHS
 from nas.trial.collapse.detector import (
     DETECTOR_VERSION,
-    LENGTHS,
     MEASURES,
     RULES,
     THRESHOLDS_FILE,

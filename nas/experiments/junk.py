@@ -21,9 +21,9 @@ from nas.experiments.document import markdown, write_tables
 from nas.experiments.human_code import JUDGING, MAKING, documents, versions, windows
 from nas.experiments.loops import KINDS, collapsed
 from nas.files import write_json
+from nas.trial.by_length import LENGTHS
 from nas.trial.collapse import collapse_rule
 from nas.trial.quality.junk import (
-    LENGTHS,
     MODEL_FILE,
     THRESHOLDS_FILE,
     counted,

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from nas.data import PreparedData, Vocabulary
 from nas.model import Decoder, SamplingSettings
 from nas.trial.bits_per_byte import token_nats
-from nas.trial.collapse import collapse_rule
-from nas.trial.judge import DECODINGS, complete
+from nas.trial.judge import DECODINGS, complete, rule_within
 from nas.trial.prompts import cut_prompts
 
 BLOCK_BYTES = 4096
@@ -41,16 +40,13 @@ def collapse_digits(
     for decoding, sampling in DECODINGS_STUDIED.items():
         texts, _ = complete(model, vocabulary, prompts, sampling, max(COMPLETION_BYTES))
         found[decoding] = {
-            length: "".join(_digit(text, prompt, length) for text, prompt in zip(texts, prompts, strict=True))
+            length: "".join(
+                str(int(rule_within(_first_bytes(text, length), prompt, length) is not None))
+                for text, prompt in zip(texts, prompts, strict=True)
+            )
             for length in COMPLETION_BYTES
         }
     return found
-
-
-def _digit(text: str, prompt: str, num_bytes: int) -> str:
-    """1 where the first bytes of a completion have collapsed; a shorter completion was ended by the model."""
-    ended = len(text.encode()) < num_bytes
-    return str(int(collapse_rule(_first_bytes(text, num_bytes), prompt, ended=ended) is not None))
 
 
 def _first_bytes(text: str, num_bytes: int) -> str:

@@ -25,6 +25,7 @@ from nas.study.storage import database_errors, open_study, shown_url
 from nas.study.verdict import TrainAndJudge, finalists, judge_finalists
 from nas.study.workers import WorkerPool
 from nas.trial.compressors import compressor_bpb
+from nas.trial.judge import judging_prompts
 from nas.trial.machine import available_cores
 from nas.trial.numerics import Numerics, plan_numerics
 from nas.trial.run import TrialSettings
@@ -132,6 +133,8 @@ class _Session:
             data = prepare_data(
                 options.corpus, plan.space.vocabulary_names, split_seed=SPLIT_SEED, progress=self._observer.phase
             )
+            for split in ("validation", "holdout"):  # a text without prompts is known now, not after each training
+                judging_prompts(data, split, plan.space.evaluation, plan.space.prompt_bytes)
         sampler = DistinctSampler(plan.space, data.vocabulary_sizes, options.seed, random=options.sampler == "random")
         identity = study_identity(
             plan.space, data.corpus_hash, SPLIT_SEED, options.seed, options.sampler, plan.numerics

@@ -66,14 +66,14 @@ def judge(
         model.config.max_seq_length,
     )
     evaluated = time.perf_counter()
-    prompts = cut_prompts(data.documents(split), settings.num_prompts, prompt_bytes, settings.completion_bytes)
+    prompts = judging_prompts(data, split, settings, prompt_bytes)
     completions: list[Completion] = []
     tokens = 0
     for mode, sampling in DECODINGS.items():
         texts, longest = complete(model, vocabulary, prompts, sampling, settings.completion_bytes)
         tokens += longest * len(prompts)
         completions += [
-            Completion(index, prompt, text, mode, _rule(text, prompt, settings.completion_bytes))
+            Completion(index, prompt, text, mode, rule_within(text, prompt, settings.completion_bytes))
             for index, (prompt, text) in enumerate(zip(prompts, texts, strict=True))
         ]
     ended = time.perf_counter()
@@ -93,6 +93,11 @@ def judge(
         generate_seconds=ended - evaluated,
         decode_ms_per_token=1000 * (ended - evaluated) / max(tokens, 1),
     )
+
+
+def judging_prompts(data: PreparedData, split: str, settings: EvaluationSection, prompt_bytes: int) -> list[str]:
+    """The prompts of a split. Asked for before training too: CorpusError when the text has too few."""
+    return cut_prompts(data.documents(split), settings.num_prompts, prompt_bytes, settings.completion_bytes)
 
 
 def complete(
@@ -124,8 +129,9 @@ def complete(
     return texts, max(map(len, generated))
 
 
-def _rule(text: str, prompt: str, completion_bytes: int) -> str | None:
-    return collapse_rule(text, prompt, ended=len(text.encode()) < completion_bytes)
+def rule_within(text: str, prompt: str, num_bytes: int) -> str | None:
+    """The detector's rule on a completion of at most `num_bytes` bytes: a shorter one was ended by the model."""
+    return collapse_rule(text, prompt, ended=len(text.encode()) < num_bytes)
 
 
 def _rate(completions: Sequence[Completion], mode: str) -> float:

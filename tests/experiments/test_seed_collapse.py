@@ -9,7 +9,9 @@ import torch
 from study.commands import ran
 from trial.tiny import tiny
 
-from nas.experiments.seed_collapse import CASES, main, tables_of
+from nas.experiments.seed_cases import CASES
+from nas.experiments.seed_collapse import main
+from nas.experiments.seed_tables import tables_of
 from nas.experiments.unmasked import UnmaskedDecoder
 from nas.model import GREEDY, Decoder, generate
 from nas.trial.audit import Subject, check_future_tokens, check_gradients, check_probabilities
@@ -66,14 +68,11 @@ def test_every_blamed_thing_is_changed_alone() -> None:
 
 def test_the_tables_are_made_from_the_lines() -> None:
     sampling = {
-        "n": 4,
-        "categories": {"mode_collapse": 1, "repetitive": 2, "good": 0, "partial": 1, "noise": 0},
-        "failed": 3,
-        "failed_after_colon": [2, 2],
-        "collapsed": 4,
+        "failure_rate": 0.75,
+        "collapse_rate": 1.0,
         "repetition_ratio": 0.5,
-        "keywords": 1,
-        "examples": {"def f():": "):):|`"},
+        "keyword_rate": 0.25,
+        "examples": [{"prompt": "def f():", "category": "repetitive", "completion": "):):|`"}],
     }
     line = {
         "case": "no mask",
@@ -82,10 +81,11 @@ def test_the_tables_are_made_from_the_lines() -> None:
         "perplexity": 1.0364,
         "bpb": 0.0123,
         "audit": {"future tokens": "leak", "gradients": "passed"},
-        "samplings": {"T 0.8, top-p 0.9, top-k 40": sampling, "greedy": sampling | {"collapsed": 1}},
+        "failure_rate_after_colon": 0.875,
+        "samplings": {"T 0.8, top-p 0.9, top-k 40": sampling, "greedy": sampling | {"collapse_rate": 0.3}},
     }
     tables = tables_of([line])
-    cells = ["no mask", "1.25M", "1,234", "1.04", "0.012", "75.0%", "100.0%", "100.0%", "25.0%", "50.0%", "25.0%"]
+    cells = ["no mask", "1.25M", "1,234", "1.04", "0.012", "75.0%", "87.5%", "100.0%", "30.0%", "50.0%", "25.0%"]
     assert f"| {' | '.join(cells)} | leak: future tokens |" in tables
     assert "'):):\u00a6 '" in tables  # a bar or a backtick would break the table
 
@@ -100,7 +100,7 @@ def test_without_the_mask_perplexity_is_near_one_and_what_is_written_collapses(
     unmasked, masked = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     assert unmasked["perplexity"] < 1.5 < 50 < masked["perplexity"]
     sampled = "T 0.8, top-p 0.9, top-k 40"
-    assert unmasked["samplings"][sampled]["collapsed"] > 0.7 * 256
-    assert masked["samplings"][sampled]["collapsed"] < 0.02 * 256
+    assert unmasked["samplings"][sampled]["collapse_rate"] > 0.7
+    assert masked["samplings"][sampled]["collapse_rate"] < 0.02
     assert [unmasked["audit"][check] for check in ("future tokens", "gradients", "probabilities")] == ["leak"] * 3
     assert set(masked["audit"].values()) == {"passed"}

@@ -16,13 +16,11 @@ text that never repeats and means nothing is measured by `nas.trial.quality`.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
+from nas.trial.by_length import LENGTHS, at_length
 from nas.trial.collapse.features import (
     LEAST_CHARACTERS,
     character_entropy,
@@ -40,8 +38,6 @@ DETECTOR_VERSION = 2
 THRESHOLDS_FILE = Path(__file__).with_name("thresholds.json")
 
 BLANK, COPY, LOOP, LINES, NEAR_LOOP, ENTROPY = RULES = ("blank", "copy", "loop", "lines", "near_loop", "entropy")
-LENGTHS = (64, 128, 200, 400, 800)
-"""Characters for which thresholds are calibrated; between them they go with the logarithm of the length."""
 FULL_ENTROPY = 7.0
 """Bits of a character of ASCII, if all were as frequent."""
 
@@ -98,9 +94,7 @@ def collapse_rule(completion: str, prompt: str = "", *, ended: bool = False) -> 
 
 def threshold(name: str, length: int) -> float:
     """The threshold of a measure for texts of `length` characters."""
-    values = thresholds()[name]
-    place = math.log2(min(max(length, LENGTHS[0]), LENGTHS[-1]))
-    return float(np.interp(place, [math.log2(one) for one in LENGTHS], values))
+    return at_length(thresholds()[name], length)
 
 
 @cache

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.files import write_atomically
+from nas.trial.by_length import LENGTHS, at_length
 
-LENGTHS = (64, 128, 200, 400, 800)
-"""Characters for which thresholds are calibrated; between them they go with the logarithm of the length."""
 ALPHABET = 129
 """The characters of ASCII, and one symbol for all others."""
 MODEL_FILE = Path(__file__).with_name("human_code.npz")
@@ -62,7 +60,7 @@ def is_junk(text: str) -> bool:
     """Whether `text` costs more bits than 99% of human texts of its length.
 
     A text shorter than the shortest of LENGTHS is not judged: False. People's tables of rare names cost so much that
-    real tokens in random order are found only about half of the time: compare a model's share with people's. The model
+    many real tokens in random order pass: compare a model's share with people's. The model
     sees few characters at a time: nonsense out of whole human lines passes, and what is no code of English-speaking
     people (another language, tables of symbols, encoded data) is called junk. Loops are `nas.trial.collapse`'s to
     find; one of a rare unit may be called junk too, so ask that one first.
@@ -72,8 +70,7 @@ def is_junk(text: str) -> bool:
 
 def human_p99(length: int) -> float:
     """Bits that 99% of human texts of `length` characters stay below."""
-    place = math.log2(min(max(length, LENGTHS[0]), LENGTHS[-1]))
-    return float(np.interp(place, [math.log2(one) for one in LENGTHS], p99_bits()))
+    return at_length(p99_bits(), length)
 
 
 def probabilities(model: Sequence[Order], text: str) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import torch
 
 from nas.errors import UsageError
 from nas.model import SamplingSettings, generate
+from nas.trial.judge import SAMPLED
 from nas.trial.language_model import LanguageModel
 from nas.trial.prompts import prompt_uniforms
 from nas.trial.quality.completions import Completion
@@ -33,7 +34,7 @@ class Protocol:
 
 
 _ALL = (
-    Protocol("seed", SamplingSettings(temperature=0.8, top_p=0.9, top_k=40), max_tokens=64),
+    Protocol("seed", SAMPLED, max_tokens=64),
     Protocol("greedy", SamplingSettings(temperature=0.0, top_p=1.0, top_k=0), max_tokens=64),
     Protocol("plain", SamplingSettings(temperature=1.0, top_p=1.0, top_k=0), max_tokens=200, max_bytes=200),
 )

@@ -8,12 +8,12 @@ import pytest
 
 from nas.experiments.human_code import windows
 from nas.experiments.loops import DAMAGES, KINDS, collapsed
+from nas.trial.by_length import LENGTHS
 from nas.trial.collapse.detector import (
     BLANK,
     COPY,
     DETECTOR_VERSION,
     ENTROPY,
-    LENGTHS,
     LINES,
     LOOP,
     MEASURES,
@@ -153,8 +153,7 @@ def test_thresholds_go_with_the_logarithm_of_the_length() -> None:
     at = dict(zip(LENGTHS, thresholds()["near_loop"], strict=True))
     assert threshold("near_loop", 64) == threshold("near_loop", 5) == pytest.approx(at[64])
     assert threshold("near_loop", 800) == threshold("near_loop", 5000) == pytest.approx(at[800])
-    # 400 is half-way between 200 and 800 on that scale, and a point of its own; 20,000 ** 0.5 lies between 100 and 200.
-    middle = round((200 * 400) ** 0.5)
+    middle = round((200 * 400) ** 0.5)  # half-way on a logarithmic scale
     assert threshold("near_loop", middle) == pytest.approx((at[200] + at[400]) / 2, abs=2e-3)
 
 

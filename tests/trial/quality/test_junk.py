@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.trial.by_length import LENGTHS
 from nas.trial.quality.junk import (
     ALPHABET,
-    LENGTHS,
     MODEL_FILE,
     THRESHOLDS_FILE,
     Order,
