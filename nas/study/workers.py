@@ -6,8 +6,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -94,7 +96,8 @@ class WorkerPool:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._initialise), daemon=True)
-        process.start()
+        with _interrupts_held():
+            process.start()
         theirs.close()
         return _Worker(process, ours)
 
@@ -103,6 +106,17 @@ class WorkerPool:
         fresh = self._start()
         self._workers[self._workers.index(dead)] = fresh
         return fresh
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Within it Ctrl-C waits. A process started here inherits that: it imports for seconds before it can ignore any."""
+    resource_tracker.ensure_running()  # its start, which a process's start brings along, would end the wait
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(connection: Connection, initialise: Callable[[], object]) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +25,24 @@ def fail(error: Exception) -> None:
 
 def unpicklable() -> object:
     return lambda: None
+
+
+def load_slowly(mark: Path) -> Callable[[], None]:
+    """What a spawned process does before any code of a worker runs: it imports for seconds."""
+    mark.touch()
+    time.sleep(1)
+    return nothing
+
+
+class SlowToLoad:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __call__(self) -> None:
+        raise AssertionError("a process gets what load_slowly returns")
+
+    def __reduce__(self) -> tuple[Callable[[Path], Callable[[], None]], tuple[Path]]:
+        return load_slowly, (self.mark,)
 
 
 @pytest.fixture
@@ -60,6 +81,18 @@ def test_a_worker_that_died_while_it_was_free_is_replaced(pool: WorkerPool) -> N
     os.kill(int(str(first)), signal.SIGKILL)
     time.sleep(0.3)
     assert answer(pool, os.getpid) != first
+
+
+def test_an_interrupt_does_not_reach_a_worker_that_is_still_starting(tmp_path: Path) -> None:
+    before = multiprocessing.active_children()
+    with WorkerPool(1, SlowToLoad(tmp_path / "loading")) as pool:
+        (process,) = (one for one in multiprocessing.active_children() if one not in before)
+        while not (tmp_path / "loading").exists():
+            time.sleep(0.01)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGINT)
+        assert answer(pool, os.getpid) == process.pid
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_a_result_that_cannot_be_sent_costs_the_worker_and_not_the_pool(pool: WorkerPool) -> None:
