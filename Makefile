@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BUDGET ?= 40
+BENCHMARKS := training_step memory generation search_time workers startup
 
-.PHONY: help setup search test test-slow mutations lint clean
+.PHONY: help setup search test test-slow mutations lint bench clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +32,10 @@ lint: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+bench: setup  ## run benchmarks/ and write the tables of its README; let nothing else run meanwhile
+	for name in $(BENCHMARKS); do $(VENV)/bin/python -m benchmarks.$$name || exit 1; done
+	$(VENV)/bin/python -m benchmarks.table
 
 clean:  ## remove .venv and caches; studies stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -132,8 +132,8 @@ def make_plan(
     folder: Path,
     arguments: argparse.Namespace,
 ) -> TrainingPlan:
-    """The arch JSON's recipe, the flags over it, the learning rate by rule; a run gone on with keeps its threads."""
-    from nas.trial.full_training import TrainingPlan, stored_threads
+    """The arch JSON's recipe, the flags over it, the learning rate by rule; a run gone on with keeps its numerics."""
+    from nas.trial.full_training import TrainingPlan, run_numerics
     from nas.trial.machine import available_cores
     from nas.trial.numerics import plan_numerics
     from nas.trial.recipe import plan_recipe
@@ -160,7 +160,7 @@ def make_plan(
     return TrainingPlan(
         architecture=architecture,
         recipe=recipe,
-        numerics=plan_numerics(arguments.device, threads=stored_threads(folder) or available_cores()),
+        numerics=run_numerics(plan_numerics(arguments.device, threads=available_cores()), folder),
         corpus_hash=source.data.corpus_hash,
         evaluate_every=arguments.evaluate_every or max(1, num_steps // _EVALUATIONS),
         validation_bytes=262_144,

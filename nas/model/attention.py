@@ -5,10 +5,12 @@ B batch, T time (new tokens), S time with cached tokens, H hidden, N heads, K kv
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.architecture import ArchitectureConfig
+from nas.model.blocked_attention import blocked_attention
 from nas.model.cache import KeyValueCache
 from nas.model.linear import Linear
 from nas.model.normalization import RMSNorm
@@ -48,14 +50,27 @@ class Attention(nn.Module):
             # is_causal masks as if the first query were the first token: so a filled cache takes single tokens.
             assert length == 1 or cache.length == 0, f"{length} tokens at once after {cache.length} cached ones"
             key, value = cache.extend(key, value)
-        mixed = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=bias,
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=self.is_causal and bias is None and length > 1,
-            enable_gqa=self.is_grouped,
-        )
+        dropout = self.dropout if self.training else 0.0
+        if (
+            self.is_causal
+            and not dropout
+            and torch.is_grad_enabled()
+            and query.is_cpu
+            and query.dtype == torch.bfloat16
+        ):
+            if self.is_grouped:
+                group = self.heads[0] // self.heads[1]
+                key, value = key.repeat_interleave(group, dim=1), value.repeat_interleave(group, dim=1)
+            mixed = blocked_attention(query, key, value, bias)
+        else:
+            mixed = F.scaled_dot_product_attention(
+                query,
+                key,
+                value,
+                attn_mask=bias,
+                dropout_p=dropout,
+                is_causal=self.is_causal and bias is None and length > 1,
+                enable_gqa=self.is_grouped,
+            )
         output: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return output

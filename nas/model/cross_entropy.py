@@ -14,19 +14,18 @@ CHUNK = 256
 """Tokens whose logits exist at once: few enough to stay in the processor's cache, enough for a fast product."""
 
 
+_TINY = torch.finfo(torch.float32).tiny
+
+
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     """Mean nats of `targets` (M,) under the logits hidden (M, H) @ weight (V, H)^T: a scalar.
 
     Equal to `F.cross_entropy`, but logits are made chunk by chunk and turned into gradients at once (Hsu et
     al. 2024, Liger kernel): faster on a CPU, the more so the larger V, and M x V floats less memory.
-    Under autocast the products are in its type, softmax and sums in float32.
+    In half precision logits and gradients are rounded to it, the sum of a softmax and the loss are float32; a token's
+    probability does not count as less than the smallest normal number (87 nats).
     """
-    device = hidden.device.type
-    if torch.is_autocast_enabled(device):
-        half = torch.get_autocast_dtype(device)
-        hidden, weight = hidden.to(half), weight.to(half)
-    with torch.autocast(device, enabled=False):
-        loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets)  # type: ignore[no-untyped-call]
+    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -35,29 +34,27 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        count, vocab_size = len(hidden), len(weight)
         precise = torch.promote_types(hidden.dtype, torch.float32)
-        grad_hidden = torch.empty_like(hidden)
-        grad_weight = torch.zeros_like(weight, dtype=precise)
+        grad_hidden, grad_weight = torch.empty_like(hidden), torch.zeros_like(weight)
+        logits = hidden.new_empty((min(CHUNK, count), vocab_size))
+        likely = torch.empty_like(logits)
+        firsts = vocab_size * torch.arange(len(logits), device=hidden.device)
+        minus_one = hidden.new_full((len(logits),), -1.0)
         total = torch.zeros((), dtype=precise, device=hidden.device)
-        minus_one = total.new_full((1, 1), -1.0)
-        for rows, target, grad_rows in zip(
-            *(torch.split(tensor, CHUNK) for tensor in (hidden, targets[:, None], grad_hidden)), strict=True
-        ):
-            scores = (rows @ weight.T).to(precise)
-            scores -= scores.amax(dim=1, keepdim=True)
-            total -= scores.gather(1, target).sum()
-            sums = scores.exp_().sum(dim=1, keepdim=True)
-            total += sums.log().sum()
-            # From here on `scores` is the gradient with respect to the logits: probabilities less the target's one.
-            scores.div_(sums).scatter_add_(1, target, minus_one.expand_as(target))
-            grad_scores = scores.to(hidden.dtype)
-            torch.mm(grad_scores, weight, out=grad_rows)
-            if precise == hidden.dtype:
-                grad_weight.addmm_(grad_scores.T, rows)
-            else:
-                grad_weight += grad_scores.T @ rows
-        count = len(hidden)
-        ctx.save_for_backward(grad_hidden.div_(count), grad_weight.div_(count).to(weight.dtype))
+        for start in range(0, count, CHUNK):
+            rows, target = hidden[start : start + CHUNK], targets[start : start + CHUNK]
+            size = len(rows)
+            scores, grad_scores = logits[:size], likely[:size]
+            torch.mm(rows, weight.T, out=scores)
+            torch.softmax(scores, dim=1, out=grad_scores)
+            flat, places = grad_scores.view(-1), firsts[:size] + target
+            total -= flat[places].to(precise).clamp_(min=_TINY).log_().sum()
+            # From here on the gradient with respect to the logits: probabilities less the target's one.
+            flat.index_add_(0, places, minus_one[:size])
+            torch.mm(grad_scores, weight, out=grad_hidden[start : start + CHUNK])
+            grad_weight.addmm_(grad_scores.T, rows)
+        ctx.save_for_backward(grad_hidden.div_(count), grad_weight.div_(count))
         return total / count
 
     @staticmethod

@@ -51,7 +51,7 @@ class Decoder(nn.Module):
         elif position == "sinusoidal":
             # sqrt(2): sines have a mean square of one half.
             self.absolute = SinusoidalPositions(max_length, hidden_dim, math.sqrt(2) * self._token_std)
-        self.rotary = RotaryPositions(max_length, config.head_dim) if position == "rope" else None
+        self.rotary = RotaryPositions(max_length, config.num_heads, config.head_dim) if position == "rope" else None
         self.alibi = AlibiPositions(config.num_heads) if position == "alibi" else None
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.norm = build_norm(config.normalization, hidden_dim)

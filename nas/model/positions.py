@@ -45,18 +45,19 @@ class SinusoidalPositions(nn.Module):
 class RotaryPositions(nn.Module):
     """The angles by which queries and keys turn, position x base^(-2i/D) (Su et al. 2021, RoFormer).
 
-    Returns cosines and signed sines, (T, 1, D) each, in the rotate-half layout that `rotate` reads.
+    Returns cosines and signed sines, (T, N, D) each, in the rotate-half layout that `rotate` reads. They are the same
+    for all heads and stand there N times: products with short rows spread over heads take three times as long.
     """
 
     cos: Tensor
     signed_sin: Tensor
 
-    def __init__(self, max_length: int, head_dim: int) -> None:
+    def __init__(self, max_length: int, num_heads: int, head_dim: int) -> None:
         super().__init__()
         frequencies = ROPE_BASE ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
         angles = torch.arange(max_length, dtype=torch.float64)[:, None, None] * frequencies
-        cos = torch.cat((angles.cos(), angles.cos()), dim=-1)
-        signed_sin = torch.cat((-angles.sin(), angles.sin()), dim=-1)
+        cos = torch.cat((angles.cos(), angles.cos()), dim=-1).repeat(1, num_heads, 1)
+        signed_sin = torch.cat((-angles.sin(), angles.sin()), dim=-1).repeat(1, num_heads, 1)
         self.register_buffer("cos", cos.to(torch.get_default_dtype()), persistent=False)
         self.register_buffer("signed_sin", signed_sin.to(torch.get_default_dtype()), persistent=False)
 
@@ -86,11 +87,11 @@ class AlibiPositions(nn.Module):
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Turn queries or keys (B, T, N, D): component i pairs with i + D/2 (rotate-half, as Llama).
+    """Turn queries or keys (B, T, N or K, D): component i pairs with i + D/2 (rotate-half, as Llama).
 
     Swapping the halves by `roll`, with the sign kept in the sines, is the fastest of the usual forms on a CPU.
     """
-    cos, signed_sin = rotation
+    cos, signed_sin = (table[:, : x.shape[2]] for table in rotation)
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), signed_sin)
 
 

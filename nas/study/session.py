@@ -92,7 +92,7 @@ class SearchOutcome:
 
 
 def plan_search(options: SearchOptions) -> SearchPlan:
-    """Read the space, apply the flags, choose workers and numerics; a stored study keeps its threads."""
+    """Read the space, apply the flags, choose workers and numerics; a stored study keeps its numerics."""
     space = load_space(options.space)
     if options.trial_flops is not None:
         training = space.training.model_copy(update={"flops_per_trial": options.trial_flops})
@@ -104,10 +104,10 @@ def plan_search(options: SearchOptions) -> SearchPlan:
     numerics = plan_numerics(options.device, threads=1)
     cores = available_cores()
     num_workers = options.workers or (1 if numerics.device.startswith("cuda") else cores)
-    threads = max(1, cores // num_workers)
+    numerics = numerics.model_copy(update={"threads": max(1, cores // num_workers)})
     if stored := folder.read_study():
-        threads = int(stored.identity["numerics"]["threads"])
-    return SearchPlan(options, space, folder, num_workers, numerics.model_copy(update={"threads": threads}))
+        numerics = numerics.kept(stored.identity["numerics"])
+    return SearchPlan(options, space, folder, num_workers, numerics)
 
 
 def run_search(plan: SearchPlan, observer: SessionObserver) -> SearchOutcome:

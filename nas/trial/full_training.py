@@ -62,12 +62,12 @@ class TrainingPlan:
         return dict(json.loads(json.dumps(identity)))
 
 
-def stored_threads(folder: Path) -> int | None:
-    """Torch threads of the run in `folder`, None when there is none: a run keeps them, as they move the last bits."""
+def run_numerics(planned: Numerics, folder: Path) -> Numerics:
+    """`planned`, with precision and threads of the run in `folder` where there is one."""
     try:
-        return int(json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))["numerics"]["threads"])
+        return planned.kept(json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))["numerics"])
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # a damaged file is refused with its reason when the run is opened
+        return planned  # a damaged file is refused with its reason when the run is opened
 
 
 class FullTraining:

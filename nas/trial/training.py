@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nas.errors import Diverged, OutOfMemory
 from nas.model import Decoder
 from nas.trial.batches import Batches, derived_seed
+from nas.trial.master_weights import MasterWeights
 from nas.trial.numerics import Numerics
 from nas.trial.recipe import Recipe
 
@@ -31,11 +32,10 @@ class Training:
         self.numerics = numerics
         self.step = 0
         self._batches = Batches(tokens, recipe.batch_size, recipe.seq_length, recipe.seed)
+        self._weights = MasterWeights(self.model, numerics.training_dtype)
+        matrices, gains = self._weights.vectors
         self._optimizer = torch.optim.AdamW(
-            [
-                {"params": [one for one in model.parameters() if one.dim() >= 2], "weight_decay": recipe.weight_decay},
-                {"params": [one for one in model.parameters() if one.dim() < 2], "weight_decay": 0.0},
-            ],
+            [{"params": [matrices], "weight_decay": recipe.weight_decay}, {"params": [gains], "weight_decay": 0.0}],
             lr=recipe.learning_rate,
             betas=(recipe.beta1, recipe.beta2),
             fused=True,
@@ -46,7 +46,7 @@ class Training:
 
         Raises Diverged when that mean is not finite, OutOfMemory when the device cannot hold a step.
         """
-        self.model.train()
+        self._weights.trained.train()
         total = torch.zeros((), dtype=torch.float64, device=self.numerics.device)
         for _ in range(num_steps):
             total += self._do_step()
@@ -62,12 +62,11 @@ class Training:
         for group in self._optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.step)
         with memory_errors():
-            with self.numerics.autocast():
-                loss = self.model.loss(inputs.to(self.numerics.device), targets.to(self.numerics.device))
-            torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.grad_clip)
+            loss = self._weights.trained.loss(inputs.to(self.numerics.device), targets.to(self.numerics.device))
+            self._weights.take_gradients(loss)
+            torch.nn.utils.clip_grad_norm_(self._weights.vectors, self.recipe.grad_clip)
             self._optimizer.step()
-            self._optimizer.zero_grad(set_to_none=True)
+            self._weights.refresh()
         self.step += 1
         return loss.detach()
 
@@ -79,6 +78,7 @@ class Training:
         """Continue after `step` steps; the weights are the model's own business."""
         self.step = step
         self._optimizer.load_state_dict(dict(optimizer_state))
+        self._weights.refresh()
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -21,10 +23,34 @@ def test_chunks_give_the_loss_and_gradients_of_the_whole(tokens: int) -> None:
     torch.testing.assert_close(ours, theirs)
 
 
-def test_large_logits_do_not_overflow() -> None:
+def test_large_logits_do_not_overflow_and_a_token_counts_at_most_87_nats() -> None:
     hidden = torch.tensor([[1e4], [-1e4]], requires_grad=True)
     weight = torch.tensor([[1.0], [-1.0]], requires_grad=True)
     loss = linear_cross_entropy(hidden, weight, torch.tensor([0, 0]))
-    assert loss.item() == pytest.approx(1e4)
+    assert loss.item() == pytest.approx((0 - math.log(2.0**-126)) / 2)
     loss.backward()
-    assert hidden.grad is not None and hidden.grad.isfinite().all()
+    assert hidden.grad is not None
+    # The second token is missed for sure: its logits' gradient is (-1, 1), halved by the mean.
+    torch.testing.assert_close(hidden.grad, torch.tensor([[0.0], [-1.0]]))
+
+
+def test_a_loss_that_is_no_number_stays_one() -> None:
+    hidden = torch.tensor([[math.nan]], requires_grad=True)
+    assert linear_cross_entropy(hidden, torch.ones(2, 1), torch.tensor([0])).isnan()
+
+
+def test_half_precision_is_near_the_whole_in_float64() -> None:
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn((CHUNK + 9, 16), generator=generator).bfloat16().requires_grad_()
+    weight = torch.randn((300, 16), generator=generator).bfloat16().requires_grad_()
+    targets = torch.randint(300, (CHUNK + 9,), generator=generator)
+    precise = [one.detach().double().requires_grad_() for one in (hidden, weight)]
+    whole = F.cross_entropy(precise[0] @ precise[1].T, targets)
+    chunked = linear_cross_entropy(hidden, weight, targets)
+    assert chunked.dtype == torch.float32
+    assert chunked.item() == pytest.approx(whole.item(), rel=2e-3)
+    for ours, exact in zip(
+        torch.autograd.grad(chunked, (hidden, weight)), torch.autograd.grad(whole, precise), strict=True
+    ):
+        assert ours.dtype == torch.bfloat16
+        assert (ours.double() - exact).norm() < 0.01 * exact.norm()

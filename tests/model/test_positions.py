@@ -10,7 +10,7 @@ from nas.model.positions import AlibiPositions, RotaryPositions, alibi_slopes, r
 
 
 def test_rotated_scores_depend_on_distance_only() -> None:
-    rotary = RotaryPositions(64, 8).double()
+    rotary = RotaryPositions(64, 1, 8).double()
     generator = torch.Generator().manual_seed(0)
     query, key = torch.randn((2, 1, 1, 1, 8), generator=generator, dtype=torch.float64)
 
@@ -32,7 +32,7 @@ def test_rotation_turns_pairs_half_a_head_apart() -> None:
         3 * math.cos(a) + 1 * math.sin(a),
         4 * math.cos(b) + 2 * math.sin(b),
     ]
-    turned = rotate(x, RotaryPositions(4, 4)(3, 1)).flatten().tolist()
+    turned = rotate(x, RotaryPositions(4, 1, 4)(3, 1)).flatten().tolist()
     assert turned == pytest.approx(expected, abs=1e-6)
 
 

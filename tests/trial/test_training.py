@@ -8,6 +8,7 @@ import torch
 from nas.data import PreparedData
 from nas.errors import Diverged, OutOfMemory
 from nas.model import Decoder
+from nas.trial.batches import Batches
 from nas.trial.training import Training, raise_if_out_of_memory
 
 from .tiny import NUMERICS, random_tokens, recipe, same_weights, tiny
@@ -80,12 +81,65 @@ def test_the_rate_of_a_step_is_the_recipes() -> None:
         ] * 2
 
 
-def test_matrices_decay_and_gains_do_not() -> None:
-    """With a tiny gradient clip AdamW still moves each weight by the rate; decay is what remains apart."""
-    groups = training().optimizer_state()["param_groups"]
-    assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
-    matrices = sum(one.dim() >= 2 for one in training().model.parameters())
-    assert [len(group["params"]) for group in groups] == [matrices, 3]  # two norms of a layer and the last one
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_step_is_adamw_on_each_weight_by_itself(tied: bool) -> None:
+    """One vector of all weights, against PyTorch's optimiser on the separate ones; matrices decay, gains do not."""
+    config = tiny(tie_embeddings=tied)
+    ours = Training(Decoder(config, seed=1), random_tokens(600), recipe(weight_decay=0.5), NUMERICS)
+    theirs = Decoder(config, seed=1)
+    matrices = [one for one in theirs.parameters() if one.dim() == 2]
+    gains = [one for one in theirs.parameters() if one.dim() == 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": 0.5}, {"params": gains, "weight_decay": 0.0}], betas=(0.9, 0.95)
+    )
+    batches = Batches(random_tokens(600), 4, 16, seed=5)
+    for step in range(3):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe().learning_rate_at(step)
+        loss = theirs.loss(*batches.at(step))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        optimizer.step()
+        assert ours.advance(1) == pytest.approx(loss.item(), rel=1e-5)
+    for found, expected in zip(ours.model.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+HALF = NUMERICS.model_copy(update={"dtype": "bfloat16"})
+
+
+def test_half_precision_keeps_its_masters_in_float32_and_learns_as_well() -> None:
+    config = tiny(tie_embeddings=True, qk_norm=True)
+    half = Training(Decoder(config, seed=1), random_tokens(600, vocab_size=9), recipe(num_steps=30), HALF)
+    whole = Training(Decoder(config, seed=1), random_tokens(600, vocab_size=9), recipe(num_steps=30), NUMERICS)
+    losses = [(half.advance(10), whole.advance(10)) for _ in range(3)]
+    assert all(first == pytest.approx(second, rel=0.01) for first, second in losses)
+    assert {one.dtype for one in half.model.parameters()} == {torch.float32}
+    assert losses[-1][0] < losses[0][0]
+
+
+def test_steps_too_small_for_half_precision_add_up() -> None:
+    made = Training(Decoder(tiny(), seed=1), random_tokens(600), recipe(learning_rate=1e-6, weight_decay=0), HALF)
+    before = made.model.embedding.weight.detach().clone()
+    made.advance(12)
+    moved = (made.model.embedding.weight - before).abs()
+    assert 1e-6 < moved.max() < 1e-4
+
+
+def test_half_precision_goes_on_with_the_same_bits() -> None:
+    config = tiny()
+
+    def fresh() -> Training:
+        return Training(Decoder(config, seed=1), random_tokens(600), recipe(), HALF)
+
+    uninterrupted, stopped, resumed = fresh(), fresh(), fresh()
+    uninterrupted.advance(12)
+    stopped.advance(5)
+    resumed.model.load_state_dict(stopped.model.state_dict())
+    resumed.restore(5, stopped.optimizer_state())
+    resumed.advance(7)
+    assert same_weights(resumed.model, uninterrupted.model)
 
 
 def test_a_rate_that_blows_the_weights_up_is_said_to_diverge() -> None:

@@ -1,0 +1,1 @@
+"""What this costs and how that compares: one script a question, `python -m benchmarks.NAME`. Not part of the wheel."""

@@ -1,0 +1,160 @@
+"""The peer: transformers' Llama with our weights, trained as its users train it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from nas.architecture import ArchitectureConfig
+from nas.model import Decoder
+from nas.model.normalization import EPSILON
+from nas.model.positions import ROPE_BASE
+from nas.trial.batches import Batches
+from nas.trial.recipe import Recipe
+
+PRECISIONS = ("fp32", "autocast", "bf16")
+ATTENTIONS = ("sdpa", "eager")
+LARGEST_LOGIT_GAP = 1e-4
+"""Between our logits and the peer's, both float32, of the same weights and ids."""
+
+
+def build_peer(model: Decoder, *, attention: str = "sdpa") -> LlamaForCausalLM:
+    """A float32 Llama that computes what `model` does; AssertionError where it does not.
+
+    `attention`: transformers' `sdpa`, or `eager`, which is written out in single operations.
+    """
+    peer = LlamaForCausalLM(peer_config(model.config, attention))
+    peer.load_state_dict(peer_weights(model))
+    gap = logit_gap(model, peer)
+    assert gap <= LARGEST_LOGIT_GAP, f"the peer is another model: its logits are up to {gap:.2g} away from ours"
+    return peer
+
+
+def peer_config(architecture: ArchitectureConfig, attention: str = "sdpa") -> LlamaConfig:
+    config = architecture
+    llama = {"activation": "swiglu", "normalization": "rmsnorm", "position_encoding": "rope", "qk_norm": False}
+    found = {name: getattr(config, name) for name in llama}
+    assert found == llama and not config.attention_dropout and not config.residual_dropout, config.describe()
+    values: dict[str, Any] = dict(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_dim,
+        intermediate_size=config.ffn_dim,
+        num_hidden_layers=config.num_layers,
+        num_attention_heads=config.num_heads,
+        num_key_value_heads=config.num_kv_heads,
+        max_position_embeddings=config.max_seq_length,
+        rms_norm_eps=EPSILON,
+        rope_parameters={"rope_type": "default", "rope_theta": ROPE_BASE},
+        tie_word_embeddings=config.tie_embeddings,
+        bos_token_id=None,
+        eos_token_id=None,
+        attn_implementation=attention,
+    )
+    return LlamaConfig(**values)
+
+
+def peer_weights(model: Decoder) -> dict[str, Tensor]:
+    """Our state dict under transformers' names, joined projections cut apart."""
+    config, ours = model.config, {name: value.detach().clone() for name, value in model.state_dict().items()}
+    weights = {
+        "model.embed_tokens.weight": ours["embedding.weight"],
+        "model.norm.weight": ours["norm.weight"],
+        "lm_head.weight": ours["embedding.weight" if config.tie_embeddings else "head.weight"],
+    }
+    for layer in range(config.num_layers):
+        mine, theirs = f"blocks.{layer}", f"model.layers.{layer}"
+        query, key, value = ours[f"{mine}.attention.qkv.weight"].split(
+            [config.hidden_dim, config.kv_dim, config.kv_dim]
+        )
+        gate, up = ours[f"{mine}.feed_forward.expand.weight"].chunk(2)
+        weights |= {
+            f"{theirs}.self_attn.q_proj.weight": query,
+            f"{theirs}.self_attn.k_proj.weight": key,
+            f"{theirs}.self_attn.v_proj.weight": value,
+            f"{theirs}.self_attn.o_proj.weight": ours[f"{mine}.attention.out.weight"],
+            f"{theirs}.mlp.gate_proj.weight": gate,
+            f"{theirs}.mlp.up_proj.weight": up,
+            f"{theirs}.mlp.down_proj.weight": ours[f"{mine}.feed_forward.down.weight"],
+            f"{theirs}.input_layernorm.weight": ours[f"{mine}.attention_norm.weight"],
+            f"{theirs}.post_attention_layernorm.weight": ours[f"{mine}.feed_forward_norm.weight"],
+        }
+    return weights
+
+
+def logit_gap(model: Decoder, peer: LlamaForCausalLM) -> float:
+    """The largest difference between two models' logits on two drawn sequences."""
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(model.config.vocab_size, (2, min(model.config.max_seq_length, 64)), generator=generator)
+    with torch.no_grad():
+        return float((model(ids) - peer(input_ids=ids, use_cache=False).logits).abs().max())
+
+
+@dataclass(frozen=True)
+class PeerSetting:
+    """How the peer computes."""
+
+    precision: str
+    """`fp32`; `autocast` to bfloat16 over float32 weights; `bf16`, weights and optimiser in it."""
+    attention: str = "sdpa"
+    is_compiled: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.precision}, {self.attention}{', compiled' if self.is_compiled else ''}"
+
+    @property
+    def numbers(self) -> str:
+        """In which its matrix products are: `fp32` or `bf16`."""
+        return "fp32" if self.precision == "fp32" else "bf16"
+
+
+class PeerTraining:
+    """What `nas.trial.training.Training` does, in plain PyTorch: same batches, rates, decay, clip and fused AdamW."""
+
+    def __init__(self, model: Decoder, tokens: NDArray[np.integer[Any]], recipe: Recipe, setting: PeerSetting) -> None:
+        """Start from the weights of `model`, which stays as it is."""
+        peer = build_peer(model, attention=setting.attention).train()
+        self.peer = peer.to(torch.bfloat16) if setting.precision == "bf16" else peer
+        self.recipe = recipe
+        self.step = 0
+        self._setting = setting
+        self._batches = Batches(tokens, recipe.batch_size, recipe.seq_length, recipe.seed)
+        self._loss = torch.compile(self._eager_loss) if setting.is_compiled else self._eager_loss
+        parameters = list(self.peer.parameters())
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": [one for one in parameters if one.dim() >= 2], "weight_decay": recipe.weight_decay},
+                {"params": [one for one in parameters if one.dim() < 2], "weight_decay": 0.0},
+            ],
+            lr=recipe.learning_rate,
+            betas=(recipe.beta1, recipe.beta2),
+            fused=True,
+        )
+
+    def advance(self, num_steps: int) -> float:
+        """Do the next `num_steps` steps; the mean loss over them, nats per token."""
+        total = 0.0
+        for _ in range(num_steps):
+            inputs, targets = self._batches.at(self.step)
+            for group in self._optimizer.param_groups:
+                group["lr"] = self.recipe.learning_rate_at(self.step)
+            loss = self._loss(inputs, targets)
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(self.peer.parameters(), self.recipe.grad_clip)
+            self._optimizer.step()
+            self._optimizer.zero_grad()
+            self.step += 1
+            total += loss.item()
+        return total / num_steps
+
+    def _eager_loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._setting.precision == "autocast"):
+            logits = self.peer(input_ids=inputs, use_cache=False).logits
+        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())

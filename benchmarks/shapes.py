@@ -1,0 +1,81 @@
+"""The shapes that are measured, and the real tokens they are fed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.architecture import ArchitectureConfig
+from nas.data import PreparedData, prepare_data
+from nas.trial.recipe import Recipe, plan_recipe
+
+SPLIT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model and the batches it is trained on."""
+
+    num_layers: int
+    hidden_dim: int
+    vocab_size: int
+    batch_size: int
+    seq_length: int
+
+    @property
+    def name(self) -> str:
+        return f"L{self.num_layers} H{self.hidden_dim} V{self.vocab_size} B{self.batch_size} T{self.seq_length}"
+
+    @property
+    def architecture(self) -> ArchitectureConfig:
+        """Llama's choices, so that the peer can have the same: no dropout, untied."""
+        return ArchitectureConfig(
+            num_layers=self.num_layers,
+            hidden_dim=self.hidden_dim,
+            num_heads=4,
+            ffn_multiplier=3,
+            activation="swiglu",
+            normalization="rmsnorm",
+            position_encoding="rope",
+            vocab_size=self.vocab_size,
+            max_seq_length=self.seq_length,
+        )
+
+    @property
+    def step_tokens(self) -> int:
+        return self.batch_size * self.seq_length
+
+    @property
+    def step_flops(self) -> float:
+        """FLOPs of a training step's products, by the formula of `ArchitectureConfig`."""
+        return float(self.architecture.train_flops_per_token(self.seq_length) * self.step_tokens)
+
+    @property
+    def vocabulary(self) -> str:
+        """Of the default corpus. Where its merges run out before `vocab_size`, the last ids are not seen."""
+        return f"bpe-{self.vocab_size}"
+
+    def tokens(self) -> NDArray[np.integer[Any]]:
+        """The training stream, (num_tokens,)."""
+        return corpus(self.vocabulary).tokens(self.vocabulary, "train")
+
+    def recipe(self, num_steps: int) -> Recipe:
+        return plan_recipe(
+            self.architecture, num_steps=num_steps, batch_tokens=self.step_tokens, seq_length=self.seq_length
+        )
+
+
+SMALL = Shape(num_layers=2, hidden_dim=128, vocab_size=4096, batch_size=16, seq_length=128)
+MEDIUM = Shape(num_layers=4, hidden_dim=256, vocab_size=4096, batch_size=16, seq_length=256)
+WIDE_VOCABULARY = Shape(num_layers=4, hidden_dim=256, vocab_size=50_257, batch_size=8, seq_length=256)
+SHAPES = {"small": SMALL, "medium": MEDIUM, "wide": WIDE_VOCABULARY}
+
+
+@cache
+def corpus(vocabulary: str) -> PreparedData:
+    """The default corpus with this vocabulary, from the data cache or into it."""
+    return prepare_data("stdlib", [vocabulary], split_seed=SPLIT_SEED)
