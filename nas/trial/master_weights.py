@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,29 +21,29 @@ class MasterWeights:
     """
 
     def __init__(self, model: Decoder, dtype: torch.dtype) -> None:
-        self._masters = _in_order(model)
-        self.vectors = [nn.Parameter(_flattened(group)) for group in self._masters]
+        groups = _in_order(model)
+        self.vectors = [nn.Parameter(_flattened(group)) for group in groups]
         self.trained = model
         self._rounded: list[Tensor] = []
         if dtype != torch.float32:
-            self.trained = copy.deepcopy(model).to(dtype)
-            self._rounded = [_flattened(group) for group in _in_order(self.trained)]
+            self._rounded = [vector.detach().to(dtype) for vector in self.vectors]
+            self.trained = _twin(model, groups, self._rounded).to(dtype)
         self._trained = [one for group in _in_order(self.trained) for one in group]
-        self._num_matrices = len(self._masters[0])
-        for vector in self.vectors:
-            vector.grad = torch.empty_like(vector)
+        self._num_matrices = len(groups[0])
 
     def take_gradients(self, loss: Tensor) -> None:
-        """Put the gradient of `loss` into that of the vectors."""
+        """Make the gradient of `loss` that of the vectors, in float32."""
         grads = [grad.reshape(-1) for grad in torch.autograd.grad(loss, self._trained)]
         for vector, group in zip(self.vectors, (grads[: self._num_matrices], grads[self._num_matrices :]), strict=True):
-            assert vector.grad is not None
-            torch.cat(group, out=vector.grad)
+            vector.grad = torch.cat(group, out=torch.empty_like(vector, requires_grad=False))
 
+    @torch.no_grad()
     def refresh(self) -> None:
-        """Round the masters anew, after they changed."""
-        with torch.no_grad():
-            for rounded, vector in zip(self._rounded, self.vectors, strict=True) if self._rounded else ():
+        """Round the masters anew, after they changed, and let go of the gradient."""
+        for vector in self.vectors:
+            vector.grad = None
+        if self._rounded:
+            for rounded, vector in zip(self._rounded, self.vectors, strict=True):
                 rounded.copy_(vector)
 
 
@@ -54,7 +56,19 @@ def _in_order(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]
 def _flattened(parameters: list[nn.Parameter]) -> Tensor:
     """One vector with the values of all; from here on each is a view of its part."""
     flat = torch.cat([one.detach().reshape(-1) for one in parameters])
-    parts = torch.split(flat, [one.numel() for one in parameters])
-    for one, part in zip(parameters, parts, strict=True):
-        one.data = part.view_as(one)
+    for one, part in zip(parameters, _parts(flat, parameters), strict=True):
+        one.data = part
     return flat
+
+
+def _twin(model: Decoder, groups: Sequence[list[nn.Parameter]], vectors: Sequence[Tensor]) -> Decoder:
+    """A copy of `model` whose parameters are parts of `vectors`; no other memory is taken on the way."""
+    memo: dict[int, Any] = {}
+    for group, vector in zip(groups, vectors, strict=True):
+        memo |= {id(one): nn.Parameter(part) for one, part in zip(group, _parts(vector, group), strict=True)}
+    return copy.deepcopy(model, memo)
+
+
+def _parts(flat: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
+    pieces = torch.split(flat, [one.numel() for one in parameters])
+    return [piece.view_as(one) for piece, one in zip(pieces, parameters, strict=True)]

@@ -3,11 +3,15 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from nas.errors import UsageError
+from nas.trial.allocator import keep_freed_memory
 from nas.trial.compressors import compressor_bpb
 from nas.trial.machine import available_cores, describe_machine
 from nas.trial.numerics import Numerics, plan_numerics
@@ -79,3 +83,39 @@ def test_compressors_give_eight_times_their_ratio() -> None:
 def test_compressors_cannot_shrink_noise() -> None:
     noise = bytes(torch.randint(0, 256, (20_000,), generator=torch.Generator().manual_seed(0)).tolist())
     assert all(8 <= bpb < 8.2 for bpb in compressor_bpb(noise).values())
+
+
+def test_what_goes_on_keeps_precision_and_threads() -> None:
+    planned = plan_numerics("cpu", 4)
+    kept = planned.kept({"dtype": "float32", "threads": 2, "torch": "2.0.0", "device": "cuda"})
+    assert kept == planned.model_copy(update={"dtype": "float32", "threads": 2})
+
+
+GLIBC_FAULTS = """
+import resource, sys
+import torch
+from nas.trial.allocator import keep_freed_memory
+assert keep_freed_memory() if sys.argv[1] == "kept" else True
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        torch.ones(40 << 20, dtype=torch.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+for _ in range(3):
+    faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_freed_memory_is_taken_again_without_a_page_fault() -> None:
+    faults = {
+        how: int(subprocess.run([sys.executable, "-c", GLIBC_FAULTS, how], capture_output=True, check=True).stdout)
+        for how in ("kept", "given back")
+    }
+    assert faults["kept"] < 100 < faults["given back"]
+
+
+def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert keep_freed_memory() is False
