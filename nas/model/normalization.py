@@ -75,7 +75,5 @@ class _RMSNormFunction(torch.autograd.Function):
         grad_x, grad_weight, _ = torch.ops.aten.native_layer_norm_backward(
             grad.contiguous(), x, weight.shape, torch.zeros_like(scale), scale, mean_weight, None, (True, True, False)
         )
-        mean = torch.mv(grad.flatten(0, -2), weight).view_as(scale)
-        return grad_x.addcmul_(mean.to(x.dtype), scale.to(x.dtype), value=1 / weight.numel()), grad_weight.to(
-            weight.dtype
-        )
+        mean = torch.mv(grad.flatten(0, -2), weight).view_as(scale) * scale / weight.numel()
+        return grad_x.add_(mean.to(x.dtype)), grad_weight.to(weight.dtype)
