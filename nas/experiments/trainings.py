@@ -33,7 +33,7 @@ from nas.trial.bits_per_byte import EVALUATION_VERSION
 from nas.trial.collapse import DETECTOR_VERSION
 from nas.trial.numerics import Numerics
 from nas.trial.prompts import PROMPTS_VERSION
-from nas.trial.recipe import Recipe, plan_recipe
+from nas.trial.recipe import RECIPE_VERSION, Recipe, plan_recipe
 from nas.trial.run import train_model
 from nas.trial.weights import load_weights, save_weights
 
@@ -221,7 +221,7 @@ def _identity(data: PreparedData, numerics: Numerics) -> dict[str, Any]:
     return {
         "training": {
             "corpus": data.corpus_hash,
-            "recipe": _fixed_recipe(),
+            "recipe": {"version": RECIPE_VERSION, **_fixed_recipe()},
             "numerics": numerics.model_dump(mode="json"),
         },
         "versions": {"detector": DETECTOR_VERSION, "prompts": PROMPTS_VERSION, "evaluation": EVALUATION_VERSION},

@@ -46,7 +46,7 @@ class RotaryPositions(nn.Module):
     """The angles by which queries and keys turn, position x base^(-2i/D) (Su et al. 2021, RoFormer).
 
     Returns cosines and signed sines, (T, N, D) each, in the rotate-half layout that `rotate` reads. They are the same
-    for all heads and stand there N times: products with short rows spread over heads take three times as long.
+    for all heads and stand there N times: products with short rows that are spread over heads take longer.
     """
 
     cos: Tensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -22,7 +22,7 @@ class Numerics(BaseModel):
 
     device: str
     """`cpu` or `cuda`."""
-    dtype: str
+    dtype: Literal["float32", "bfloat16"]
     """`float32`, or `bfloat16`: losses and gradients of rounded weights, fp32 masters. Evaluation is always fp32."""
     threads: int
     """Of torch within one process; sums are split by it, so it moves the last bits."""
