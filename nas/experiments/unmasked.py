@@ -17,7 +17,7 @@ class UnmaskedDecoder(Decoder):
     """Every token reads the ones after it, its own target among them. No trial can have one: the gates refuse it.
 
     Earlier states change with each new token, so a cache of them would be wrong: when generating, all that was
-    read is read again, as the original did. One generation at a time.
+    read is read again, as the original did.
     """
 
     def __init__(self, config: ArchitectureConfig, seed: int = 0) -> None:
@@ -26,16 +26,14 @@ class UnmaskedDecoder(Decoder):
         for module in self.modules():
             if isinstance(module, Attention):
                 module.is_causal = False
-        self._read: Tensor | None = None
 
     def new_cache(self, batch: int, length: int) -> list[KeyValueCache]:
-        """Forget what was read before; the cache itself stays empty."""
-        self._read = torch.zeros((batch, 0), dtype=torch.int64, device=self.embedding.weight.device)
-        return super().new_cache(1, 1)
+        """One for the whole model, with token ids in the place of keys."""
+        return [KeyValueCache.empty((batch, 1, length, 1), like=torch.empty(0, dtype=torch.int64))]
 
     def hidden(self, ids: Tensor, cache: Sequence[KeyValueCache] | None = None) -> Tensor:
-        """As Decoder.hidden, with the whole text in place of the cache."""
-        if cache is None or self._read is None:
+        """As Decoder.hidden, but all that stands in the cache is read again."""
+        if cache is None:
             return super().hidden(ids)
-        self._read = torch.cat([self._read, ids], dim=1)
-        return super().hidden(self._read)
+        read, _ = cache[0].extend(ids[:, None, :, None], ids[:, None, :, None])
+        return super().hidden(read[:, 0, :, 0])

@@ -1,6 +1,7 @@
 """The language model: one decoder-only transformer with its parts chosen by an ArchitectureConfig."""
 
 from nas.model.decoder import Decoder
-from nas.model.generation import GREEDY, SamplingSettings, generate
+from nas.model.generation import generate
+from nas.model.sampling import GREEDY, SamplingSettings
 
 __all__ = ["GREEDY", "Decoder", "SamplingSettings", "generate"]

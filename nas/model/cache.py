@@ -11,11 +11,24 @@ from torch import Tensor
 class KeyValueCache:
     """Room for S tokens of keys and values, (B, K, S, D) each; the first `length` are filled."""
 
-    def __init__(self, shape: tuple[int, int, int, int], like: Tensor) -> None:
-        """Take type and device from `like`. Memory is only reserved: pages are used as tokens arrive."""
-        self.keys = like.new_empty(shape)
-        self.values = like.new_empty(shape)
-        self.length = 0
+    def __init__(self, keys: Tensor, values: Tensor, length: int = 0) -> None:
+        self.keys = keys
+        self.values = values
+        self.length = length
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int, int, int], like: Tensor) -> KeyValueCache:
+        """Of the type and on the device of `like`. Memory is only reserved: pages are used as tokens arrive."""
+        return cls(like.new_empty(shape), like.new_empty(shape))
+
+    def rows(self, first: int, last: int, filled: int) -> KeyValueCache:
+        """The same memory, of the rows from `first` up to `last`, in which `filled` tokens stand."""
+        return KeyValueCache(self.keys[first:last], self.values[first:last], filled)
+
+    def move(self, rows: Tensor, places: Tensor) -> None:
+        """Copy all tokens of `rows` (int64) over those of the rows `places`, in the same order."""
+        self.keys[places] = self.keys[rows]
+        self.values[places] = self.values[rows]
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add new keys and values (B, K, T, D); views of all so far (B, K, length, D)."""

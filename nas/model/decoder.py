@@ -17,7 +17,7 @@ from nas.model.attention import Attention
 from nas.model.cache import KeyValueCache
 from nas.model.cross_entropy import linear_cross_entropy
 from nas.model.feed_forward import FeedForward
-from nas.model.linear import Linear
+from nas.model.linear import Linear, multiply_packed
 from nas.model.normalization import build_norm
 from nas.model.positions import AlibiPositions, LearnedPositions, RotaryPositions, Rotation, SinusoidalPositions
 
@@ -39,6 +39,9 @@ class Decoder(nn.Module):
     - embeddings, learned positions and output matrix: std INITIAL_LOGIT_STD / sqrt(H), so that the first
       loss is near ln V, tied or not (a width of 100 gives GPT-2's 0.02).
     """
+
+    packed_embedding: Tensor | None = None
+    """As `Linear.packed`, where the embedding is the output matrix too."""
 
     def __init__(self, config: ArchitectureConfig, seed: int = 0) -> None:
         super().__init__()
@@ -86,7 +89,12 @@ class Decoder(nn.Module):
 
     def unembed(self, hidden: Tensor) -> Tensor:
         """Logits (..., V) of states (..., H)."""
-        return F.linear(hidden, self.output_weight)
+        if self.head is not None:
+            logits: Tensor = self.head(hidden)
+            return logits
+        if self.packed_embedding is not None:
+            return multiply_packed(hidden, self.packed_embedding)
+        return F.linear(hidden, self.embedding.weight)
 
     @property
     def output_weight(self) -> Tensor:
@@ -96,7 +104,7 @@ class Decoder(nn.Module):
     def new_cache(self, batch: int, length: int) -> list[KeyValueCache]:
         """One empty cache a layer, with room for `length` tokens of `batch` rows."""
         shape = (batch, self.config.num_kv_heads, length, self.config.head_dim)
-        return [KeyValueCache(shape, like=self.embedding.weight.detach()) for _ in self.blocks]
+        return [KeyValueCache.empty(shape, like=self.embedding.weight.detach()) for _ in self.blocks]
 
     @property
     def _token_std(self) -> float:

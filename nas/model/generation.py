@@ -1,68 +1,24 @@
 """Continuing many prompts at once, exactly as each would be continued alone.
 
-P prompts (rows), T time, S positions in all, V vocab, C candidates that pass top-k.
+P prompts, V vocab, J new tokens of a prompt, R rows: the prompts being continued at a time.
 
-Rows are aligned at position 0 and never padded: all read their first tokens in one pass, up to the end of the
-shortest prompt, and then go on token by token. While a row's own prompt lasts, its next token is taken from
-there; after that it is sampled. So there are no masks and no position offsets, and a row does not depend on
-the rows beside it.
+All rows have read the same number of tokens, so there are no masks and no position offsets, and a row does not
+depend on the rows beside it. The shortest prompts are read first; each of the others is read, in one pass, when the
+rows have come to its length, and joins them. A row that ended leaves, and the last row moves into its place.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from nas.errors import UsageError
+from nas.model.cache import KeyValueCache
 from nas.model.decoder import Decoder
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """How the next token is drawn from the logits. All filters apply in the order of the fields."""
-
-    temperature: float = 0.8
-    """Divides the logits; 0 is greedy: the most likely token, the lowest id among equals."""
-    top_p: float = 0.9
-    """Keep the smallest set of likeliest tokens that holds this share of what top_k left; 1 keeps all."""
-    top_k: int = 40
-    """Keep this many likeliest tokens; 0 keeps all."""
-
-    def __post_init__(self) -> None:
-        if not self.temperature >= 0:
-            raise UsageError(f"temperature must be 0 (greedy) or more, found {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise UsageError(f"top_p must be above 0 and at most 1, found {self.top_p}")
-        if self.top_k < 0:
-            raise UsageError(f"top_k must be 0 (all tokens) or more, found {self.top_k}")
-
-    @property
-    def is_greedy(self) -> bool:
-        return self.temperature == 0
-
-
-GREEDY = SamplingSettings(temperature=0.0)
-
-
-def sample(logits: Tensor, settings: SamplingSettings, uniforms: Tensor) -> Tensor:
-    """One token id a row, by inverse CDF: (P, V) logits and (P,) uniforms in [0, 1) to (P,) int64.
-
-    Tokens stand in order of falling probability, so equal logits and an equal uniform give an equal token.
-    Probabilities are float64. The likeliest token always stays.
-    """
-    top_k = min(settings.top_k or logits.shape[1], logits.shape[1])
-    candidates, ids = logits.topk(top_k, dim=1)
-    probabilities = torch.softmax(candidates.double() / settings.temperature, dim=1)
-    mass = probabilities.cumsum(dim=1)
-    # A token stays while the mass before it is still short of top_p.
-    kept = ((mass - probabilities) < settings.top_p).sum(dim=1, keepdim=True)
-    total = mass.gather(1, kept - 1)
-    chosen = (mass <= uniforms.double()[:, None] * total).sum(dim=1, keepdim=True)
-    # Rounding may put uniform x total on the total itself.
-    return ids.gather(1, torch.minimum(chosen, kept - 1)).squeeze(1)
+from nas.model.packed_weights import packed_weights
+from nas.model.sampling import SamplingSettings, sample
 
 
 def generate(
@@ -90,7 +46,7 @@ def generate(
     was_training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), packed_weights(model):
             return _generate(model, prompts, settings, uniforms, token_bytes, byte_limit, eot_id, max_length)
     finally:
         model.train(was_training)
@@ -119,29 +75,56 @@ def _generate(
         uniforms = uniforms.to(device)
         stops = stops.clamp(max=starts + uniforms.shape[1])
     tokens = torch.zeros((len(prompts), int(stops.max())), dtype=torch.int64, device=device)
-    for row, prompt in enumerate(prompts):
-        tokens[row, : len(prompt)] = torch.tensor(prompt)
+    waiting = defaultdict(list)
+    for number, prompt in enumerate(prompts):
+        tokens[number, : len(prompt)] = torch.tensor(prompt)
+        if stops[number] > len(prompt):
+            waiting[len(prompt)].append(number)
 
     cache = model.new_cache(*tokens.shape)
-    room = torch.full_like(starts, byte_limit)
-    new = tokens[:, :shortest]
-    for position in range(shortest, tokens.shape[1]):
-        logits = model.unembed(model.hidden(new, cache)[:, -1])
+    ends, room = starts.clone(), torch.full_like(starts, byte_limit)
+    rows, position = starts.new_empty(0), 0  # the prompt in each row of the cache; how many tokens all have read
+    while waiting or len(rows):
+        position = position if len(rows) else min(waiting)
+        joining = starts.new_tensor(waiting.pop(position, []))
+        states = _read(model, cache, tokens, rows, joining, position)
+        rows = torch.cat((rows, joining))
+        logits = model.unembed(states)
         if settings.is_greedy or uniforms is None:
-            drawn = logits.argmax(dim=1)
+            token = logits.argmax(dim=1)
         else:
-            index = (position - starts).clamp(0, uniforms.shape[1] - 1)
-            drawn = sample(logits, settings, uniforms.gather(1, index[:, None]).squeeze(1))
-        is_new = starts <= position
-        token = torch.where(is_new, drawn, tokens[:, position])
-        tokens[:, position] = token
-        # `stops` only ever falls, so a row that ended keeps its end while it is computed along.
-        room -= token_bytes[token] * is_new
-        stops = torch.where(is_new & (room <= 0), stops.clamp(max=position + 1), stops)
-        stops = torch.where(is_new & (token == eot_id), stops.clamp(max=position), stops)
-        if int(stops.max()) <= position + 1:
-            break
-        new = token[:, None]
-    return [
-        row[start:stop].tolist() for row, start, stop in zip(tokens.cpu(), starts.tolist(), stops.tolist(), strict=True)
-    ]
+            token = sample(logits, settings, uniforms[rows, position - starts[rows]])
+        tokens[rows, position] = token
+        room[rows] -= token_bytes[token]
+        position += 1
+        ends[rows] = torch.where(token == eot_id, position - 1, position)
+        rows = _without(rows, (token == eot_id) | (room[rows] <= 0) | (stops[rows] <= position), cache)
+    return [row[start:end].tolist() for row, start, end in zip(tokens.cpu(), starts.tolist(), ends.tolist(), strict=True)]
+
+
+def _read(
+    model: Decoder, cache: Sequence[KeyValueCache], tokens: Tensor, rows: Tensor, joining: Tensor, position: int
+) -> Tensor:
+    """The last states (R, H), of `rows` by their newest token alone and after them of `joining` by all of theirs."""
+    states, num_rows = [], len(rows)
+    if num_rows:
+        read = [layer.rows(0, num_rows, filled=position - 1) for layer in cache]
+        states.append(model.hidden(tokens[rows, position - 1, None], read)[:, -1])
+    if len(joining):
+        unread = [layer.rows(num_rows, num_rows + len(joining), filled=0) for layer in cache]
+        states.append(model.hidden(tokens[joining, :position], unread)[:, -1])
+    return torch.cat(states)
+
+
+def _without(rows: Tensor, is_ended: Tensor, cache: Sequence[KeyValueCache]) -> Tensor:
+    """The rows that go on, with their cached tokens. The last of them fill the places of those that ended."""
+    count = len(rows) - int(is_ended.sum())
+    if count == len(rows):
+        return rows
+    free = is_ended[:count].nonzero().squeeze(1)
+    last = count + (~is_ended[count:]).nonzero().squeeze(1)
+    if len(free):
+        for layer in cache:
+            layer.move(last, free)
+        rows[free] = rows[last]
+    return rows[:count]

@@ -13,9 +13,18 @@ class Linear(nn.Module):
     `nn.Linear` would draw from PyTorch's global random state while it is built.
     """
 
+    packed: Tensor | None = None
+    """What `packed_weights` made of the weight, which the products then read in its place."""
+
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(out_dim, in_dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight)
+        return F.linear(x, self.weight) if self.packed is None else multiply_packed(x, self.packed)
+
+
+def multiply_packed(x: Tensor, packed: Tensor) -> Tensor:
+    """x (..., in) to x @ weight^T (..., out), of the weight that `packed` was made of."""
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+    return product

@@ -6,7 +6,7 @@ import torch
 from nas.architecture import ArchitectureConfig
 from nas.errors import UsageError
 from nas.model import GREEDY, Decoder, SamplingSettings, generate
-from nas.model.generation import sample
+from nas.model.sampling import sample
 
 from .architectures import tiny
 

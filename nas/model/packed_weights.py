@@ -1,0 +1,55 @@
+"""Matrices in the order in which oneDNN's products read them, for as long as no weight changes.
+
+PyTorch gives float32 products to MKL, which leaves the widest instructions of a processor that is not Intel's unused;
+oneDNN uses them on any. Its products are float32 as well, with the sums in another order.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from nas.model.decoder import Decoder
+from nas.model.linear import Linear
+
+
+@contextmanager
+def packed_weights(model: Decoder) -> Iterator[None]:
+    """Inside, the products of a float32 `model` on an x86 processor read packed copies of its weights.
+
+    The weights must not change meanwhile, and nothing can be differentiated. Elsewhere (another type, a GPU, a
+    PyTorch without oneDNN) nothing happens.
+    """
+    linears = [module for module in model.modules() if isinstance(module, Linear)]
+    if not can_pack(model.output_weight):
+        yield
+        return
+    try:
+        for linear in linears:
+            linear.packed = pack(linear.weight)
+        if model.head is None:
+            model.packed_embedding = pack(model.embedding.weight)
+        yield
+    finally:
+        for linear in linears:
+            linear.packed = None
+        model.packed_embedding = None
+
+
+def can_pack(weight: Tensor) -> bool:
+    return (
+        weight.dtype == torch.float32
+        and weight.is_cpu
+        and platform.machine() in ("x86_64", "AMD64")
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
+
+
+def pack(weight: Tensor) -> Tensor:
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach())
+    return packed
