@@ -99,7 +99,8 @@ def _generate(
         position += 1
         ends[rows] = torch.where(token == eot_id, position - 1, position)
         rows = _without(rows, (token == eot_id) | (room[rows] <= 0) | (stops[rows] <= position), cache)
-    return [row[start:end].tolist() for row, start, end in zip(tokens.cpu(), starts.tolist(), ends.tolist(), strict=True)]
+    spans = zip(tokens.cpu(), starts.tolist(), ends.tolist(), strict=True)
+    return [row[start:end].tolist() for row, start, end in spans]
 
 
 def _read(

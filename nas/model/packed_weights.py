@@ -16,6 +16,9 @@ from torch import Tensor
 from nas.model.decoder import Decoder
 from nas.model.linear import Linear
 
+FEWEST_NUMBERS = 4096
+"""In a matrix: with fewer, what a call of oneDNN costs is more than it gains."""
+
 
 @contextmanager
 def packed_weights(model: Decoder) -> Iterator[None]:
@@ -41,6 +44,7 @@ def packed_weights(model: Decoder) -> Iterator[None]:
 
 
 def can_pack(weight: Tensor) -> bool:
+    """Whether this PyTorch has packed products for `weight`: they have no public name, so they are looked for."""
     return (
         weight.dtype == torch.float32
         and weight.is_cpu
@@ -50,6 +54,9 @@ def can_pack(weight: Tensor) -> bool:
     )
 
 
-def pack(weight: Tensor) -> Tensor:
+def pack(weight: Tensor) -> Tensor | None:
+    """None for a small matrix."""
+    if weight.numel() < FEWEST_NUMBERS:
+        return None
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach())
     return packed

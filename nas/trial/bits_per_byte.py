@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from nas.errors import Diverged
 from nas.model import Decoder
+from nas.model.packed_weights import packed_weights
 
 EVALUATION_VERSION = 2
 # Logits held at once, so that memory does not grow with the vocabulary.
@@ -64,7 +65,8 @@ def token_nats(model: Decoder, tokens: NDArray[np.integer], eot_id: int, seq_len
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    nats = window_nats(model, tokens, eot_id, seq_length, model.config.vocab_size, device)
+    with packed_weights(model):
+        nats = window_nats(model, tokens, eot_id, seq_length, model.config.vocab_size, device)
     model.train(was_training)
     if not np.isfinite(nats).all():
         raise Diverged(f"the likelihood of the text is {nats.sum()}: training left weights that are not finite")

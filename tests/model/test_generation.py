@@ -82,6 +82,24 @@ def test_a_row_does_not_depend_on_its_neighbours(settings: SamplingSettings) -> 
     assert complete(model, settings, [3, 1]) == [together[3], together[1]]
 
 
+def test_prompts_join_and_leave_in_any_order_and_each_is_continued_as_alone() -> None:
+    model = lively(tiny())
+    generator = torch.Generator().manual_seed(3)
+    lengths = [4, 1, 9, 4, 2, 9, 1, 7, 12, 3, 3, 3]
+    prompts = [torch.randint(1, VOCAB, (length,), generator=generator).tolist() for length in lengths]
+    uniforms = torch.rand((len(prompts), 12), generator=generator, dtype=torch.float64)
+    options = {"token_bytes": TOKEN_BYTES, "byte_limit": 5, "eot_id": EOT}
+    together = generate(model, prompts, SAMPLED, uniforms=uniforms, **options)
+    alone = [
+        generate(model, [prompt], SAMPLED, uniforms=uniforms[row, None], **options)[0]
+        for row, prompt in enumerate(prompts)
+    ]
+    assert together == alone
+    # Rows have ended before others, and while some were still waiting.
+    assert len(set(map(len, together))) > 2
+    assert min(length + len(new) for length, new in zip(lengths, together, strict=True)) < max(lengths)
+
+
 def test_a_completion_ends_with_the_token_that_reaches_the_byte_limit() -> None:
     for completion in complete(lively(tiny()), SAMPLED, [0, 1, 2, 3], byte_limit=4):
         sizes = [int(TOKEN_BYTES[token]) for token in completion]
