@@ -49,7 +49,7 @@ def can_pack(weight: Tensor) -> bool:
         weight.dtype == torch.float32
         and weight.is_cpu
         and platform.machine() in ("x86_64", "AMD64")
-        and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
 

@@ -22,7 +22,7 @@ from nas.errors import Diverged
 from nas.model import Decoder
 from nas.model.packed_weights import packed_weights
 
-EVALUATION_VERSION = 2
+EVALUATION_VERSION = 3
 # Logits held at once, so that memory does not grow with the vocabulary.
 _LOGITS_AT_ONCE = 1 << 23
 
