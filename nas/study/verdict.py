@@ -13,6 +13,7 @@ from nas.records import HoldoutResult, TrialRecord, completed
 from nas.space import Candidate
 from nas.study.folder import StudyFolder
 from nas.study.workers import WorkerPool
+from nas.trial.allocator import give_back_freed_memory
 from nas.trial.run import TrialSettings, judge_holdout, run_trial
 
 NUM_FINALISTS = 5
@@ -33,7 +34,10 @@ class TrainAndJudge:
 
     def __call__(self, candidate: Candidate, *, number: int, reference: str | None) -> TrialRecord:
         paths = self.folder.trial_paths(number, keep_samples=self.keep_samples)
-        return run_trial(candidate, self.data, self.settings, paths, number=number, reference=reference)
+        try:
+            return run_trial(candidate, self.data, self.settings, paths, number=number, reference=reference)
+        finally:
+            give_back_freed_memory()
 
     def holdout(self, record: TrialRecord) -> HoldoutResult:
         paths = self.folder.trial_paths(record.number, keep_samples=self.keep_samples)

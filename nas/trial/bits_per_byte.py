@@ -85,7 +85,8 @@ def window_nats(
     inputs = torch.from_numpy(np.concatenate([[eot_id], tokens[:-1]]).astype(np.int64)).to(device)
     targets = torch.from_numpy(np.asarray(tokens).astype(np.int64)).to(device)
     rows = max(1, _LOGITS_AT_ONCE // (seq_length * vocab_size))
-    nats = []
+    # Taken once: a small result kept after each window would split the memory that the logits of the next one need.
+    nats = torch.empty(len(targets), device=device)
     for start in range(0, len(targets), rows * seq_length):
         end = min(start + rows * seq_length, len(targets))
         whole = start + (end - start) // seq_length * seq_length
@@ -93,6 +94,6 @@ def window_nats(
             if last > first:
                 shape = (-1, min(seq_length, last - first))
                 logits = logits_of(inputs[first:last].view(shape)).float()
-                nats.append(F.cross_entropy(logits.flatten(0, 1), targets[first:last], reduction="none"))
-    found: NDArray[np.float64] = torch.cat(nats).double().cpu().numpy()
+                nats[first:last] = F.cross_entropy(logits.flatten(0, 1), targets[first:last], reduction="none")
+    found: NDArray[np.float64] = nats.double().cpu().numpy()
     return found

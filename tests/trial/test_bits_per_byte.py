@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -124,3 +126,24 @@ def test_weights_that_are_not_finite_have_no_likelihood(value: float) -> None:
         model.norm.weight.fill_(value)
     with pytest.raises(Diverged, match="the likelihood of the text is nan"):
         measure_likelihood(model, random_tokens(20), 0, 20, 16)
+
+
+MEMORY_OF_MANY_WINDOWS = """
+import resource
+import numpy as np
+import torch
+from nas.trial.allocator import keep_freed_memory
+from nas.trial.bits_per_byte import window_nats
+keep_freed_memory()
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+before, tokens = peak_mb(), np.zeros(256 * 2 * 40, dtype=np.uint16)
+window_nats(lambda ids: torch.ones(*ids.shape, 16384), tokens, 0, 256, 16384, torch.device("cpu"))
+print(peak_mb() - before)
+"""
+
+
+def test_memory_does_not_grow_with_the_number_of_windows() -> None:
+    ran = subprocess.run([sys.executable, "-c", MEMORY_OF_MANY_WINDOWS], capture_output=True, check=True)
+    # Forty times the logits of 2^23 numbers would be 1,340 MB.
+    assert int(ran.stdout) < 300
