@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 EPSILON = 1e-5
+_NUMBERS_AT_ONCE = 1 << 18  # so many that what is computed on the way stays in the processor's cache
 
 
 def build_norm(name: str, dim: int) -> nn.Module:
@@ -48,15 +49,16 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
+        if not x.is_cpu:
+            return F.rms_norm(x, self.weight.shape, self.weight, EPSILON)
         normed: Tensor = _RMSNormFunction.apply(x, self.weight)  # type: ignore[no-untyped-call]
         return normed
 
 
 class _RMSNormFunction(torch.autograd.Function):
-    """RMSNorm with its derivative by the kernel of LayerNorm's: on a CPU a fraction of the time of `F.rms_norm`'s.
+    """RMSNorm with a derivative for CPUs: a fraction of the time of `F.rms_norm`'s, all its sums in float32 or better.
 
-    With r = 1 / sqrt(mean(x^2) + eps) and n = r x:  y = n w,  dw = sum(dy n),  dx = r (dy w - n mean(dy w n)).
-    LayerNorm's derivative, given zero as its mean, has the same dw and r mean(dy w) less in dx.
+    With r = 1 / sqrt(mean(x^2) + eps) and p = r x dy:  y = r x w,  dw = sum(p),  dx = r w dy - r^2 x mean(p w).
     """
 
     @staticmethod
@@ -71,9 +73,17 @@ class _RMSNormFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         x, scale, weight = ctx.saved_tensors
-        mean_weight = weight.to(scale.dtype) if x.is_cpu else weight
-        grad_x, grad_weight, _ = torch.ops.aten.native_layer_norm_backward(
-            grad.contiguous(), x, weight.shape, torch.zeros_like(scale), scale, mean_weight, None, (True, True, False)
+        dim, precise_weight = len(weight), weight.to(scale.dtype)
+        grad_x, grad_weight = (
+            torch.empty_like(x, memory_format=torch.contiguous_format),
+            torch.zeros_like(precise_weight),
         )
-        mean = torch.mv(grad.flatten(0, -2), weight).view_as(scale) * scale / weight.numel()
-        return grad_x.add_(mean.to(x.dtype)), grad_weight.to(weight.dtype)
+        rows = max(1, _NUMBERS_AT_ONCE // dim)
+        ones = scale.new_ones(rows)
+        whole = (grad_x.view(-1, dim), grad.reshape(-1, dim), x.reshape(-1, dim), scale.reshape(-1, 1))
+        for into, dy, one, r in zip(*(torch.split(tensor, rows) for tensor in whole), strict=True):
+            products = (one * r).mul_(dy)
+            grad_weight.addmv_(products.T, ones[: len(dy)])
+            mean = torch.mv(products, precise_weight).div_(dim)[:, None]
+            into.copy_(torch.mul(r, precise_weight, out=products).mul_(dy).addcmul_(one, mean * r * r, value=-1))
+        return grad_x, grad_weight.to(weight.dtype)

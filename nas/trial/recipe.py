@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nas.architecture import ArchitectureConfig
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 LEARNING_RATE_TIMES_WIDTH = 0.3
 
 

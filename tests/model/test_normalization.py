@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
+from nas.model import normalization
 from nas.model.normalization import RMSNorm, build_norm
 
 
@@ -36,6 +38,22 @@ def test_rmsnorm_has_the_derivative_of_its_formula() -> None:
     assert torch.autograd.gradcheck(
         lambda x, weight: torch.func.functional_call(norm, {"weight": weight}, (x,)), (x, norm.weight)
     )
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 5, 12, 100])
+def test_the_rows_taken_at_once_make_no_difference(monkeypatch: pytest.MonkeyPatch, rows_at_once: int) -> None:
+    monkeypatch.setattr(normalization, "_NUMBERS_AT_ONCE", 5 * rows_at_once)
+    test_rmsnorm_has_the_derivative_of_its_formula()
+
+
+def test_gains_of_half_precision_sum_their_gradient_in_float32() -> None:
+    x, grad = randn(4096, 32).bfloat16(), (1 + randn(4096, 32, seed=1)).bfloat16()
+    norm, precise = RMSNorm(32).bfloat16(), RMSNorm(32).double()
+    norm(x).backward(grad)
+    precise(x.double()).backward(grad.double())
+    assert norm.weight.grad is not None and precise.weight.grad is not None
+    error = (norm.weight.grad - precise.weight.grad).abs().max() / precise.weight.grad.abs().max()
+    assert error < 0.01
 
 
 def test_rmsnorm_of_zeros_is_zero_with_finite_gradients() -> None:
