@@ -49,6 +49,11 @@ def parser() -> argparse.ArgumentParser:
         "--seed", type=cli.seed, default=0, metavar="N", help="of weights, data order and dropout (default: 0)"
     )
     built.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
+    built.add_argument(
+        "--compile",
+        action="store_true",
+        help="let torch.compile make the kernels: worth its seconds to minutes in a long run; needs a C++ compiler",
+    )
     built.add_argument("--quiet", action="store_true", help="print only the end")
     built.add_argument("--json", action="store_true", help="print the end as one JSON object")
     return built
@@ -160,7 +165,9 @@ def make_plan(
     return TrainingPlan(
         architecture=architecture,
         recipe=recipe,
-        numerics=run_numerics(plan_numerics(arguments.device, threads=available_cores()), folder),
+        numerics=run_numerics(
+            plan_numerics(arguments.device, threads=available_cores(), compiled=arguments.compile), folder
+        ),
         corpus_hash=source.data.corpus_hash,
         evaluate_every=arguments.evaluate_every or max(1, num_steps // _EVALUATIONS),
         validation_bytes=262_144,

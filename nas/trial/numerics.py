@@ -26,6 +26,8 @@ class Numerics(BaseModel):
     """`float32`, or `bfloat16`: losses and gradients of rounded weights, fp32 masters. Evaluation is always fp32."""
     threads: int
     """Of torch within one process; sums are split by it, so it moves the last bits."""
+    compiled: bool = False
+    """Whether `torch.compile` makes the kernels of a training step: seconds to minutes once, then faster steps."""
     torch: str
     """The version of torch, without its build tag."""
 
@@ -48,8 +50,8 @@ class Numerics(BaseModel):
         torch.backends.cudnn.allow_tf32 = False
 
 
-def plan_numerics(device: str, threads: int) -> Numerics:
-    """`device` is auto, cpu, cuda or cuda:N; UsageError when it is not there.
+def plan_numerics(device: str, threads: int, *, compiled: bool = False) -> Numerics:
+    """`device` is auto, cpu, cuda or cuda:N; UsageError when it is not there, or nothing that `compiled` needs.
 
     Training is in bf16 where the device multiplies it in hardware, as it then does at twice the speed and more.
     """
@@ -61,10 +63,13 @@ def plan_numerics(device: str, threads: int) -> Numerics:
     if kind == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     on_gpu = device.startswith("cuda")
+    if compiled:
+        _find_compiler()
     return Numerics(
         device=device,
         dtype="bfloat16" if (torch.cuda.is_bf16_supported() if on_gpu else _cpu_multiplies_bf16()) else "float32",
         threads=threads,
+        compiled=compiled,
         torch=str(torch.__version__).partition("+")[0],
     )
 
@@ -73,3 +78,16 @@ def _cpu_multiplies_bf16() -> bool:
     """False too where this torch cannot say."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def _find_compiler() -> None:
+    """UsageError where torch.compile would find no C++ compiler, after the corpus was read and the model built."""
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        raise UsageError(
+            "--compile needs a C++ compiler, found none; install g++ or set CXX, or leave it out"
+        ) from None

@@ -33,6 +33,8 @@ class Training:
         self.step = 0
         self._batches = Batches(tokens, recipe.batch_size, recipe.seq_length, recipe.seed)
         self._weights = MasterWeights(self.model, numerics.training_dtype)
+        loss = self._weights.trained.loss
+        self._loss = torch.compile(loss, dynamic=False) if numerics.compiled else loss
         matrices, gains = self._weights.vectors
         self._optimizer = torch.optim.AdamW(
             [{"params": [matrices], "weight_decay": recipe.weight_decay}, {"params": [gains], "weight_decay": 0.0}],
@@ -62,7 +64,7 @@ class Training:
         for group in self._optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.step)
         with memory_errors():
-            loss = self._weights.trained.loss(inputs.to(self.numerics.device), targets.to(self.numerics.device))
+            loss = self._loss(inputs.to(self.numerics.device), targets.to(self.numerics.device))
             self._weights.take_gradients(loss)
             torch.nn.utils.clip_grad_norm_(self._weights.vectors, self.recipe.grad_clip)
             self._optimizer.step()

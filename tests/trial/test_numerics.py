@@ -3,6 +3,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import platform
 import subprocess
 import sys
@@ -89,6 +90,23 @@ def test_what_goes_on_keeps_precision_and_threads() -> None:
     planned = plan_numerics("cpu", 4)
     kept = planned.kept({"dtype": "float32", "threads": 2, "torch": "2.0.0", "device": "cuda"})
     assert kept == planned.model_copy(update={"dtype": "float32", "threads": 2})
+
+
+WITHOUT_COMPILER = """
+from nas.errors import UsageError
+from nas.trial.numerics import plan_numerics
+try:
+    plan_numerics("cpu", 1, compiled=True)
+except UsageError as error:
+    print(error)
+"""
+
+
+def test_compiling_without_a_compiler_is_one_line() -> None:
+    environment = {**os.environ, "CXX": "/no/such/compiler"}
+    ran = subprocess.run([sys.executable, "-c", WITHOUT_COMPILER], env=environment, capture_output=True, text=True)
+    assert ran.stdout.startswith("--compile needs a C++ compiler, found none")
+    assert ran.stdout.count("\n") == 1
 
 
 GLIBC_FAULTS = """

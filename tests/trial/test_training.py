@@ -47,6 +47,26 @@ def test_how_the_steps_are_cut_makes_no_difference() -> None:
     assert same_weights(cut.model, training(12).model)
 
 
+@pytest.mark.slow  # a compiler runs
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_compiled_training_learns_the_same_and_goes_on_with_the_same_bits(dtype: str) -> None:
+    numerics = NUMERICS.model_copy(update={"dtype": dtype})
+
+    def made(compiled: bool) -> Training:
+        wanted = numerics.model_copy(update={"compiled": compiled})
+        return Training(Decoder(tiny(), seed=1), random_tokens(600), recipe(), wanted)
+
+    plain, compiled, stopped = made(False), made(True), made(True)
+    assert compiled.advance(12) == pytest.approx(plain.advance(12), rel=1e-3)
+    stopped.advance(5)
+    resumed = made(True)
+    resumed.model.load_state_dict(stopped.model.state_dict())
+    resumed.restore(5, stopped.optimizer_state())
+    resumed.advance(7)
+    assert same_weights(resumed.model, compiled.model)
+
+
 def test_dropout_is_drawn_by_seed_and_step() -> None:
     first, again, other = training(1), training(1), training(1, seed=6)
     assert same_weights(first.model, again.model)
