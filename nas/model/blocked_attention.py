@@ -15,6 +15,8 @@ from torch import Tensor
 QUERIES = 128
 """Queries of a block. It reads the keys up to its own end, so smaller ones skip more of what is masked."""
 _SCORES_AT_ONCE = 1 << 20  # so many that they stay in the processor's cache
+_MOST_COMPILED = 2
+"""Blocks that torch.compile may unroll: with more it takes minutes, and what it makes is slower than these kernels."""
 
 
 def blocked_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
@@ -23,7 +25,10 @@ def blocked_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | 
     Products are in the type given, each sum of a softmax in float32. Probabilities are kept for the backward pass,
     B x N x T x T numbers less what is masked.
     """
-    mixed: Tensor = _BlockedAttention.apply(query, key, value, bias)  # type: ignore[no-untyped-call]
+    apply: Any = _BlockedAttention.apply
+    if torch.compiler.is_compiling() and len(list(_blocks(query.shape))) > _MOST_COMPILED:
+        apply = torch.compiler.disable(apply)  # type: ignore[no-untyped-call]
+    mixed: Tensor = apply(query, key, value, bias)
     return mixed
 
 
