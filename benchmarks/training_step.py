@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from benchmarks.llama import PeerSetting, PeerTraining
     from nas.trial.training import Training
 
-OURS = "ours"
+OURS, OURS_COMPILED = "ours", "ours, compiled"
 MOST_LOSS = 1.005
 """Times the float32 peer's loss: with more a setting does not train as well, and is not the one compared with."""
 LAST_STEPS = 10
@@ -87,12 +87,16 @@ def loss_after(shape: Shape, setting: PeerSetting | None, num_steps: int) -> flo
 
 def timed_steps(shape: Shape, settings: Sequence[PeerSetting], rounds: int, threads: int) -> dict[str, list[float]]:
     """Contender -> seconds of each step, the products of the peak among them."""
-    trainings = {OURS: started(shape, None, threads=threads)} | {one.name: started(shape, one) for one in settings}
+    trainings = {
+        OURS: started(shape, None, threads=threads),
+        OURS_COMPILED: started(shape, None, threads=threads, compiled=True),
+        **{one.name: started(shape, one) for one in settings},
+    }
     return interleaved({name: stepper(one) for name, one in trainings.items()} | products(), rounds)
 
 
 def started(
-    shape: Shape, setting: PeerSetting | None, num_steps: int = MANY_STEPS, threads: int = 1
+    shape: Shape, setting: PeerSetting | None, num_steps: int = MANY_STEPS, threads: int = 1, compiled: bool = False
 ) -> Training | PeerTraining:
     """A training of `shape` before its first step: the peer's with `setting`, ours without one."""
     from nas.model import Decoder
@@ -101,7 +105,7 @@ def started(
     recipe = shape.recipe(num_steps)
     model = Decoder(shape.architecture, seed=recipe.seed)
     if setting is None:
-        return Training(model, shape.tokens(), recipe, plan_numerics(DEVICE, threads))
+        return Training(model, shape.tokens(), recipe, plan_numerics(DEVICE, threads, compiled=compiled))
     from benchmarks.llama import PeerTraining
 
     return PeerTraining(model, shape.tokens(), recipe, setting)
@@ -118,11 +122,12 @@ def case(
     losses: Mapping[str, float],
     seconds: Mapping[str, Sequence[float]],
 ) -> dict[str, Any]:
-    """One shape on one number of threads, as JSON data; our contender first."""
+    """One shape on one number of threads, as JSON data; our contenders first. A compiled one's loss is not another."""
     numbers = "bf16" if plan_numerics(DEVICE, threads).dtype == "bfloat16" else "fp32"
     peaks = {one: peak_flops(seconds, one) for one in ("fp32", "bf16")}
     contenders: list[dict[str, Any]] = [
         {"name": OURS, "numbers": numbers, "compiled": False, "loss": losses[OURS]},
+        {"name": OURS_COMPILED, "numbers": numbers, "compiled": True, "loss": losses[OURS]},
         *(
             {"name": one.name, "numbers": one.numbers, "compiled": one.is_compiled, "loss": losses[one.precision]}
             for one in settings
@@ -135,6 +140,7 @@ def case(
         one["tokens_per_second"] = shape.step_tokens / median
         one["peak_share"] = shape.step_flops / median / peaks[one["numbers"]]
         one["times_ours"] = ratio(taken, seconds[OURS])
+        one["times_ours_compiled"] = ratio(taken, seconds[OURS_COMPILED])
         one["trains_as_well"] = one["loss"] <= MOST_LOSS * losses["fp32"]
     return {
         "shape": shape.name,

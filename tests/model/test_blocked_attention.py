@@ -69,3 +69,13 @@ def test_a_decoder_in_half_precision_trains_on_it(
     assert calls == [1, 1]
     for ours, exact in zip(torch.autograd.grad(loss, list(half.parameters())), expected, strict=True):
         assert (ours - exact).norm() < 0.05 * exact.norm() + 1e-4
+
+
+@pytest.mark.slow  # a compiler runs
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.parametrize("length", [QUERIES + 5, 4 * QUERIES])
+def test_compiled_it_is_the_same(length: int) -> None:
+    query, key, value, _ = heads(length)
+    compiled = torch.compile(lambda *inputs: blocked_attention.blocked_attention(*inputs, None), dynamic=False)
+    expected = blocked_attention.blocked_attention(query, key, value, None)
+    torch.testing.assert_close(compiled(query, key, value), expected)
