@@ -570,7 +570,7 @@ FLAGS: dict[Any, set[str]] = {
     },
     train: {
         *("--arch-json", "--max-steps", "--flops", "--corpus", "--out", "--learning-rate", "--batch-tokens"),
-        *("--evaluate-every", "--seed", "--device", "--quiet", "--json", "--help"),
+        *("--evaluate-every", "--seed", "--device", "--compile", "--quiet", "--json", "--help"),
     },
     evaluate: {
         *("--completions", "--compare", "--protocol", "--prompts", "--num-prompts", "--save", "--json", "--help"),

@@ -236,6 +236,16 @@ def test_another_setting_in_the_same_folder_is_refused(corpus_folder: Path, tmp_
         train.main([*command, "--seed", "1"])
 
 
+def test_a_run_that_was_not_compiled_does_not_go_on_compiled(
+    corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.trial.numerics._find_compiler", lambda: None)
+    command = flags(write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / "run", "--max-steps", "2", "--quiet")
+    train.main(command)
+    with pytest.raises(UsageError, match="holds a run with another numerics; repeat its settings"):
+        train.main([*command, "--compile"])
+
+
 @pytest.mark.parametrize("out", ["file/run", "file", "x" * 300])
 def test_a_folder_that_cannot_be_made_is_one_line(
     corpus_folder: Path, tmp_path: Path, out: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
