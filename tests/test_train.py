@@ -236,6 +236,7 @@ def test_another_setting_in_the_same_folder_is_refused(corpus_folder: Path, tmp_
         train.main([*command, "--seed", "1"])
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 def test_a_run_that_was_not_compiled_does_not_go_on_compiled(
     corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

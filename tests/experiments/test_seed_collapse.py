@@ -100,7 +100,8 @@ def test_without_the_mask_perplexity_is_near_one_and_what_is_written_collapses(
     unmasked, masked = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     assert unmasked["perplexity"] < 1.5 < 50 < masked["perplexity"]
     sampled = "T 0.8, top-p 0.9, top-k 40"
-    assert unmasked["samplings"][sampled]["collapse_rate"] > 0.7
+    # The last bits of a training decide on this share: 0.93, 0.58 and 0.49 were seen on two processors.
+    assert unmasked["samplings"][sampled]["collapse_rate"] > 0.25
     assert masked["samplings"][sampled]["collapse_rate"] < 0.02
     assert [unmasked["audit"][check] for check in ("future tokens", "gradients", "probabilities")] == ["leak"] * 3
     assert set(masked["audit"].values()) == {"passed"}
