@@ -29,7 +29,8 @@ class UnmaskedDecoder(Decoder):
 
     def new_cache(self, batch: int, length: int) -> list[KeyValueCache]:
         """One for the whole model, with token ids in the place of keys."""
-        return [KeyValueCache.empty((batch, 1, length, 1), like=torch.empty(0, dtype=torch.int64))]
+        ids = torch.empty(0, dtype=torch.int64, device=self.embedding.weight.device)
+        return [KeyValueCache.empty((batch, 1, length, 1), like=ids)]
 
     def hidden(self, ids: Tensor, cache: Sequence[KeyValueCache] | None = None) -> Tensor:
         """As Decoder.hidden, but all that stands in the cache is read again."""

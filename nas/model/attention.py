@@ -81,8 +81,7 @@ class Attention(nn.Module):
 def single_query_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
     """The newest token (B, N, 1, D) reads all so far (B, K, S, D); `bias` (1, N, 1, S). Returns (B, N, 1, D).
 
-    Two products a kv head, keys to the left: on a CPU the cached tokens then stream at twice the speed of PyTorch's
-    fused kernel.
+    Two products a kv head, keys to the left: on a CPU these wait less for memory than PyTorch's fused kernel.
     """
     batch, num_heads, _, head_dim = query.shape
     num_kv_heads, length = key.shape[1:3]

@@ -81,7 +81,7 @@ def _cpu_multiplies_bf16() -> bool:
 
 
 def _find_compiler() -> None:
-    """UsageError where torch.compile would find no C++ compiler, after the corpus was read and the model built."""
+    """UsageError where there is no C++ compiler: torch.compile would say so at the first step, in pages."""
     from torch._inductor.cpp_builder import get_cpp_compiler
     from torch._inductor.exc import InvalidCxxCompiler
 
