@@ -117,7 +117,7 @@ def samples(files: Sequence[Path]) -> list[tuple[str, str]]:
 
 
 def people_code() -> list[tuple[str, str]]:
-    from nas.data.corpus import STDLIB
+    from nas.data.sources import STDLIB
     from nas.experiments.human_code import windows
 
     return [(one.text, one.before) for one in windows([STDLIB], CUT_BYTES, MOST_TEXTS)]

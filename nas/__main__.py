@@ -10,6 +10,7 @@ from nas import cli
 from nas.errors import UsageError, unknown_name
 
 COMMANDS = {
+    "corpus": "build a corpus: sources, cleaning, split",
     "search": "search an architecture and its vocabulary, export the best",
     "report": "rank the trials of a study again, write its report",
     "train": "train an exported architecture fully",

@@ -189,7 +189,7 @@ def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
     facts = {
         "study": str(plan.folder.path),
         "space": f"{plan.space.name}, {plan.space.num_combinations:.3g} combinations",
-        "corpus": f"{corpus.source}: {corpus.num_bytes / 1e6:.1f} MB in {len(corpus.documents)} documents",
+        "corpus": f"{plan.options.corpus}: {corpus.num_bytes / 1e6:.1f} MB in {len(corpus.documents)} documents",
         "vocabularies": ", ".join(plan.space.vocabulary_names),
         "budget": f"{budget}{hours}, {plan.space.training.flops_per_trial:.2g} training FLOPs each",
         "workers": f"{plan.num_workers} on {plan.numerics.device}, {plan.numerics.threads} torch threads each",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from nas.data.corpus import Corpus, Document, read_corpus
 from nas.data.prepare import prepare_data
 from nas.data.prepared import SPLITS, PreparedData
-from nas.data.split import Split, split_documents
 from nas.data.vocabulary import Vocabulary, bpe_size, train_bpe, train_char
 
 __all__ = [
@@ -13,12 +12,10 @@ __all__ = [
     "Corpus",
     "Document",
     "PreparedData",
-    "Split",
     "Vocabulary",
     "bpe_size",
     "prepare_data",
     "read_corpus",
-    "split_documents",
     "train_bpe",
     "train_char",
 ]

@@ -6,35 +6,44 @@ Reading, filtering, de-duplication, the split, training of vocabularies on the t
 from __future__ import annotations
 
 import hashlib
+import itertools
+import json
 import os
+import platform
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from nas.data.corpus import Corpus, read_corpus
+from nas import __version__
+from nas.data.build import build_texts
+from nas.data.cache import cache_root
+from nas.data.corpus_recipe import CorpusRecipe, find_recipe, read_recipe
 from nas.data.prepared import (
     MANIFEST,
+    MANIFEST_KEYS,
     SPLITS,
     PreparedData,
     find_damage,
-    join_documents,
-    read_documents,
+    iterate_documents,
     read_manifest,
     text_file,
     tokens_file,
     vocabulary_file,
 )
-from nas.data.split import split_documents
-from nas.data.vocabulary import TokenArray, Vocabulary, bpe_size, train_bpe, train_char
+from nas.data.vocabulary import BATCH_DOCUMENTS, Vocabulary, bpe_size, train_bpe, train_char
 from nas.errors import CacheError
 from nas.files import remove_leftovers, write_atomically, write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Part of the cache key: raise it whenever the same source would give other files."""
+TOKENIZER_BYTES = 1 << 28
+"""Tokenizers learn from this much of the train split at most."""
 
 
 def say(line: str) -> None:
@@ -50,36 +59,70 @@ def prepare_data(
     cache: Path | None = None,
     progress: Callable[[str], None] = say,
 ) -> PreparedData:
-    """Read, filter, de-duplicate and split a corpus, train tokenizers and encode it; or find all that in the cache.
+    """Build a corpus, train tokenizers and encode it; or find all that in the cache.
 
-    `vocabulary_names` are `bytes`, `char` and `bpe-N`. The cache is `cache`, else $CODENAS_CACHE, else
-    $XDG_CACHE_HOME/codenas, else ~/.cache/codenas; its key is the content of the corpus and the seed.
-    Later calls add vocabularies and leave those there as they are. Any number of processes may call
-    this at once. A damaged folder is built again, and `progress` told so.
+    `source` is what `find_recipe` reads, or the folder of a corpus that was built. `vocabulary_names` are `bytes`,
+    `char` and `bpe-N`. Later calls add vocabularies and leave those there as they are.
 
     Raises UsageError for a vocabulary's name, CorpusError for the corpus, CacheError for the cache.
     """
     names = tuple(dict.fromkeys(vocabulary_names))
     for name in names:
         bpe_size(name)
-    corpus = read_corpus(source)
-    root = cache or _default_cache()
-    key = f"{FORMAT_VERSION}\0{corpus.content_hash}\0{split_seed}"
-    folder = root / hashlib.sha256(key.encode()).hexdigest()[:16]
+    folder = Path(source).expanduser() if is_built(source) else None
+    recipe = read_recipe(folder / MANIFEST) if folder else find_recipe(source)
+    return prepare_corpus(
+        recipe, names, source=source, split_seed=split_seed, folder=folder, cache=cache, progress=progress
+    )
+
+
+def prepare_corpus(
+    recipe: CorpusRecipe,
+    vocabulary_names: Sequence[str],
+    *,
+    source: str,
+    split_seed: int = 0,
+    folder: Path | None = None,
+    cache: Path | None = None,
+    progress: Callable[[str], None] = say,
+) -> PreparedData:
+    """As `prepare_data`, of a recipe; `source` is what the user called it.
+
+    In `folder`, or in the cache, where the key is what the recipe and the content of its sources say, and the seed:
+    a corpus of pinned wheels is found without reading one. Any number of processes may call this at once. A damaged
+    folder is built again, and `progress` told so.
+    """
+    root = cache or cache_root()
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        if folder is None:
+            key = json.dumps([FORMAT_VERSION, recipe.digest(), split_seed], sort_keys=True)
+            folder = root / hashlib.sha256(key.encode()).hexdigest()[:16]
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder, progress), _parallel_tokenizers():
-            _complete(folder, corpus, names, split_seed, progress)
+            _complete(folder, recipe, vocabulary_names, source, split_seed, progress)
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
         reason = getattr(error, "strerror", None) or error
         raise CacheError(
             f"cannot use the data cache {root}: {reason}; set CODENAS_CACHE to a writable folder with enough room"
         ) from None
-    return PreparedData(folder, names)
+    return PreparedData(folder, tuple(vocabulary_names))
+
+
+def is_built(source: str) -> bool:
+    """Whether `source` is the folder of a corpus that was built."""
+    try:
+        return bool(source.strip()) and read_manifest(Path(source).expanduser()).keys() >= MANIFEST_KEYS
+    except (CacheError, RuntimeError):
+        return False
 
 
 def _complete(
-    folder: Path, corpus: Corpus, names: Sequence[str], split_seed: int, progress: Callable[[str], None]
+    folder: Path,
+    recipe: CorpusRecipe,
+    names: Sequence[str],
+    source: str,
+    split_seed: int,
+    progress: Callable[[str], None],
 ) -> None:
     """Bring the folder to hold `names`, adding to what is there and is sound."""
     remove_leftovers(folder)
@@ -94,8 +137,9 @@ def _complete(
         names = [*manifest["vocabularies"], *names]
         manifest = None
     if manifest is None:
-        manifest = _write_texts(folder, corpus, split_seed)
-        progress(f"corpus '{corpus.source}': {corpus.num_bytes:,} bytes in {len(corpus.documents):,} documents")
+        manifest = _write_texts(folder, recipe, source, split_seed, progress)
+        kept = sum(one["bytes"] for one in manifest["splits"].values())
+        progress(f"corpus '{recipe.name}': {kept:,} bytes in {manifest['counts']['kept']:,} documents")
     missing = [name for name in dict.fromkeys(names) if name not in manifest["vocabularies"]]
     if missing:
         _add_vocabularies(folder, manifest, missing, progress)
@@ -103,41 +147,40 @@ def _complete(
         write_json(folder / MANIFEST, manifest)
 
 
-def _write_texts(folder: Path, corpus: Corpus, split_seed: int) -> dict[str, Any]:
+def _write_texts(
+    folder: Path, recipe: CorpusRecipe, source: str, split_seed: int, progress: Callable[[str], None]
+) -> dict[str, Any]:
     """Write the three splits and begin the manifest."""
-    split = split_documents(corpus.documents, split_seed)
     (folder / MANIFEST).unlink(missing_ok=True)
-    manifest: dict[str, Any] = {
+    built = build_texts(recipe, folder, split_seed, progress)
+    hashes = [built["files"][text_file(split)]["sha256"] for split in SPLITS]
+    by_package = ["--split", "package"] if recipe.split.by == "package" else []
+    return {
         "format": FORMAT_VERSION,
-        "source": corpus.source,
-        "content_hash": corpus.content_hash,
+        "source": source,
+        "command": shlex.join(["python", "-m", "nas.corpus", "build", source, *by_package, "--seed", str(split_seed)]),
+        "recipe": recipe.model_dump(mode="json", exclude_none=True),
+        "revisions": recipe.revisions(),
+        "versions": {"python": platform.python_version(), "codenas": __version__, "numpy": version("numpy")},
+        "content_hash": hashlib.sha256("".join(hashes).encode()).hexdigest(),
         "split_seed": split_seed,
-        "counts": corpus.counts,
-        "splits": {},
         "vocabularies": {},
-        "files": {},
+        **built,
     }
-    for name, documents in (("train", split.train), ("validation", split.validation), ("holdout", split.holdout)):
-        data = join_documents([document.text for document in documents])
-        manifest["splits"][name] = {"documents": len(documents), "bytes": len(data)}
-        manifest["files"][text_file(name)] = _write(folder / text_file(name), data)
-    return manifest
 
 
 def _add_vocabularies(
     folder: Path, manifest: dict[str, Any], names: Sequence[str], progress: Callable[[str], None]
 ) -> None:
     """Train and write vocabularies and their tokens, and enter them in the manifest."""
-    documents = {split: read_documents(folder, split) for split in SPLITS}
     progress(f"training vocabularies {', '.join(names)}")
-    for name, vocabulary in _train(folder, manifest, names, documents["train"]):
+    for name, vocabulary in _train(folder, manifest, names):
         tokenizer = vocabulary.tokenizer.to_str().encode()
         files = {vocabulary_file(name): _write(folder / vocabulary_file(name), tokenizer)}
         tokens = {}
         for split in SPLITS:
-            ids = vocabulary.encode_documents(documents[split])
-            tokens[split] = len(ids)
-            files[tokens_file(name, split)] = _write(folder / tokens_file(name, split), ids)
+            files[tokens_file(name, split)] = _write_tokens(folder, name, split, vocabulary)
+            tokens[split] = files[tokens_file(name, split)]["bytes"] // vocabulary.dtype.itemsize
         bytes_per_token = manifest["splits"]["validation"]["bytes"] / tokens["validation"]
         manifest["files"] |= files
         manifest["vocabularies"][name] = {
@@ -148,9 +191,7 @@ def _add_vocabularies(
         progress(f"{name}: {vocabulary.size:,} ids, {tokens['train']:,} tokens, {bytes_per_token:.2f} bytes a token")
 
 
-def _train(
-    folder: Path, manifest: Mapping[str, Any], names: Sequence[str], texts: Sequence[str]
-) -> Iterator[tuple[str, Vocabulary]]:
+def _train(folder: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[str, Vocabulary]]:
     """The named vocabularies. All BPEs are cut from the largest one, which the cache may hold already."""
     asked = {name: bpe_size(name) for name in names}
     cached = {name: bpe_size(name) or 0 for name in manifest["vocabularies"]}
@@ -159,26 +200,39 @@ def _train(
     if largest and largest <= max(cached.values(), default=0):
         bpe = Vocabulary.load(folder / vocabulary_file(max(cached, key=cached.__getitem__)))
     elif largest:
-        bpe = train_bpe(texts, largest)
+        bpe = train_bpe(_training_texts(folder), largest)
     for name, size in asked.items():
-        yield name, bpe.cut(size) if bpe and size else train_char(texts)
+        yield name, bpe.cut(size) if bpe and size else train_char(_training_texts(folder))
 
 
-def _write(path: Path, content: bytes | TokenArray) -> dict[str, Any]:
+def _training_texts(folder: Path) -> Iterator[str]:
+    """The documents of the train split, in its hashed order, that tokenizers learn from: TOKENIZER_BYTES of them."""
+    read = 0
+    for text in iterate_documents(folder, "train"):
+        yield text
+        read += len(text)
+        if read >= TOKENIZER_BYTES:
+            break
+
+
+def _write_tokens(folder: Path, name: str, split: str, vocabulary: Vocabulary) -> dict[str, Any]:
+    """Encode a split, a batch of documents at a time, on all cores; its entry in the manifest."""
+    path = folder / tokens_file(name, split)
+
+    def write(temporary: Path) -> None:
+        documents = iterate_documents(folder, split)
+        with temporary.open("wb") as file:
+            while batch := list(itertools.islice(documents, BATCH_DOCUMENTS)):
+                file.write(vocabulary.encode_documents(batch).data)
+
+    write_atomically(path, write)
+    return {"bytes": path.stat().st_size}
+
+
+def _write(path: Path, content: bytes) -> dict[str, Any]:
     """Write a file so that it is whole or not there, and return its entry in the manifest."""
-    write_atomically(
-        path, lambda temporary: temporary.write_bytes(content if isinstance(content, bytes) else content.data)
-    )
-    if isinstance(content, bytes):
-        return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    return {"bytes": content.nbytes}
-
-
-def _default_cache() -> Path:
-    if chosen := os.environ.get("CODENAS_CACHE"):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "codenas"
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 @contextmanager

@@ -24,6 +24,7 @@ import numpy as np
 from nas.data.vocabulary import TokenType, Vocabulary, token_dtype
 from nas.errors import CacheError, UsageError, unknown_name
 
+_BLOCK_BYTES = 1 << 22
 SPLITS = ("train", "validation", "holdout")
 MANIFEST = "manifest.json"
 MANIFEST_KEYS = {"format", "source", "content_hash", "split_seed", "counts", "splits", "vocabularies", "files"}
@@ -154,6 +155,15 @@ def join_documents(texts: Sequence[str]) -> bytes:
 
 def read_documents(folder: Path, split: str) -> list[str]:
     return (folder / text_file(split)).read_bytes().decode().split("\0")[:-1]
+
+
+def iterate_documents(folder: Path, split: str) -> Iterator[str]:
+    """As `read_documents`, a block of the file at a time."""
+    with (folder / text_file(split)).open("rb") as file:
+        rest = b""
+        while block := file.read(_BLOCK_BYTES):
+            *whole, rest = (rest + block).split(b"\0")
+            yield from (data.decode() for data in whole)
 
 
 def _cut_at_line_end(data: bytes, num_bytes: int) -> str:

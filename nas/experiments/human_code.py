@@ -14,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from nas.data.corpus import STDLIB, read_corpus
+from nas.data.corpus import read_corpus
+from nas.data.sources import STDLIB
 from nas.errors import CorpusError
 
 MAKING = (STDLIB, "torch", "sqlalchemy", "networkx", "mypy", "narwhals")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from nas import cli
-from nas.data.corpus import STDLIB
+from nas.data.sources import STDLIB
 from nas.experiments.document import markdown, write_tables
 from nas.experiments.human_code import JUDGING, MAKING, documents, versions, windows
 from nas.experiments.loops import KINDS, collapsed

@@ -1,0 +1,14 @@
+"""Where prepared data and fetched files are kept between runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_root() -> Path:
+    """$CODENAS_CACHE, else $XDG_CACHE_HOME/codenas, else ~/.cache/codenas."""
+    if chosen := os.environ.get("CODENAS_CACHE"):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "codenas"
