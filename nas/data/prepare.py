@@ -8,20 +8,24 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from nas.data.corpus import Corpus, read_corpus
+from nas.data.novel_lines import novel_bytes, seen_line_share, seen_lines
 from nas.data.prepared import (
+    EVALUATION_SPLITS,
     MANIFEST,
     SPLITS,
     PreparedData,
     find_damage,
     join_documents,
+    novel_file,
     read_documents,
     read_manifest,
     text_file,
@@ -33,7 +37,7 @@ from nas.data.vocabulary import TokenArray, Vocabulary, bpe_size, train_bpe, tra
 from nas.errors import CacheError
 from nas.files import remove_leftovers, write_atomically, write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Part of the cache key: raise it whenever the same source would give other files."""
 
 
@@ -104,7 +108,7 @@ def _complete(
 
 
 def _write_texts(folder: Path, corpus: Corpus, split_seed: int) -> dict[str, Any]:
-    """Write the three splits and begin the manifest."""
+    """Write the three splits and what is novel in two of them, and begin the manifest."""
     split = split_documents(corpus.documents, split_seed)
     (folder / MANIFEST).unlink(missing_ok=True)
     manifest: dict[str, Any] = {
@@ -121,7 +125,18 @@ def _write_texts(folder: Path, corpus: Corpus, split_seed: int) -> dict[str, Any
         data = join_documents([document.text for document in documents])
         manifest["splits"][name] = {"documents": len(documents), "bytes": len(data)}
         manifest["files"][text_file(name)] = _write(folder / text_file(name), data)
+    _write_novel_bytes(folder, manifest, (document.text for document in split.train))
     return manifest
+
+
+def _write_novel_bytes(folder: Path, manifest: dict[str, Any], training_documents: Iterable[str]) -> None:
+    """Write which bytes of validation and holdout stand in novel lines, and enter how many lines are seen."""
+    evaluation = {split: read_documents(folder, split) for split in EVALUATION_SPLITS}
+    seen = seen_lines(chain.from_iterable(evaluation.values()), training_documents)
+    for split, documents in evaluation.items():
+        manifest["splits"][split]["seen_line_share"] = round(seen_line_share(documents, seen), 4)
+        mask = novel_bytes(documents, seen).tobytes()
+        manifest["files"][novel_file(split)] = _write(folder / novel_file(split), mask)
 
 
 def _add_vocabularies(
