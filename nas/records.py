@@ -44,6 +44,9 @@ class Judgement(_Record):
     perplexity: float
     """exp(nats per token): compares within one vocabulary only."""
     num_bytes: int
+    novel_bpb: float | None = None
+    """`bpb` on novel lines alone (nas/data/novel_lines.py); None where there are none, and in records of before."""
+    novel_num_bytes: int = 0
     num_prompts: int
     sampled_collapse_rate: float
     greedy_collapse_rate: float
@@ -124,12 +127,17 @@ class TrialRecord(_Record):
         return self.state == "COMPLETE"
 
     @property
+    def val_novel_bpb(self) -> float | None:
+        return self.validation.novel_bpb if self.validation else None
+
+    @property
     def scores(self) -> dict[str, float]:
         """The figures of a COMPLETE trial that people look up by name; empty for any other."""
         if self.validation is None or self.cost is None or self.val_bpb is None or self.collapse_rate is None:
             return {}
         return {
             "val_bpb": self.val_bpb,
+            **({} if self.val_novel_bpb is None else {"val_novel_bpb": self.val_novel_bpb}),
             "val_perplexity": self.validation.perplexity,
             "collapse_rate": self.collapse_rate,
             "sampled_collapse_rate": self.validation.sampled_collapse_rate,

@@ -119,6 +119,7 @@ def _trial_json(record: TrialRecord) -> dict[str, Any]:
         "number": record.number,
         "reference": record.reference,
         "val_bpb": record.val_bpb,
+        "val_novel_bpb": record.val_novel_bpb,
         "collapse_rate": record.collapse_rate,
         "fitness": record.fitness,
         "num_params": record.architecture.num_params,

@@ -140,6 +140,7 @@ def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
 
 def print_summary(outcome: SearchOutcome, report: Path) -> None:
     from nas.records import completed
+    from nas.reporting.words import fixed
 
     folder, study = outcome.folder.path, outcome.study
     if outcome.was_complete:
@@ -161,12 +162,16 @@ def print_summary(outcome: SearchOutcome, report: Path) -> None:
     best = ranked[0]
     states = Counter(one.state for one in outcome.records)
     print(f"best        trial {best.number}: {best.architecture.describe()}")
-    print(f"            val_bpb {best.val_bpb:.3f}  collapse {best.collapse_rate:.3f}  fitness {best.fitness:.3f}")
+    print(
+        f"            val_bpb {best.val_bpb:.3f}  novel {fixed(best.val_novel_bpb)}  "
+        f"collapse {best.collapse_rate:.3f}  fitness {best.fitness:.3f}"
+    )
     for judged in study.verdict:
         record = next(one for one in outcome.records if one.number == judged.number)
         kind = record.reference or ("best" if record is best else "")
         print(
             f"holdout     trial {judged.number:>4} {kind:<6} bpb {judged.judgement.bpb:.3f}  "
+            f"novel {fixed(judged.judgement.novel_bpb)}  "
             f"collapse {judged.judgement.collapse_rate:.3f}  fitness {judged.fitness:.3f}"
         )
     shown = "  ".join(f"{name} {value:.3f}" for name, value in study.compressors["holdout"].items())

@@ -196,6 +196,8 @@ def train(training: FullTraining, *, quiet: bool) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from nas.reporting.words import fixed
+
     plan = training.plan
     console = Console(quiet=quiet)
     resumed = f", from step {training.step}" if training.step else ""
@@ -217,7 +219,8 @@ def train(training: FullTraining, *, quiet: bool) -> None:
         for line in training.run(show):
             console.print(
                 f"step {line['step']:>7}  loss {line['train_loss']:.3f}  val_bpb {line['val_bpb']:.4f}  "
-                f"lr {line['learning_rate']:.2e}  {line['measured']['tokens_per_second']:,.0f} tokens/s",
+                f"novel {fixed(line['val_novel_bpb'], 4)}  lr {line['learning_rate']:.2e}  "
+                f"{line['measured']['tokens_per_second']:,.0f} tokens/s",
                 highlight=False,
             )
 
@@ -239,6 +242,7 @@ def holdout_settings(architecture: ArchitectureConfig) -> tuple[EvaluationSectio
 def finish(training: FullTraining, source: Source, *, as_json: bool) -> None:
     """Judge the best weights on the holdout, keep what they wrote, say where everything is."""
     import nas
+    from nas.reporting.words import fixed
     from nas.trial.judge import judge
     from nas.trial.run import write_samples
 
@@ -255,6 +259,7 @@ def finish(training: FullTraining, source: Source, *, as_json: bool) -> None:
             "steps": training.step,
             "best_step": training.best.best_step,
             "val_bpb": training.best.best_val_bpb,
+            "val_novel_bpb": training.best.best_val_novel_bpb,
             "holdout": judgement.model_dump(mode="json") | {"collapse_rate": judgement.collapse_rate},
         }
         print(json.dumps(facts, indent=2))
@@ -263,10 +268,13 @@ def finish(training: FullTraining, source: Source, *, as_json: bool) -> None:
         print(f"\n--- {one.mode}{f', collapsed: {one.rule}' if one.rule else ''}; the completion starts after >>>")
         print(cli.printable(f"{one.prompt}>>>{one.completion}"))
     print()
-    print(f"best        step {training.best.best_step}, val_bpb {training.best.best_val_bpb:.4f}")
     print(
-        f"holdout     bpb {judgement.bpb:.4f}  collapse sampled {judgement.sampled_collapse_rate:.3f}, "
-        f"greedy {judgement.greedy_collapse_rate:.3f}"
+        f"best        step {training.best.best_step}, val_bpb {training.best.best_val_bpb:.4f}  "
+        f"novel {fixed(training.best.best_val_novel_bpb, 4)}"
+    )
+    print(
+        f"holdout     bpb {judgement.bpb:.4f}  novel {fixed(judgement.novel_bpb, 4)}  "
+        f"collapse sampled {judgement.sampled_collapse_rate:.3f}, greedy {judgement.greedy_collapse_rate:.3f}"
     )
     print(f"samples     {samples}")
     print(f"weights     {training.folder / 'best.safetensors'}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,26 @@ def test_another_collapse_weight_changes_the_fitness_only(weight: float, expecte
 
 def test_a_trial_without_results_has_no_weight_to_change() -> None:
     assert pruned_trial(0).reweighted(2.0) == pruned_trial(0)
+
+
+def test_bits_per_byte_on_novel_lines_are_a_score_where_there_are_any() -> None:
+    assert "val_novel_bpb" not in complete_trial(0).scores
+    record = complete_trial(0, validation=judgement(novel_bpb=2.25, novel_num_bytes=300))
+    assert record.scores["val_novel_bpb"] == record.val_novel_bpb == 2.25
+    assert pruned_trial(0).val_novel_bpb is None
+
+
+def test_a_record_of_before_novel_lines_still_loads(tmp_path: Path) -> None:
+    record = complete_trial(0)
+    values = record.model_dump(mode="json")
+    assert (values["validation"].pop("novel_bpb"), values["validation"].pop("novel_num_bytes")) == (None, 0)
+    assert read_trials(write_lines(tmp_path / "trials.jsonl", json.dumps(values) + "\n")) == [record]
+
+
+def test_the_study_that_the_pages_show_loads() -> None:
+    folder = Path(__file__).parent.parent / "trials/reference/base"
+    ranked, study = completed(read_trials(folder / "trials.jsonl")), read_study(folder / "study.json")
+    assert ranked[0].number in [one.number for one in study.verdict]
 
 
 def test_what_is_measured_is_not_reproducible() -> None:

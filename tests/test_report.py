@@ -52,6 +52,7 @@ def test_another_weight_changes_the_winner_without_touching_the_study(
         (4, 3.80),
     ]
     assert {one["number"] for one in printed["front"]} == {0, 1, 2, 3}
+    assert [round(one["val_novel_bpb"] - one["val_bpb"], 6) for one in printed["ranking"]] == [0.25] * 5
     assert (printed["collapse_weight"], printed["search_collapse_weight"]) == (3.0, 1.0)
     assert printed["report"] == str(folder / "report-w3.html")
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name in before} == before

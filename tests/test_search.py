@@ -114,6 +114,9 @@ def test_the_exported_architecture_loads_with_its_tokenizer(uninterrupted: tuple
         assert record.architecture == architecture
         assert Vocabulary.load(path.parent / exported["tokenizer"]).size == architecture.vocab_size
         assert exported["metrics"]["val_bpb"] == record.val_bpb
+        assert exported["metrics"]["val_novel_bpb"] == record.val_novel_bpb is not None
+        judged = next((one["judgement"] for one in verdict(folder) if one["number"] == record.number), {})
+        assert exported["metrics"].get("holdout_novel_bpb") == judged.get("novel_bpb")
         assert exported["recipe"]["lr_multiplier"] == record.lr_multiplier
 
 

@@ -123,13 +123,16 @@ def test_the_json_output_is_one_object_and_a_finished_run_prints_it_again(
     command = flags(write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / "run", "--json", "--seed", "3")
     assert train.main(command) == 0
     first = json.loads(capsys.readouterr().out)
-    assert first.keys() == {"folder", "steps", "best_step", "val_bpb", "holdout"}
+    assert first.keys() == {"folder", "steps", "best_step", "val_bpb", "val_novel_bpb", "holdout"}
     assert (first["folder"], first["steps"]) == (str(tmp_path / "run"), 20)
     holdout = first["holdout"]
     assert holdout["collapse_rate"] == max(holdout["sampled_collapse_rate"], holdout["greedy_collapse_rate"])
     assert holdout["num_prompts"] == 128
     assert holdout["num_bytes"] == len(data.evaluation_bytes("holdout", 262_144))
     assert 2 < holdout["bpb"] < 8
+    assert holdout["novel_num_bytes"] == data.novel_bytes("holdout", 262_144).sum()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert first["val_novel_bpb"] == min(lines, key=lambda line: line["val_bpb"])["val_novel_bpb"] > 2
     assert train.main(command) == 0
     assert json.loads(capsys.readouterr().out) == first
 

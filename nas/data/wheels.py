@@ -19,7 +19,6 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict, Field
 
 from nas.data.cache import cache_root
-from nas.data.pin import last_error
 from nas.errors import CorpusError
 
 MAX_MEMBERS = 100_000
@@ -70,6 +69,20 @@ def fetch_wheels(wheels: Sequence[Wheel], progress: Callable[[str], None]) -> li
     return paths
 
 
+def download(folder: str, *arguments: str) -> str | None:
+    """Let pip fetch wheels into `folder`; the line that says what went wrong, None when nothing did."""
+    command = [
+        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
+        "--only-binary=:all:", "--dest", folder, *arguments,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if not done.returncode:
+        return None
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (errors or lines or ["pip says nothing"])[-1]
+
+
 def read_members(
     path: Path, wanted: Callable[[str], bool], max_member_bytes: int = MAX_MEMBER_BYTES
 ) -> Iterator[tuple[str, bytes]]:
@@ -106,15 +119,13 @@ def _fetch(wheel: Wheel, folder: Path, missing: Sequence[Wheel]) -> None:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
         requirements = Path(temporary, "requirements.txt")
         requirements.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
-        command = [
-            sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input",
-            "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--require-hashes",
-            "--requirement", str(requirements), "--dest", temporary, *_tags(wheel.file),
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        error = download(
+            temporary, "--ignore-requires-python", "--require-hashes", "--requirement", str(requirements),
+            *_tags(wheel.file),
+        )  # fmt: skip
         fetched = Path(temporary, wheel.file)
-        if done.returncode or not _is_whole(fetched, wheel):
-            reason = last_error(done.stderr) if done.returncode else "what came is not the pinned file"
+        if error or not _is_whole(fetched, wheel):
+            reason = error or "what came is not the pinned file"
             names = ", ".join(one.file for one in missing)
             raise CorpusError(
                 f"cannot fetch {wheel.file}: {reason}; still missing: {names}; "

@@ -20,6 +20,7 @@ _TRIAL_HEADS = (
     "trial",
     "fitness",
     "bits per byte",
+    "on novel lines",
     "sampled",
     "greedy",
     "params",
@@ -87,12 +88,13 @@ def trials_section(records: Sequence[TrialRecord]) -> str:
     return section(
         "All trials",
         paragraph(
-            "By fitness, then those without a result. Sampled and greedy are collapse rates by decoding. “Front” marks "
+            "By fitness, then those without a result. On novel lines is bits per byte on the lines that stand in no "
+            "training document. Sampled and greedy are collapse rates by decoding. “Front” marks "
             "trials that no other beats in bits per byte, collapse rate and parameters at once. Click a column to "
             "sort.",
             "soft",
         ),
-        table(_TRIAL_HEADS, rows, numeric=_TRIAL_HEADS[:7], sortable=True),
+        table(_TRIAL_HEADS, rows, numeric=_TRIAL_HEADS[:8], sortable=True),
     )
 
 
@@ -105,6 +107,7 @@ def _trial_row(record: TrialRecord, on_front: set[int], *, is_best: bool) -> Row
         Cell(str(record.number), record.number, "n"),
         figure_cell(record.fitness),
         figure_cell(record.val_bpb),
+        figure_cell(record.val_novel_bpb),
         figure_cell(judged.sampled_collapse_rate if judged else None),
         figure_cell(judged.greedy_collapse_rate if judged else None),
         count_cell(record.architecture.num_params),

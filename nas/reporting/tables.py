@@ -1,4 +1,4 @@
-"""The ranking and the front as aligned lines of text."""
+"""The ranking and the front as aligned lines of text; `novel` is val_bpb on novel lines alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nas.records import TrialRecord, completed
 from nas.records import front as front_of
 from nas.reporting.words import count, fixed
 
-HEADER = ("rank", "trial", "val_bpb", "collapse", "fitness", "params", "architecture")
+HEADER = ("rank", "trial", "val_bpb", "novel", "collapse", "fitness", "params", "architecture")
 
 
 def ranking(records: Sequence[TrialRecord], top: int = 10) -> list[str]:
@@ -37,6 +37,7 @@ def _row(rank: int, record: TrialRecord) -> tuple[str, ...]:
         str(rank),
         str(record.number),
         fixed(record.val_bpb),
+        fixed(record.val_novel_bpb),
         fixed(record.collapse_rate),
         fixed(record.fitness),
         count(record.architecture.num_params),

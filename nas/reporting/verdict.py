@@ -15,6 +15,7 @@ from nas.reporting.words import count, fixed, sentence, title
 _HEADS = (
     "model",
     "bits per byte",
+    "on novel lines",
     "perplexity",
     "collapse sampled",
     "collapse greedy",
@@ -75,6 +76,7 @@ def _best(ranked: Sequence[TrialRecord], collapse_weight: float) -> str:
     greedy = validation.greedy_collapse_rate if validation else None
     tiles = [
         ("bits per byte, validation", fixed(best.val_bpb)),
+        ("the same on novel lines", fixed(best.val_novel_bpb)),
         ("collapse, sampled", fixed(sampled)),
         ("collapse, greedy", fixed(greedy)),
         ("fitness", fixed(best.fitness)),
@@ -134,7 +136,7 @@ def _holdout(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight
     best = next(iter(completed(records))).number
     rows: list[Row] = [_result_row(result, worth, by_number.get(number), best) for worth, number, result in results]
     for name, bpb in sorted(study.compressors.get("holdout", {}).items(), key=lambda pair: -pair[1]):
-        rows.append(("aside", [Cell(f"{name} (compressor)"), figure_cell(bpb), *[Cell("")] * 6]))
+        rows.append(("aside", [Cell(f"{name} (compressor)"), figure_cell(bpb), *[Cell("")] * 7]))
     prompts = min(one.judgement.num_prompts for one in study.verdict)
     return section(
         "Verdict on the holdout",
@@ -143,12 +145,25 @@ def _holdout(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight
             "every row, best fitness first. The bar marks the best on validation."
         ),
         _changed_winner(results[0][2], by_number, best),
-        table(_HEADS, rows, numeric=_HEADS[1:7]),
+        table(_HEADS, rows, numeric=_HEADS[1:8]),
+        _novel_lines(study.verdict[0]),
         paragraph(
             f"Perplexity compares within one vocabulary only. A collapse rate of {prompts} prompts is known to about "
             f"±{_half_width(prompts):.2f} (95%, at worst).",
             "soft",
         ),
+    )
+
+
+def _novel_lines(result: HoldoutResult) -> str:
+    """What the figure on novel lines is of; empty where there is none."""
+    judged = result.judgement
+    if judged.novel_bpb is None:
+        return ""
+    return paragraph(
+        f"Novel lines are long enough to tell and stand in no training document, {judged.novel_num_bytes:,} of the "
+        f"{judged.num_bytes:,} bytes: there a model cannot have the line by heart.",
+        "soft",
     )
 
 
@@ -162,6 +177,7 @@ def _result_row(result: HoldoutResult, worth: float, record: TrialRecord | None,
     cells = [
         Cell(f"trial {result.number}", tags=(record.reference,) if record and record.reference else ()),
         figure_cell(judged.bpb),
+        figure_cell(judged.novel_bpb),
         figure_cell(judged.perplexity, 1),
         figure_cell(judged.sampled_collapse_rate),
         figure_cell(judged.greedy_collapse_rate),

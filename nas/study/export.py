@@ -44,7 +44,9 @@ def arch_json(
     metrics: dict[str, Any] = {"fitness": record.fitness, **record.scores}
     if holdout is not None:
         judgement = holdout.judgement
-        metrics |= {"holdout_bpb": judgement.bpb, "holdout_collapse_rate": judgement.collapse_rate}
+        metrics |= {"holdout_bpb": judgement.bpb}
+        metrics |= {} if judgement.novel_bpb is None else {"holdout_novel_bpb": judgement.novel_bpb}
+        metrics |= {"holdout_collapse_rate": judgement.collapse_rate}
     training = study.space["training"]
     return {
         "architecture": record.architecture.model_dump(mode="json"),

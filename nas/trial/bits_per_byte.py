@@ -5,6 +5,10 @@ token of it is a target exactly once. The stream is cut into consecutive windows
 token is predicted from an end-of-text token, the first of any later window from the last token before
 it, so that the context never reaches back over a window's start. End-of-text is the byte 0 of every
 vocabulary and counts as one byte.
+
+Beside the whole stands the same on novel lines alone (nas/data/novel_lines.py): a token's nats are spread evenly
+over its bytes, and those that fall on bytes of novel lines are summed and divided by ln 2 x these bytes. A token
+can straddle the end of a line, but the bytes are the same for every vocabulary.
 """
 
 from __future__ import annotations
@@ -18,11 +22,12 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from nas.data import Vocabulary
 from nas.errors import Diverged
 from nas.model import Decoder
 from nas.model.packed_weights import packed_weights
 
-EVALUATION_VERSION = 3
+EVALUATION_VERSION = 4
 # Logits held at once, so that memory does not grow with the vocabulary.
 _LOGITS_AT_ONCE = 1 << 23
 
@@ -34,10 +39,18 @@ class Likelihood:
     nats: float
     num_tokens: int
     num_bytes: int
+    novel_nats: float = 0.0
+    """Those that fall on bytes of novel lines."""
+    novel_num_bytes: int = 0
 
     @property
     def bpb(self) -> float:
         return self.nats / (math.log(2) * self.num_bytes)
+
+    @property
+    def novel_bpb(self) -> float | None:
+        """Bits per byte on novel lines alone; None where there are none."""
+        return self.novel_nats / (math.log(2) * self.novel_num_bytes) if self.novel_num_bytes else None
 
     @property
     def perplexity(self) -> float:
@@ -54,6 +67,35 @@ def measure_likelihood(
     """
     nats = float(token_nats(model, tokens, eot_id, seq_length).sum())
     return Likelihood(nats=nats, num_tokens=len(tokens), num_bytes=num_bytes)
+
+
+def measure_with_novel(
+    model: Decoder, vocabulary: Vocabulary, tokens: NDArray[np.integer], novel: NDArray[np.bool_]
+) -> Likelihood:
+    """As `measure_likelihood` in windows of max_seq_length, with the share of novel lines.
+
+    `tokens`: (num_tokens,), of `vocabulary`; `novel`: (num_bytes,), which of their bytes stand in novel lines.
+    """
+    nats = token_nats(model, tokens, vocabulary.eot_id, model.config.max_seq_length)
+    return Likelihood(
+        nats=float(nats.sum()),
+        num_tokens=len(tokens),
+        num_bytes=len(novel),
+        novel_nats=nats_on(novel, nats, vocabulary.num_bytes[tokens]),
+        novel_num_bytes=int(novel.sum()),
+    )
+
+
+def nats_on(mask: NDArray[np.bool_], nats: NDArray[np.float64], token_bytes: NDArray[np.int64]) -> float:
+    """The nats that fall on the bytes of `mask`, (num_bytes,), each token's spread evenly over its bytes.
+
+    `nats` and `token_bytes`, the number of bytes of each token, are (num_tokens,) of the same text.
+    """
+    ends = np.cumsum(token_bytes)
+    assert len(ends) and ends[-1] == len(mask), "the tokens and the mask are of the same bytes"
+    marked = np.concatenate([[0], np.cumsum(mask)])
+    inside = marked[ends] - marked[ends - token_bytes]
+    return float((nats * inside / token_bytes).sum())
 
 
 @torch.inference_mode()

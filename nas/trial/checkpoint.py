@@ -23,6 +23,8 @@ class Progress:
     step: int
     best_step: int
     best_val_bpb: float
+    best_val_novel_bpb: float | None = None
+    """None where no line is novel, and in a run begun before it was measured."""
 
 
 def save_checkpoint(training: Training, progress: Progress, path: Path) -> None:
@@ -36,6 +38,8 @@ def save_checkpoint(training: Training, progress: Progress, path: Path) -> None:
         "best_step": str(progress.best_step),
         "best_val_bpb": repr(progress.best_val_bpb),
     }
+    if progress.best_val_novel_bpb is not None:
+        header["best_val_novel_bpb"] = repr(progress.best_val_novel_bpb)
     write_tensors(tensors, header, path)
 
 
@@ -45,7 +49,8 @@ def restore_checkpoint(training: Training, path: Path) -> Progress:
     try:
         weights = {name.removeprefix(_WEIGHTS): one for name, one in tensors.items() if name.startswith(_WEIGHTS)}
         training.model.load_state_dict(weights)
-        progress = Progress(int(header["step"]), int(header["best_step"]), float(header["best_val_bpb"]))
+        novel_bpb = float(header["best_val_novel_bpb"]) if "best_val_novel_bpb" in header else None
+        progress = Progress(int(header["step"]), int(header["best_step"]), float(header["best_val_bpb"]), novel_bpb)
         training.restore(progress.step, _optimizer_state(training, tensors))
     except (KeyError, ValueError, RuntimeError) as error:
         raise CheckpointError(

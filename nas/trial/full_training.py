@@ -1,7 +1,7 @@
 """Full training of one architecture: the trial's loop for as long as a user likes, in a folder that survives a kill.
 
 run.json            what the run is; a run of other settings is refused
-log.jsonl           one line an evaluation: step, losses, val_bpb, learning rate, seconds
+log.jsonl           one line an evaluation: step, losses, val_bpb, val_novel_bpb, learning rate, seconds
 last.safetensors    weights, optimiser and step: where to go on
 best.safetensors    the weights of the best evaluation so far
 tokenizer.json, arch.json
@@ -13,7 +13,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from nas.data import PreparedData, Vocabulary
 from nas.errors import CheckpointError, UsageError
 from nas.files import write_atomically, write_json, write_text
 from nas.model import Decoder
-from nas.trial.bits_per_byte import measure_likelihood
+from nas.trial.bits_per_byte import measure_with_novel
 from nas.trial.checkpoint import Progress, restore_checkpoint, save_checkpoint
 from nas.trial.language_model import BEST_WEIGHTS, TOKENIZER_FILE
 from nas.trial.numerics import Numerics
@@ -80,9 +80,8 @@ class FullTraining:
         self.folder = folder
         self.plan = plan
         self._vocabulary = vocabulary
-        self._documents = data.evaluation_documents("validation", plan.validation_bytes)
-        self._num_bytes = sum(len(one.encode()) + 1 for one in self._documents)
-        self._validation = vocabulary.encode_documents(self._documents)
+        self._validation = vocabulary.encode_documents(data.evaluation_documents("validation", plan.validation_bytes))
+        self._novel = data.novel_bytes("validation", plan.validation_bytes)
         self._training = Training(Decoder(plan.architecture, seed=plan.recipe.seed), tokens, plan.recipe, plan.numerics)
         self._progress = self._begin_or_resume()
 
@@ -113,17 +112,12 @@ class FullTraining:
 
     def _evaluate(self, train_loss: float, tokens_per_second: float) -> dict[str, Any]:
         started = time.perf_counter()
-        likelihood = measure_likelihood(
-            self._training.model,
-            self._validation,
-            self._vocabulary.eot_id,
-            self._num_bytes,
-            self.plan.architecture.max_seq_length,
-        )
+        likelihood = measure_with_novel(self._training.model, self._vocabulary, self._validation, self._novel)
         line = {
             "step": self.step,
             "train_loss": train_loss,
             "val_bpb": likelihood.bpb,
+            "val_novel_bpb": likelihood.novel_bpb,
             "val_perplexity": likelihood.perplexity,
             "learning_rate": self.plan.recipe.learning_rate_at(self.step - 1),
             "measured": {
@@ -133,9 +127,9 @@ class FullTraining:
         }
         progress = self._progress
         if likelihood.bpb < progress.best_val_bpb:
-            progress = Progress(self.step, self.step, likelihood.bpb)
+            progress = Progress(self.step, self.step, likelihood.bpb, likelihood.novel_bpb)
             save_weights(self._training.model, self.folder / BEST_WEIGHTS)
-        self._progress = Progress(self.step, progress.best_step, progress.best_val_bpb)
+        self._progress = replace(progress, step=self.step)
         with (self.folder / LOG_FILE).open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         save_checkpoint(self._training, self._progress, self.folder / LAST_CHECKPOINT)

@@ -13,7 +13,7 @@ from nas.data import PreparedData, Vocabulary
 from nas.model import GREEDY, Decoder, SamplingSettings, generate
 from nas.records import Judgement
 from nas.space_sections import EvaluationSection
-from nas.trial.bits_per_byte import measure_likelihood
+from nas.trial.bits_per_byte import measure_with_novel
 from nas.trial.collapse import collapse_rule
 from nas.trial.prompts import cut_prompts, prompt_uniforms
 
@@ -57,14 +57,8 @@ def judge(
     """Judge `model` on `split` (`validation` or `holdout`) with the prompts and random numbers all trials get."""
     started = time.perf_counter()
     documents = data.evaluation_documents(split, settings.validation_bytes)
-    num_bytes = sum(len(one.encode()) + 1 for one in documents)
-    likelihood = measure_likelihood(
-        model,
-        vocabulary.encode_documents(documents),
-        vocabulary.eot_id,
-        num_bytes,
-        model.config.max_seq_length,
-    )
+    novel = data.novel_bytes(split, settings.validation_bytes)
+    likelihood = measure_with_novel(model, vocabulary, vocabulary.encode_documents(documents), novel)
     evaluated = time.perf_counter()
     prompts = judging_prompts(data, split, settings, prompt_bytes)
     completions: list[Completion] = []
@@ -80,7 +74,9 @@ def judge(
     judgement = Judgement(
         bpb=likelihood.bpb,
         perplexity=likelihood.perplexity,
-        num_bytes=num_bytes,
+        num_bytes=likelihood.num_bytes,
+        novel_bpb=likelihood.novel_bpb,
+        novel_num_bytes=likelihood.novel_num_bytes,
         num_prompts=len(prompts),
         sampled_collapse_rate=_rate(completions, "sampled"),
         greedy_collapse_rate=_rate(completions, "greedy"),

@@ -68,7 +68,8 @@ def test_all_vocabularies_decode_to_the_same_bytes_with_one_nul_a_document(built
         texts = built.documents(split)
         assert not any("\0" in text for text in texts)
         expected = b"".join(text.encode() + b"\0" for text in texts)
-        assert built.manifest["splits"][split] == {"documents": len(texts), "bytes": len(expected)}
+        facts = {key: built.manifest["splits"][split][key] for key in ("documents", "bytes")}
+        assert facts == {"documents": len(texts), "bytes": len(expected)}
         for name in NAMES:
             assert built.vocabulary(name).decode(built.tokens(name, split)) == expected
 
@@ -90,6 +91,25 @@ def test_vocabularies_learn_from_the_train_split_alone(built: PreparedData) -> N
     train, validation = built.documents("train"), built.documents("validation")
     assert built.vocabulary("bpe-400").merges == train_bpe(train, 400).merges
     assert built.vocabulary("bpe-400").merges != train_bpe(train + validation, 400).merges
+
+
+@pytest.mark.parametrize("split", ["validation", "holdout"])
+def test_novel_bytes_are_those_of_long_lines_that_are_not_in_train(built: PreparedData, split: str) -> None:
+    train = {line.strip() for text in built.documents("train") for line in text.split("\n")}
+    expected, counted = b"", []
+    for text in built.documents(split):
+        for line in text.split("\n"):
+            is_long, is_seen = len(line.strip()) >= 20, line.strip() in train
+            counted += [is_seen] if is_long else []
+            expected += (b"\1" if is_long and not is_seen else b"\0") * (len(line.encode()) + 1)
+        expected = expected[:-1] + b"\0"
+    assert (built.folder / "novel" / f"{split}.bin").read_bytes() == expected
+    whole = built.novel_bytes(split, len(expected))
+    assert (whole.dtype, whole.tobytes()) == (np.bool_, expected)
+    share = sum(counted) / len(counted)
+    assert 0 < share < 1
+    assert built.manifest["splits"][split]["seen_line_share"] == pytest.approx(share, abs=1e-4)
+    assert "seen_line_share" not in built.manifest["splits"]["train"]
 
 
 def test_splits_share_no_document(built: PreparedData) -> None:
@@ -161,6 +181,7 @@ DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
     ("tokens/bpe-300/train.bin", truncate, "tokens/bpe-300/train.bin has "),
     ("tokens/bytes/holdout.bin", Path.unlink, "tokens/bytes/holdout.bin: No such file"),
     ("text/validation.bin", flip, "text/validation.bin has changed"),
+    ("novel/holdout.bin", flip, "novel/holdout.bin has changed"),
     ("vocabularies/bpe-300.json", flip, "vocabularies/bpe-300.json has changed"),
 ]
 
@@ -250,6 +271,8 @@ def test_a_folder_that_is_gone_is_a_cache_error(tmp_path: Path) -> None:
         PreparedData.open(tmp_path / "gone")
     with pytest.raises(CacheError, match="cannot read data cache"):
         PreparedData(tmp_path / "gone", ()).documents("train")
+    with pytest.raises(CacheError, match="prepare the data again"):
+        holding(tmp_path, "abc").novel_bytes("validation", 10)
 
 
 @pytest.mark.parametrize(
@@ -307,6 +330,25 @@ def test_evaluation_documents_fill_the_budget_with_whole_documents_and_lines(
     data = holding(tmp_path, "abc\n", "x\ny\nzzzzzzzz\n")
     assert data.evaluation_documents("validation", num_bytes) == expected
     assert data.evaluation_bytes("validation", num_bytes) == "".join(f"{text}\0" for text in expected).encode()
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "expected"),
+    [
+        (1_000, "11110" + "0011" + "111111111" + "0"),
+        (18, "11110" + "0011" + "0"),  # the NUL where a novel line began
+        (9, "11110"),
+        (4, "1110"),  # a line that was cut keeps its mark
+        (1, "10"),
+    ],
+)
+def test_novel_bytes_lie_beside_the_evaluation_bytes_cut_or_not(tmp_path: Path, num_bytes: int, expected: str) -> None:
+    data = holding(tmp_path, "abc\n", "x\ny\nzzzzzzzz\n")
+    (tmp_path / "novel").mkdir()
+    (tmp_path / "novel" / "validation.bin").write_bytes(bytes(map(int, "11110" + "0011" + "111111111" + "0")))
+    found = data.novel_bytes("validation", num_bytes)
+    assert "".join(str(int(one)) for one in found) == expected
+    assert len(found) == len(data.evaluation_bytes("validation", num_bytes))
 
 
 def test_a_cut_never_breaks_a_character(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def judgement(bpb: float, sampled: float, greedy: float) -> Judgement:
         bpb=bpb,
         perplexity=60.5,
         num_bytes=262_144,
+        novel_bpb=bpb + 0.25,
+        novel_num_bytes=150_000,
         num_prompts=128,
         sampled_collapse_rate=sampled,
         greedy_collapse_rate=greedy,

@@ -9,6 +9,7 @@ from plotly.offline import get_plotlyjs
 from nas.records import TrialRecord
 from nas.reporting.page import write_report
 from nas.reporting.samples import read_samples
+from nas.reporting.words import MISSING
 
 from .studies import ended, five, many, study, trial, verdict, write_samples
 
@@ -132,10 +133,29 @@ def test_the_verdict_table_ranks_the_holdout_beside_the_compressors(tmp_path: Pa
         ["bzip2", "(compressor)"],
         ["xz", "(compressor)"],
     ]
-    assert page.row("trial 1")[1:6] == ["1.950", "60.5", "0.200", "0.300", "2.250"]
+    assert page.row("trial 1")[1:7] == ["1.950", "2.200", "60.5", "0.200", "0.300", "2.250"]
+    assert {len(row) for row in page.rows[start : start + 7]} == {9}
+    assert "stand in no training document, 150,000 of the 262,144 bytes" in page.words
     assert page.row_kinds[start + 2] == "best"
     assert "On the holdout trial 0 comes first, not trial 1." in page.words
     assert "not below gzip" not in page.words
+
+
+def test_a_study_of_before_novel_lines_has_its_tables_without_them(tmp_path: Path) -> None:
+    (result,) = verdict((1, 1.95, 0.2, 0.3))
+    old = result.model_copy(update={"judgement": result.judgement.model_copy(update={"novel_bpb": None})})
+    page = read(write_report(tmp_path, study(verdict=(old,)), five()))
+    assert page.row("trial 1")[1:3] == ["1.950", MISSING]
+    assert "stand in no training document," not in page.words
+
+
+def test_all_trials_have_their_figure_on_novel_lines(tmp_path: Path) -> None:
+    page = read(write_report(tmp_path, study(), [*five(), ended(5, "FAIL", "broken")]))
+    start = next(index for index, row in enumerate(page.rows) if row[:2] == ["trial", "fitness"])
+    assert page.rows[start][2:5] == ["bits per byte", "on novel lines", "sampled"]
+    assert {len(row) for row in page.rows[start : start + 7]} == {10}
+    assert page.rows[start + 1][:5] == ["1", "2.050", "1.850", "2.100", "0.100"]
+    assert page.rows[start + 6][1:4] == [MISSING] * 3
 
 
 def test_another_weight_ranks_anew_in_a_file_of_its_own(tmp_path: Path) -> None:
@@ -148,7 +168,7 @@ def test_another_weight_ranks_anew_in_a_file_of_its_own(tmp_path: Path) -> None:
     page = read(path)
     assert "The best architecture is trial 0:" in page.words
     assert "Ranked here with a collapse weight of 3. The search itself used 1" in page.words
-    assert page.row("trial 1")[5] == "2.850", "1.95 + 3 x 0.3"
+    assert page.row("trial 1")[6] == "2.850", "1.95 + 3 x 0.3"
 
 
 def test_a_best_model_above_gzip_is_said_plainly(tmp_path: Path) -> None:

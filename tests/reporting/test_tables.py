@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from nas.reporting import tables
+from nas.reporting.words import MISSING
 
 from .studies import ended, five
 
@@ -8,10 +9,10 @@ from .studies import ended, five
 def test_ranking_is_by_fitness_and_aligned() -> None:
     lines = tables.ranking([*five(), ended(5, "FAIL", "broken")], top=3)
     assert lines == [
-        "rank  trial  val_bpb  collapse  fitness  params  architecture",
-        "   1      1    1.850     0.200    2.050    689k  L2 H128 V2048 swiglu x3 rmsnorm rope 2 heads tied",
-        "   2      0    2.000     0.100    2.100    338k  L2 H96 V1024 swiglu x3 rmsnorm rope 2 heads tied",
-        "   3      2    2.000     0.300    2.300    172k  L2 H64 V1024 swiglu x3 rmsnorm rope 2 heads tied",
+        "rank  trial  val_bpb  novel  collapse  fitness  params  architecture",
+        "   1      1    1.850  2.100     0.200    2.050    689k  L2 H128 V2048 swiglu x3 rmsnorm rope 2 heads tied",
+        "   2      0    2.000  2.250     0.100    2.100    338k  L2 H96 V1024 swiglu x3 rmsnorm rope 2 heads tied",
+        "   3      2    2.000  2.250     0.300    2.300    172k  L2 H64 V1024 swiglu x3 rmsnorm rope 2 heads tied",
     ]
 
 
@@ -23,6 +24,13 @@ def test_the_front_counts_parameters_too() -> None:
 
 def test_a_reference_is_named() -> None:
     assert tables.ranking(five())[-1].endswith("V50257 swiglu x3 rmsnorm rope 2 heads tied (seed)")
+
+
+def test_a_record_of_before_novel_lines_has_no_figure_for_them() -> None:
+    (record, *_) = five()
+    assert record.validation is not None
+    old = record.model_copy(update={"validation": record.validation.model_copy(update={"novel_bpb": None})})
+    assert tables.ranking([old])[1].split()[2:4] == ["2.000", MISSING]
 
 
 def test_without_a_complete_trial_there_are_no_lines() -> None:

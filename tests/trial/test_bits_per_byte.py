@@ -10,11 +10,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from nas.data import PreparedData
+from nas.data import PreparedData, Vocabulary, train_bpe
+from nas.data.novel_lines import novel_bytes
 from nas.errors import Diverged
 from nas.model import Decoder
 from nas.trial import bits_per_byte
-from nas.trial.bits_per_byte import Likelihood, measure_likelihood
+from nas.trial.bits_per_byte import Likelihood, measure_likelihood, measure_with_novel, nats_on
 
 from .tiny import random_tokens, tiny
 
@@ -109,6 +110,63 @@ def test_bits_per_byte_and_perplexity_by_hand() -> None:
     assert likelihood.bpb == pytest.approx(0.5)
     assert likelihood.perplexity == pytest.approx(4.0)
     assert math.isfinite(Likelihood(nats=1e9, num_tokens=1, num_bytes=1).perplexity)
+
+
+def test_nats_on_the_bytes_of_one_line_by_hand() -> None:
+    """Lines of 4, 3 and 2 bytes, then the NUL; the second line is novel, and a token begins before it."""
+    mask = np.array([0, 0, 0, 0, 1, 1, 1, 0, 0, 0], dtype=np.bool_)
+    nats, token_bytes = np.array([1.0, 3.0, 4.0, 6.0]), np.array([2, 3, 2, 3])
+    # The second token has 1 of its 3 bytes there, the third both.
+    assert nats_on(mask, nats, token_bytes) == pytest.approx(1.0 + 4.0)
+    assert nats_on(~mask, nats, token_bytes) == pytest.approx(1.0 + 2.0 + 6.0)
+    assert nats_on(np.zeros(10, dtype=np.bool_), nats, token_bytes) == 0
+    with pytest.raises(AssertionError, match="the same bytes"):
+        nats_on(mask[1:], nats, token_bytes)
+
+
+def test_novel_bits_per_byte_by_hand() -> None:
+    likelihood = Likelihood(nats=9.0, num_tokens=5, num_bytes=20, novel_nats=6 * math.log(2), novel_num_bytes=4)
+    assert likelihood.novel_bpb == pytest.approx(1.5)
+    assert Likelihood(nats=9.0, num_tokens=5, num_bytes=20).novel_bpb is None
+
+
+def uniform(vocabulary: Vocabulary) -> Decoder:
+    model = Decoder(tiny(vocab_size=vocabulary.size, tie_embeddings=False), seed=0)
+    assert model.head is not None
+    torch.nn.init.zeros_(model.head.weight)
+    return model
+
+
+def test_a_token_that_straddles_the_end_of_a_line_gives_each_line_its_part() -> None:
+    seen, novel = "def copied_function():", "    return something_new(1)"
+    text = f"{seen}\n{novel}\n"
+    vocabulary = train_bpe([text] * 4, 300)
+    tokens = vocabulary.encode_documents([text])
+    pieces = [vocabulary.token_bytes[one] for one in tokens]
+    (straddling,) = (piece for piece in pieces if b"\n " in piece)
+    assert (straddling, pieces[-1]) == (b"\n   ", b"\0")  # the space before a word is the word's
+    found = measure_with_novel(uniform(vocabulary), vocabulary, tokens, novel_bytes([text], {seen}))
+    assert (found.num_bytes, found.novel_num_bytes) == (23 + 28 + 1, 28)
+    num_after = len(pieces) - pieces.index(straddling) - 2  # without the NUL
+    assert found.novel_bpb == pytest.approx(math.log2(vocabulary.size) * (3 / 4 + num_after) / 28, rel=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["\n", ""])
+def test_vocabularies_of_one_text_are_judged_on_the_same_novel_bytes(data: PreparedData, ending: str) -> None:
+    copied = "copied = everywhere()"
+    first = f"# \u8a9e\u8a9e \u00e9 a line that is new\nx = 1\n    {copied}\n  {copied}\n"
+    texts = [first, f"\tnew = {'y' * 20}{ending}"]
+    mask = novel_bytes(texts, {copied})
+    for name, size in data.vocabulary_sizes.items():
+        vocabulary = data.vocabulary(name)
+        tokens = vocabulary.encode_documents(texts)
+        found = measure_with_novel(uniform(vocabulary), vocabulary, tokens, mask)
+        assert (found.num_bytes, found.novel_num_bytes) == (len(mask), int(mask.sum()))
+        shares = [1 / len(piece) for piece in map(vocabulary.token_bytes.__getitem__, tokens) for _ in piece]
+        on_novel = sum(share for share, is_novel in zip(shares, mask, strict=True) if is_novel)
+        assert found.novel_bpb == pytest.approx(math.log2(size) * on_novel / mask.sum(), rel=1e-5)
+        if name == "bytes":
+            assert found.novel_bpb == pytest.approx(8.0, rel=1e-5)
 
 
 @pytest.mark.parametrize("is_training", [True, False])

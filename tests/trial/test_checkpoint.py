@@ -27,10 +27,9 @@ def training(steps: int, **changes: object) -> Training:
     return made
 
 
-@pytest.mark.parametrize("best_val_bpb", [1 / 3, math.inf])
-def test_a_training_goes_on_from_its_checkpoint_with_the_same_bits(tmp_path: Path, best_val_bpb: float) -> None:
+@pytest.mark.parametrize("progress", [Progress(5, 4, 1 / 3, 2 / 3), Progress(5, 0, math.inf)])
+def test_a_training_goes_on_from_its_checkpoint_with_the_same_bits(tmp_path: Path, progress: Progress) -> None:
     path = tmp_path / "last.safetensors"
-    progress = Progress(5, 4, best_val_bpb)
     save_checkpoint(training(5), progress, path)
     resumed = training(0)
     assert restore_checkpoint(resumed, path) == progress

@@ -9,11 +9,11 @@ import pytest
 
 from nas.data import PreparedData
 from nas.errors import CheckpointError, Diverged, UsageError
-from nas.trial.bits_per_byte import measure_likelihood
+from nas.trial.bits_per_byte import measure_likelihood, measure_with_novel
 from nas.trial.full_training import FullTraining, TrainingPlan
 from nas.trial.weights import load_weights, read_tensors
 
-from .tiny import NUMERICS, recipe, tiny
+from .tiny import NUMERICS, recipe, tiny, write_novel
 
 ARCHITECTURE = tiny(attention_dropout=0.1, residual_dropout=0.1)
 
@@ -100,10 +100,14 @@ def test_the_best_weights_are_those_of_the_best_line(whole: Path, data: Prepared
     documents = data.evaluation_documents("validation", 2048)
     tokens = data.vocabulary("bytes").encode_documents(documents)
     num_bytes = len(data.evaluation_bytes("validation", 2048))
-    found = measure_likelihood(load_weights(whole / "best.safetensors"), tokens, 0, num_bytes, 64)
+    model, novel = load_weights(whole / "best.safetensors"), data.novel_bytes("validation", 2048)
+    found = measure_likelihood(model, tokens, 0, num_bytes, 64)
+    assert best["val_novel_bpb"] == measure_with_novel(model, data.vocabulary("bytes"), tokens, novel).novel_bpb
+    assert best["val_novel_bpb"] not in (None, best["val_bpb"])
     assert found.bpb == best["val_bpb"]
     assert found.perplexity == best["val_perplexity"]
     header = read_tensors(whole / "last.safetensors")[1]
+    assert float(header["best_val_novel_bpb"]) == best["val_novel_bpb"]
     assert (int(header["step"]), int(header["best_step"]), float(header["best_val_bpb"])) == (
         35,
         best["step"],
@@ -115,6 +119,7 @@ def test_bits_are_shared_among_bytes_where_a_character_has_several(data: Prepare
     text = "# é ü 語 ♥\n" * 40
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "validation.bin").write_text(f"{text}\0", encoding="utf-8")
+    write_novel(tmp_path, [False] * (16 * 40 + 1))
     bytes_only, train = data.vocabulary("bytes"), data.tokens("bytes", "train")
     other = PreparedData(tmp_path, ())
     made = FullTraining(tmp_path / "run", plan(data, recipe=recipe(num_steps=1)), bytes_only, train, other)
@@ -123,6 +128,7 @@ def test_bits_are_shared_among_bytes_where_a_character_has_several(data: Prepare
     num_bytes = 16 * 40 + 1  # four spaces, two ASCII characters, 2 + 2 + 3 + 3 bytes of the others; a NUL
     found = measure_likelihood(load_weights(tmp_path / "run" / "best.safetensors"), tokens, 0, num_bytes, 64)
     assert line["val_bpb"] == found.bpb
+    assert line["val_novel_bpb"] is None
 
 
 @pytest.mark.parametrize("die_at", [1, 8, 10, 20, 32, 35])

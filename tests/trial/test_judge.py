@@ -1,22 +1,24 @@
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import torch
 
-from nas.data import PreparedData
+from nas.data import PreparedData, Vocabulary
 from nas.errors import CorpusError
 from nas.model import GREEDY, Decoder
 from nas.space_sections import EvaluationSection
 from nas.trial import judge as judge_module
-from nas.trial.bits_per_byte import measure_likelihood
+from nas.trial.bits_per_byte import measure_likelihood, token_nats
 from nas.trial.collapse import collapse_rule
 from nas.trial.judge import DECODINGS, SAMPLED, complete, judge
 from nas.trial.prompts import cut_prompts
 
-from .tiny import SEQ_LENGTH, tiny
+from .tiny import SEQ_LENGTH, tiny, write_novel
 
 SETTINGS = EvaluationSection(validation_bytes=4096, num_prompts=7, completion_bytes=40)
 PROMPT_BYTES = SEQ_LENGTH - 40
@@ -30,6 +32,10 @@ def model(vocab_size: int = 256) -> Decoder:
     return made
 
 
+def pieces_of(vocabulary: Vocabulary, tokens: Iterable[int]) -> list[bytes]:
+    return [vocabulary.token_bytes[one] for one in tokens]
+
+
 @pytest.mark.parametrize("name", ["bytes", "bpe-512"])
 @pytest.mark.parametrize("split", ["validation", "holdout"])
 def test_a_judgement_is_the_sum_of_its_completions(data: PreparedData, name: str, split: str) -> None:
@@ -41,6 +47,12 @@ def test_a_judgement_is_the_sum_of_its_completions(data: PreparedData, name: str
     assert judgement.num_bytes == len(data.evaluation_bytes(split, 4096)) <= 4096
     tokens = vocabulary.encode_documents(documents)
     assert judgement.bpb == measure_likelihood(judged, tokens, 0, judgement.num_bytes, SEQ_LENGTH).bpb
+    nats = token_nats(judged, tokens, 0, SEQ_LENGTH)
+    shares = [nat / len(piece) for nat, piece in zip(nats, pieces_of(vocabulary, tokens), strict=True) for _ in piece]
+    novel = data.novel_bytes(split, 4096)
+    on_novel = [share for share, is_novel in zip(shares, novel, strict=True) if is_novel]
+    assert 0 < judgement.novel_num_bytes == len(on_novel) < judgement.num_bytes
+    assert judgement.novel_bpb == pytest.approx(sum(on_novel) / math.log(2) / len(on_novel), rel=1e-9)
     prompts = cut_prompts(data.documents(split), 7, PROMPT_BYTES, 40)
     for mode in DECODINGS:
         rows = [one for one in verdict.completions if one.mode == mode]
@@ -128,6 +140,8 @@ def test_bits_are_shared_among_bytes_where_a_character_has_several(data: Prepare
     text = "".join(lines)
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "validation.bin").write_text(f"{text}\0", encoding="utf-8")
+    write_novel(tmp_path, [False] * (150 * (16 + 13) + 1))
     settings = SETTINGS.model_copy(update={"num_prompts": 1, "validation_bytes": 100_000})
     verdict = judge(model(), data.vocabulary("bytes"), PreparedData(tmp_path, ()), "validation", settings, PROMPT_BYTES)
     assert verdict.judgement.num_bytes == 150 * (16 + 13) + 1
+    assert (verdict.judgement.novel_bpb, verdict.judgement.novel_num_bytes) == (None, 0)

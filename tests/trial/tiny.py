@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,6 +53,12 @@ def trial_settings(num_steps: int = 25, seed: int = 0, **evaluation: Any) -> Tri
 
 def random_tokens(count: int, vocab_size: int = 256, seed: int = 0) -> NDArray[np.uint16]:
     return np.random.default_rng(seed).integers(0, vocab_size, count).astype(np.uint16)
+
+
+def write_novel(folder: Path, marks: Sequence[bool]) -> None:
+    """Which bytes of the validation text of a folder of data stand in novel lines."""
+    (folder / "novel").mkdir()
+    (folder / "novel" / "validation.bin").write_bytes(bytes(marks))
 
 
 def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
