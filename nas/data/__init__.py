@@ -6,6 +6,7 @@ from nas.data.corpus import Corpus, Document, read_corpus
 from nas.data.prepare import prepare_data
 from nas.data.prepared import SPLITS, PreparedData
 from nas.data.split import Split, split_documents
+from nas.data.tokenizer_choice import choose_tokenizer, known_size
 from nas.data.vocabulary import Vocabulary, bpe_size, train_bpe, train_char
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Split",
     "Vocabulary",
     "bpe_size",
+    "choose_tokenizer",
+    "known_size",
     "prepare_data",
     "read_corpus",
     "split_documents",

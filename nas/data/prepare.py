@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from nas.data.corpus import Corpus, read_corpus
+from nas.data.gpt2 import GPT2, fetch_gpt2
 from nas.data.prepared import (
     MANIFEST,
     SPLITS,
@@ -29,7 +30,7 @@ from nas.data.prepared import (
     vocabulary_file,
 )
 from nas.data.split import split_documents
-from nas.data.vocabulary import TokenArray, Vocabulary, bpe_size, train_bpe, train_char
+from nas.data.vocabulary import FILE_PREFIX, TokenArray, Vocabulary, bpe_size, train_bpe, train_char
 from nas.errors import CacheError
 from nas.files import remove_leftovers, write_atomically, write_json
 
@@ -44,7 +45,7 @@ def say(line: str) -> None:
 
 def prepare_data(
     source: str,
-    vocabulary_names: Sequence[str],
+    vocabularies: Sequence[str | Vocabulary],
     *,
     split_seed: int = 0,
     cache: Path | None = None,
@@ -52,16 +53,19 @@ def prepare_data(
 ) -> PreparedData:
     """Read, filter, de-duplicate and split a corpus, train tokenizers and encode it; or find all that in the cache.
 
-    `vocabulary_names` are `bytes`, `char` and `bpe-N`. The cache is `cache`, else $CODENAS_CACHE, else
+    `vocabularies` are `bytes`, `char`, `bpe-N` and `gpt2`, trained or fetched here, and any that is at hand, which
+    has its `file_name` in what is returned. The cache is `cache`, else $CODENAS_CACHE, else
     $XDG_CACHE_HOME/codenas, else ~/.cache/codenas; its key is the content of the corpus and the seed.
     Later calls add vocabularies and leave those there as they are. Any number of processes may call
     this at once. A damaged folder is built again, and `progress` told so.
 
     Raises UsageError for a vocabulary's name, CorpusError for the corpus, CacheError for the cache.
     """
-    names = tuple(dict.fromkeys(vocabulary_names))
+    given = {one.file_name: one for one in vocabularies if isinstance(one, Vocabulary)}
+    names = tuple(dict.fromkeys(one if isinstance(one, str) else one.file_name for one in vocabularies))
     for name in names:
-        bpe_size(name)
+        if name not in given:
+            bpe_size(name)
     corpus = read_corpus(source)
     root = cache or _default_cache()
     key = f"{FORMAT_VERSION}\0{corpus.content_hash}\0{split_seed}"
@@ -69,7 +73,7 @@ def prepare_data(
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _locked(folder, progress), _parallel_tokenizers():
-            _complete(folder, corpus, names, split_seed, progress)
+            _complete(folder, corpus, names, given, split_seed, progress)
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
         reason = getattr(error, "strerror", None) or error
         raise CacheError(
@@ -79,7 +83,12 @@ def prepare_data(
 
 
 def _complete(
-    folder: Path, corpus: Corpus, names: Sequence[str], split_seed: int, progress: Callable[[str], None]
+    folder: Path,
+    corpus: Corpus,
+    names: Sequence[str],
+    given: Mapping[str, Vocabulary],
+    split_seed: int,
+    progress: Callable[[str], None],
 ) -> None:
     """Bring the folder to hold `names`, adding to what is there and is sound."""
     remove_leftovers(folder)
@@ -91,14 +100,14 @@ def _complete(
             progress(f"{error}; building it again")
     if manifest and (damage := find_damage(folder, manifest)):
         progress(f"data cache {folder} is damaged: {damage}; building it again")
-        names = [*manifest["vocabularies"], *names]
+        names = [*(name for name in manifest["vocabularies"] if not name.startswith(FILE_PREFIX)), *names]
         manifest = None
     if manifest is None:
         manifest = _write_texts(folder, corpus, split_seed)
         progress(f"corpus '{corpus.source}': {corpus.num_bytes:,} bytes in {len(corpus.documents):,} documents")
     missing = [name for name in dict.fromkeys(names) if name not in manifest["vocabularies"]]
     if missing:
-        _add_vocabularies(folder, manifest, missing, progress)
+        _add_vocabularies(folder, manifest, missing, given, progress)
     if missing or not (folder / MANIFEST).exists():
         write_json(folder / MANIFEST, manifest)
 
@@ -125,13 +134,17 @@ def _write_texts(folder: Path, corpus: Corpus, split_seed: int) -> dict[str, Any
 
 
 def _add_vocabularies(
-    folder: Path, manifest: dict[str, Any], names: Sequence[str], progress: Callable[[str], None]
+    folder: Path,
+    manifest: dict[str, Any],
+    names: Sequence[str],
+    given: Mapping[str, Vocabulary],
+    progress: Callable[[str], None],
 ) -> None:
     """Train and write vocabularies and their tokens, and enter them in the manifest."""
     documents = {split: read_documents(folder, split) for split in SPLITS}
     progress(f"training vocabularies {', '.join(names)}")
-    for name, vocabulary in _train(folder, manifest, names, documents["train"]):
-        tokenizer = vocabulary.tokenizer.to_str().encode()
+    for name, vocabulary in _train(folder, manifest, names, given, documents["train"], progress):
+        tokenizer = vocabulary.to_json().encode()
         files = {vocabulary_file(name): _write(folder / vocabulary_file(name), tokenizer)}
         tokens = {}
         for split in SPLITS:
@@ -149,11 +162,16 @@ def _add_vocabularies(
 
 
 def _train(
-    folder: Path, manifest: Mapping[str, Any], names: Sequence[str], texts: Sequence[str]
+    folder: Path,
+    manifest: Mapping[str, Any],
+    names: Sequence[str],
+    given: Mapping[str, Vocabulary],
+    texts: Sequence[str],
+    progress: Callable[[str], None],
 ) -> Iterator[tuple[str, Vocabulary]]:
     """The named vocabularies. All BPEs are cut from the largest one, which the cache may hold already."""
-    asked = {name: bpe_size(name) for name in names}
-    cached = {name: bpe_size(name) or 0 for name in manifest["vocabularies"]}
+    asked = {name: None if name in given else bpe_size(name) for name in names}
+    cached = {name: bpe_size(name) or 0 for name in manifest["vocabularies"] if not name.startswith(FILE_PREFIX)}
     largest = max((size for size in asked.values() if size), default=0)
     bpe: Vocabulary | None = None
     if largest and largest <= max(cached.values(), default=0):
@@ -161,7 +179,12 @@ def _train(
     elif largest:
         bpe = train_bpe(texts, largest)
     for name, size in asked.items():
-        yield name, bpe.cut(size) if bpe and size else train_char(texts)
+        if name in given:
+            yield name, given[name]
+        elif name == GPT2:
+            yield name, Vocabulary(fetch_gpt2(progress))
+        else:
+            yield name, bpe.cut(size) if bpe and size else train_char(texts)
 
 
 def _write(path: Path, content: bytes | TokenArray) -> dict[str, Any]:
