@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _COLOURS = ("\033[36m", "\033[33m")
 _DEFAULT_COLOUR = "\033[39m"
+_LONGEST_SHOWN = 16
 _WHITESPACE = str.maketrans({" ": "·", "\t": "→", "\n": "⏎"})
 
 
@@ -104,7 +105,7 @@ def lines(report: TokenizerReport, path: Path) -> list[str]:
         f"train           {report.train_tokens:,} tokens",
         f"unused          {report.unused_tokens:,} ids ({share}) never in train, "
         f"{report.rare_tokens:,} fewer than {RARE} times",
-        f"longest         {'  '.join(shown(one) for one in report.longest_tokens)}",
+        "longest         " + "  ".join(f"{shortened(one)} ({len(one)} bytes)" for one in report.longest_tokens),
         f"round trip      {report.checked_documents - len(report.failures):,} of {report.checked_documents:,} "
         "documents of validation and holdout come back",
         f"file            {path}",
@@ -164,6 +165,11 @@ def cut_text(vocabulary: Vocabulary, ids: list[int], *, coloured: bool) -> str:
         piece = f"{colour}{shown(token)}{_DEFAULT_COLOUR}" if coloured else shown(token)
         pieces.append(piece + ("\n" if b"\n" in token else "│"))
     return "".join(pieces).removesuffix("│").removesuffix("\n")
+
+
+def shortened(token: bytes) -> str:
+    text = shown(token)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
 
 
 def shown(token: bytes) -> str:

@@ -12,7 +12,7 @@ from nas.data.vocabulary import Vocabulary
 
 RARE = 10
 """Seen less often than this in the train split, a token is rare: too seldom for a model to learn it well."""
-NUM_LONGEST = 8
+NUM_LONGEST = 5
 CHECKED_SPLITS = ("validation", "holdout")
 
 
