@@ -255,6 +255,14 @@ def test_vocabulary_names(value: Any, name: str) -> None:
     bpe_size(name)
 
 
+def test_gpt2_stands_beside_sizes_in_a_space(tmp_path: Path) -> None:
+    space = load_space(write(tmp_path, SPACE.replace("vocab_size = 256", 'vocab_size = [512, "gpt2"]')))
+    assert space.vocabulary_names == ["bpe-512", "gpt2"]
+    sizes = {"bpe-512": 512, "gpt2": 50_257}
+    candidate = space.suggest(Picks(vocab_size="gpt2"), sizes)
+    assert (candidate.vocabulary, candidate.architecture.vocab_size) == ("gpt2", 50_257)
+
+
 @pytest.mark.parametrize("value", [255, 65_537, -1, True, 256.0, "bytes", None])
 def test_other_vocabulary_sizes_are_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^vocab_size is 256 \(bytes\) to 65536, \"char\" or \"gpt2\"; found "):

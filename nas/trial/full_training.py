@@ -164,8 +164,8 @@ class FullTraining:
             raise CheckpointError(f"{run_file} is damaged ({error}); use another --out to start afresh") from None
         asked = self.plan.identity()
         different = [key for key in asked if stored.get(key) != asked[key]]
-        if self._stored_tokenizer() != self._vocabulary.to_json():
-            different.append("tokenizer")
+        if not different and self._stored_tokenizer() != self._vocabulary.to_json():
+            different = ["tokenizer"]
         if different:
             raise UsageError(
                 f"{self.folder} holds a run with another {', '.join(different)}; "
