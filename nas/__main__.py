@@ -14,6 +14,7 @@ COMMANDS = {
     "search": "search an architecture and its vocabulary, export the best",
     "report": "rank the trials of a study again, write its report",
     "train": "train an exported architecture fully",
+    "tokenizer": "train a tokenizer or check anyone's, show how it cuts code",
     "evaluate": "let a model write, count collapse, junk and valid Python",
     "audit": "check a model, its loss and its decoding for leaks of the answer",
 }
@@ -29,7 +30,7 @@ def _dispatch(name: str) -> int | None:
     if name in ("-h", "--help"):
         print("usage: nas COMMAND [--help] ...\n")
         for command, what in COMMANDS.items():
-            print(f"  {command:<8} {what}")
+            print(f"  {command:<9} {what}")
         return 0
     if name not in COMMANDS:
         raise UsageError(unknown_name("command", name, COMMANDS))

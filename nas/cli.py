@@ -12,7 +12,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 from nas.errors import CodenasError
 from nas.files import NO_SPACE
@@ -51,11 +51,25 @@ def run(command: Callable[[], int | None], name: str) -> NoReturn:
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:
-    """An argument parser whose errors are one line and exit code 2, and that takes no abbreviated flags."""
+    """An argument parser whose errors are one line and exit code 2, and that takes no abbreviated flags.
+
+    A flag may be written with underscores, `--max_steps` for `--max-steps`.
+    """
     return _Parser(prog=f"python -m {name}", description=description, allow_abbrev=False)
 
 
 class _Parser(argparse.ArgumentParser):
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        given = sys.argv[1:] if args is None else args
+        return super().parse_known_args([self._with_dashes(one) for one in given], namespace)
+
+    def _with_dashes(self, argument: str) -> str:
+        """A flag of this parser in its own spelling; everything else, and what follows a flag's `=`, as it is."""
+        flag, equals, value = argument.partition("=")
+        known = flag.replace("_", "-")
+        is_flag = argument.startswith("--") and known in self._option_string_actions
+        return known + equals + value if is_flag else argument
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog.removeprefix('python -m ')}: error: {message}; {self.prog} --help lists the flags\n")
 

@@ -32,7 +32,7 @@ class SearchSection(BaseModel):
     num_layers: Dimension
     hidden_dim: Dimension
     vocab_size: Dimension
-    """Byte-level BPE sizes; 256 is plain bytes, "char" is characters with byte fallback."""
+    """Byte-level BPE sizes; 256 is plain bytes, "char" characters with byte fallback, "gpt2" GPT-2's."""
     head_dim: Dimension = 32
     query_group_size: Dimension = 1
     ffn_multiplier: Dimension = 4.0
@@ -173,9 +173,9 @@ class EvaluationSection(BaseModel):
 
 
 def vocabulary_name(value: Any) -> str:
-    """The vocabulary behind a vocab_size: 256 is `bytes`, "char" is `char`, N is `bpe-N`."""
-    if value == "char":
-        return "char"
+    """The vocabulary behind a vocab_size: 256 is `bytes`, N is `bpe-N`, "char" and "gpt2" are themselves."""
+    if value in ("char", "gpt2"):
+        return str(value)
     if isinstance(value, bool) or not isinstance(value, int) or not BYTES_VOCAB_SIZE <= value <= 65_536:
-        raise ValueError(f'vocab_size is 256 (bytes) to 65536, or "char"; found {value!r}')
+        raise ValueError(f'vocab_size is 256 (bytes) to 65536, "char" or "gpt2"; found {value!r}')
     return "bytes" if value == BYTES_VOCAB_SIZE else f"bpe-{value}"

@@ -41,6 +41,11 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument(
         "--corpus", metavar="PATH", help="as in nas.search (default: the one the search used, or stdlib)"
     )
+    built.add_argument(
+        "--tokenizer",
+        metavar="SIZE|chars|bytes|gpt2|FILE",
+        help="of as many tokens as the arch JSON's vocab_size (default: the arch JSON's, or a BPE of that size)",
+    )
     built.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-ARCHITECTURE)")
     built.add_argument("--learning-rate", type=cli.positive, metavar="LR", help="peak rate (default: by rule)")
     built.add_argument("--batch-tokens", type=cli.whole, metavar="N", help="tokens a step (default: the arch JSON's)")
@@ -105,12 +110,14 @@ def main(argv: list[str] | None = None) -> int:
 def open_source(
     architecture: ArchitectureConfig, exported: dict[str, Any], path: Path, arguments: argparse.Namespace
 ) -> Source:
-    """The corpus, encoded by the arch JSON's own tokenizer; without one, by a BPE trained to its vocab_size."""
+    """The corpus, encoded by --tokenizer, else by the arch JSON's own, else by a BPE trained to its vocab_size."""
     from nas.data import Vocabulary, prepare_data
     from nas.space_sections import vocabulary_name
 
     trained_on = _section(_section(exported, "provenance"), "corpus")
     corpus = arguments.corpus or str(trained_on.get("source", "stdlib"))
+    if arguments.tokenizer:
+        return chosen_source(architecture.vocab_size, path, corpus, arguments.tokenizer)
     if "tokenizer" in exported:
         data = prepare_data(corpus, ["bytes"])  # the text is what counts: its tokens are made here
         vocabulary = Vocabulary.load(path.parent / str(exported["tokenizer"]))
@@ -128,6 +135,26 @@ def open_source(
             "give a larger corpus, or an arch JSON with its tokenizer file"
         )
     return Source(data, vocabulary, tokens)
+
+
+def chosen_source(vocab_size: int, path: Path, corpus: str, given: str) -> Source:
+    """The corpus, encoded by a tokenizer that the user names; UsageError unless it has `vocab_size` tokens."""
+    from nas.data import choose_tokenizer, known_size, prepare_data
+
+    def check(size: int, where: str = "") -> None:
+        if size != vocab_size:
+            raise UsageError(
+                f"--tokenizer {given} has {size} tokens{where}, {path} a vocab_size of {vocab_size}; "
+                f"give a tokenizer of {vocab_size} tokens, or an arch JSON with a vocab_size of {size}"
+            )
+
+    chosen = choose_tokenizer(given)
+    check(known_size(chosen) or vocab_size)
+    data = prepare_data(corpus, [chosen])
+    (name,) = data.vocabulary_names
+    vocabulary = data.vocabulary(name)
+    check(vocabulary.size, " on this corpus")
+    return Source(data, vocabulary, data.tokens(name, "train"))
 
 
 def make_plan(

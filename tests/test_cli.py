@@ -187,6 +187,26 @@ def test_wrong_flags_are_one_line_and_2_and_no_flag_is_abbreviated(capsys: pytes
         assert line.endswith("; python -m nas.test --help lists the flags")
 
 
+def test_a_flag_can_be_written_with_underscores_and_its_value_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = cli.parser("nas.test", "what it does")
+    parser.add_argument("--batch-tokens", type=cli.whole)
+    parser.add_argument("--out-dir")
+    parser.add_argument("file_name", nargs="?")
+    found = parser.parse_args(["--batch_tokens", "1_000", "--out_dir=a_b=--batch_tokens", "c_d"])
+    assert vars(found) == {"batch_tokens": 1000, "out_dir": "a_b=--batch_tokens", "file_name": "c_d"}
+    assert parser.parse_args(["--batch-tokens=7", "--out_dir", "x_y"]).out_dir == "x_y"
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--batch_token", "1"])
+    assert "unrecognized arguments: --batch_token" in capsys.readouterr().err
+
+
+def test_underscores_reach_subcommands_and_the_arguments_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = cli.parser("nas.test", "what it does")
+    parser.add_subparsers(dest="command").add_parser("train").add_argument("--num-steps")
+    monkeypatch.setattr(sys, "argv", ["nas.test", "train", "--num_steps", "3"])
+    assert parser.parse_args().num_steps == "3"
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("1", 1), ("40", 40), ("1e6", 1_000_000), ("1_000", 1000), ("2.0", 2), (" 7 ", 7)]
 )
@@ -277,7 +297,17 @@ def test_control_characters_do_not_reach_a_terminal(text: str, shown: str) -> No
     assert cli.printable(text) == shown
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["search", "--help"], ["report", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["search", "--help"],
+        ["report", "--help"],
+        ["tokenizer", "--help"],
+        ["tokenizer", "train", "--help"],
+    ],
+)
 def test_help_is_instant_and_needs_no_torch(arguments: list[str]) -> None:
     source = f"""
         import sys

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flags import flags_of
 
 from nas.__main__ import COMMANDS
 
@@ -47,7 +48,7 @@ def wrongs(words: list[str]) -> list[str]:
 def unknown_flags(module: str, arguments: list[str]) -> list[str]:
     if importlib.util.find_spec(module) is None:
         return [module]
-    known = {one for action in importlib.import_module(module).parser()._actions for one in action.option_strings}
+    known = flags_of(importlib.import_module(module).parser())
     given = [word.partition("=")[0] for word in arguments if re.match(r"--?[a-z]", word)]
     return [f"{module} {flag}" for flag in given if flag not in known]
 
@@ -70,6 +71,7 @@ def test_the_readme_names_the_commands_a_user_starts_with() -> None:
     [
         ("```\npython -m nas.search --bugdet 4  # so many\n```\n", "nas.search --bugdet"),
         ("```sh\n$ .venv/bin/python -m nas.search \\\n  --budget 4 --nope\n```\n", "nas.search --nope"),
+        ("`nas tokenizer train 512 --size 3`", "nas.tokenizer --size"),
         ("run `nas report DIR --collapse=3` now", "nas.report --collapse"),
         ("`python -m nas.nothing --x`", "nas.nothing"),
         ("`nas play x`", "nas play"),

@@ -14,6 +14,7 @@ from typing import Any
 
 import optuna
 import pytest
+from flags import flags_of
 from study.commands import (
     ENVIRONMENT,
     Ran,
@@ -29,7 +30,7 @@ from study.commands import (
 )
 from study.spaces import FOUR, write_space
 
-from nas import __main__, audit, evaluate, report, search, train
+from nas import __main__, audit, evaluate, report, search, tokenizer, train
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData, Vocabulary
 from nas.study.folder import StudyFolder
@@ -573,19 +574,20 @@ FLAGS: dict[Any, set[str]] = {
     },
     train: {
         *("--arch-json", "--max-steps", "--flops", "--corpus", "--out", "--learning-rate", "--batch-tokens"),
-        *("--evaluate-every", "--seed", "--device", "--compile", "--quiet", "--json", "--help"),
+        *("--evaluate-every", "--seed", "--device", "--compile", "--quiet", "--json", "--help", "--tokenizer"),
     },
     evaluate: {
         *("--completions", "--compare", "--protocol", "--prompts", "--num-prompts", "--save", "--json", "--help"),
     },
     report: {"--collapse-weight", "--png", "--json", "--help"},
     audit: {"--model", "--vocab-size", "--seq-len", "--corpus", "--train", "--json", "--help"},
+    tokenizer: {"--corpus", "--out", "--json", "--help"},
 }
 
 
 @pytest.mark.parametrize("command", FLAGS, ids=lambda module: module.__name__)
 def test_the_flags_of_a_command_are_these(command: Any) -> None:
-    found = {one for action in command.parser()._actions for one in action.option_strings}
+    found = flags_of(command.parser())
     assert {one for one in found if one.startswith("--")} == FLAGS[command]
 
 
@@ -600,7 +602,7 @@ def test_nas_lists_and_runs_its_commands(
         signal.signal(signal.SIGTERM, terminate)
         return int(exit.value.code or 0), *capfd.readouterr()
 
-    assert __main__.COMMANDS.keys() == {"search", "report", "train", "evaluate", "audit"}
+    assert __main__.COMMANDS.keys() == {"search", "report", "train", "evaluate", "audit", "tokenizer"}
     code, out, _ = nas("--help")
     assert code == 0 and all(f"\n  {name} " in out for name in __main__.COMMANDS)
     code, out, err = nas("report", str(copied))
@@ -609,7 +611,7 @@ def test_nas_lists_and_runs_its_commands(
     assert code == 2 and "unknown command 'serach'; did you mean 'search'?" in err
 
 
-@pytest.mark.parametrize("command", ["nas.search", "nas.train", "nas.evaluate", "nas.report", "nas"])
+@pytest.mark.parametrize("command", ["nas.search", "nas.train", "nas.evaluate", "nas.report", "nas.tokenizer", "nas"])
 def test_help_imports_neither_torch_nor_optuna(command: str) -> None:
     code = (
         "import runpy, sys\n"

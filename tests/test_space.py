@@ -247,16 +247,25 @@ def test_a_prompt_and_its_completion_fit_the_sequence(
 
 
 @pytest.mark.parametrize(
-    ("value", "name"), [(256, "bytes"), (257, "bpe-257"), (50257, "bpe-50257"), (65_536, "bpe-65536"), ("char", "char")]
+    ("value", "name"),
+    [(256, "bytes"), (257, "bpe-257"), (50257, "bpe-50257"), (65_536, "bpe-65536"), ("char", "char"), ("gpt2", "gpt2")],
 )
 def test_vocabulary_names(value: Any, name: str) -> None:
     assert vocabulary_name(value) == name
     bpe_size(name)
 
 
+def test_gpt2_stands_beside_sizes_in_a_space(tmp_path: Path) -> None:
+    space = load_space(write(tmp_path, SPACE.replace("vocab_size = 256", 'vocab_size = [512, "gpt2"]')))
+    assert space.vocabulary_names == ["bpe-512", "gpt2"]
+    sizes = {"bpe-512": 512, "gpt2": 50_257}
+    candidate = space.suggest(Picks(vocab_size="gpt2"), sizes)
+    assert (candidate.vocabulary, candidate.architecture.vocab_size) == ("gpt2", 50_257)
+
+
 @pytest.mark.parametrize("value", [255, 65_537, -1, True, 256.0, "bytes", None])
 def test_other_vocabulary_sizes_are_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"^vocab_size is 256 \(bytes\) to 65536, or \"char\"; found "):
+    with pytest.raises(ValueError, match=r"^vocab_size is 256 \(bytes\) to 65536, \"char\" or \"gpt2\"; found "):
         vocabulary_name(value)
 
 
@@ -334,8 +343,8 @@ def test_a_budget_of_less_than_a_step_is_far_over_the_limit(tmp_path: Path) -> N
         ("dropout = nan", "dropout holds numbers, found nan"),
         ("qk_norm = 1", "qk_norm is true or false, found 1"),
         ("tie_embeddings = [true, 'no']", "tie_embeddings is true or false, found 'no'"),
-        ("vocab_size = 255", 'vocab_size is 256 (bytes) to 65536, or "char"; found 255'),
-        ("vocab_size = 'chars'", 'vocab_size is 256 (bytes) to 65536, or "char"; found \'chars\''),
+        ("vocab_size = 255", 'vocab_size is 256 (bytes) to 65536, "char" or "gpt2"; found 255'),
+        ("vocab_size = 'chars'", 'vocab_size is 256 (bytes) to 65536, "char" or "gpt2"; found \'chars\''),
         ("vocab_size = { min = 256, max = 512 }", "vocab_size is a list of sizes, not a range"),
     ],
 )  # fmt: skip

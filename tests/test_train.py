@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from data.foreign import starcoder
 
 import nas
 from nas import cli, train
 from nas.architecture import ArchitectureConfig
-from nas.data import PreparedData
+from nas.data import PreparedData, train_bpe
 from nas.errors import ArchitectureError, CheckpointError, CodenasError, CorpusError, UsageError
 from nas.trial.recipe import learning_rate_rule
 from nas.trial.weights import load_weights, read_tensors
@@ -115,6 +116,65 @@ def test_the_arch_json_of_a_search_brings_its_tokenizer_corpus_and_recipe(
     assert (plan["recipe"]["batch_size"], plan["recipe"]["seq_length"], plan["recipe"]["num_steps"]) == (16, 32, 5)
     assert nas.load(folder).vocabulary.merges == data.vocabulary("bpe-512").merges
     assert (folder / "tokenizer.json").read_bytes() == (tmp_path / "tokenizers" / "bpe-512.json").read_bytes()
+
+
+def test_a_tokenizer_can_be_chosen_over_the_arch_jsons_own(
+    data: PreparedData, corpus_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arch_json = exported(data, corpus_folder, tmp_path)
+    theirs = starcoder()
+    theirs.save(str(tmp_path / "theirs.json"))
+    values = json.loads(arch_json.read_text())
+    values["architecture"]["vocab_size"] = 600
+    other = write(tmp_path / "other.json", values)
+    for number, (path, given) in enumerate([(arch_json, "512"), (other, str(tmp_path / "theirs.json"))]):
+        run = tmp_path / f"run{number}"
+        length = ("--max_steps", "2", "--quiet", "--tokenizer", given)
+        assert train.main(flags(path, corpus_folder, run, "--max-steps", "9", *length)) == 0
+        assert json.loads((run / "run.json").read_text())["recipe"]["num_steps"] == 2
+    assert nas.load(tmp_path / "run0").vocabulary.to_json() == data.vocabulary("bpe-512").to_json()
+    model = nas.load(tmp_path / "run1")
+    assert model.vocabulary.to_json() == theirs.to_str()
+    assert model.vocabulary.eot_id == theirs.token_to_id("<|endoftext|>") != 0
+    assert isinstance(model.complete("<|endoftext|>def ", max_bytes=20), str)
+    assert 2 < model.bits_per_byte("x = 1\n" * 20) < 12
+
+
+@pytest.mark.parametrize(("given", "size"), [("512", 512), ("bytes", 256), ("gpt2", 50_257), ("theirs.json", 600)])
+def test_a_tokenizer_of_another_size_is_refused_with_both_before_anything_is_prepared(
+    tmp_path: Path, given: str, size: int
+) -> None:
+    starcoder().save("theirs.json")
+    arch_json = write(tmp_path / "a.json", VALUES | {"vocab_size": 384})
+    with pytest.raises(UsageError) as caught:
+        train.main(flags(arch_json, tmp_path / "no corpus", tmp_path / "run", "--tokenizer", given))
+    assert str(caught.value) == (
+        f"--tokenizer {given} has {size} tokens, {arch_json} a vocab_size of 384; "
+        f"give a tokenizer of 384 tokens, or an arch JSON with a vocab_size of {size}"
+    )
+
+
+def test_a_tokenizer_whose_size_the_corpus_decides_is_refused_with_both(corpus_folder: Path, tmp_path: Path) -> None:
+    arch_json = write(tmp_path / "a.json", VALUES | {"vocab_size": 5000})
+    with pytest.raises(UsageError, match=r"^--tokenizer chars has \d+ tokens on this corpus, .* a vocab_size of 5000"):
+        train.main(flags(arch_json, corpus_folder, tmp_path / "run", "--tokenizer", "chars"))
+    with pytest.raises(UsageError, match="'char5' is no tokenizer and no file"):
+        train.main(flags(arch_json, corpus_folder, tmp_path / "run", "--tokenizer", "char5"))
+
+
+def test_a_run_does_not_go_on_with_another_tokenizer_of_the_same_size(
+    data: PreparedData, corpus_folder: Path, tmp_path: Path
+) -> None:
+    arch_json = exported(data, corpus_folder, tmp_path)
+    train_bpe(["a = 1\n" * 9, *data.documents("holdout")], 512).save(tmp_path / "other.json")
+    command = flags(arch_json, corpus_folder, tmp_path / "run", "--max-steps", "2", "--quiet")
+    train.main(command)
+    assert train.main([*command, "--tokenizer", "512"]) == 0
+    with pytest.raises(UsageError, match="holds a run with another tokenizer; repeat its settings"):
+        train.main([*command, "--tokenizer", str(tmp_path / "other.json")])
+    (tmp_path / "run" / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json is damaged \(.*No such file.*\); use another --out"):
+        train.main(command)
 
 
 def test_the_json_output_is_one_object_and_a_finished_run_prints_it_again(

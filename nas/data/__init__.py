@@ -5,6 +5,7 @@ from __future__ import annotations
 from nas.data.corpus import Corpus, Document, read_corpus
 from nas.data.prepare import prepare_data
 from nas.data.prepared import SPLITS, PreparedData
+from nas.data.tokenizer_choice import choose_tokenizer, known_size
 from nas.data.vocabulary import Vocabulary, bpe_size, train_bpe, train_char
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "PreparedData",
     "Vocabulary",
     "bpe_size",
+    "choose_tokenizer",
+    "known_size",
     "prepare_data",
     "read_corpus",
     "train_bpe",

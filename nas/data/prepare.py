@@ -24,6 +24,7 @@ from nas import __version__
 from nas.data.build import build_texts
 from nas.data.cache import cache_root
 from nas.data.corpus_recipe import CorpusRecipe, find_recipe, read_recipe
+from nas.data.gpt2 import GPT2, fetch_gpt2
 from nas.data.prepared import (
     MANIFEST,
     MANIFEST_KEYS,
@@ -36,7 +37,14 @@ from nas.data.prepared import (
     tokens_file,
     vocabulary_file,
 )
-from nas.data.vocabulary import BATCH_DOCUMENTS, Vocabulary, bpe_size, train_bpe, train_char
+from nas.data.vocabulary import (
+    BATCH_DOCUMENTS,
+    FILE_PREFIX,
+    Vocabulary,
+    bpe_size,
+    train_bpe,
+    train_char,
+)
 from nas.errors import CacheError
 from nas.files import remove_leftovers, write_atomically, write_json
 
@@ -53,7 +61,7 @@ def say(line: str) -> None:
 
 def prepare_data(
     source: str,
-    vocabulary_names: Sequence[str],
+    vocabularies: Sequence[str | Vocabulary],
     *,
     split_seed: int = 0,
     cache: Path | None = None,
@@ -61,24 +69,22 @@ def prepare_data(
 ) -> PreparedData:
     """Build a corpus, train tokenizers and encode it; or find all that in the cache.
 
-    `source` is what `find_recipe` reads, or the folder of a corpus that was built. `vocabulary_names` are `bytes`,
-    `char` and `bpe-N`. Later calls add vocabularies and leave those there as they are.
+    `source` is what `find_recipe` reads, or the folder of a corpus that was built. `vocabularies` are `bytes`, `char`,
+    `bpe-N` and `gpt2`, trained or fetched here, and any that is at hand, which has its `file_name` in what is
+    returned. Later calls add vocabularies and leave those there as they are.
 
     Raises UsageError for a vocabulary's name, CorpusError for the corpus, CacheError for the cache.
     """
-    names = tuple(dict.fromkeys(vocabulary_names))
-    for name in names:
-        bpe_size(name)
     folder = Path(source).expanduser() if is_built(source) else None
     recipe = read_recipe(folder / MANIFEST) if folder else find_recipe(source)
     return prepare_corpus(
-        recipe, names, source=source, split_seed=split_seed, folder=folder, cache=cache, progress=progress
+        recipe, vocabularies, source=source, split_seed=split_seed, folder=folder, cache=cache, progress=progress
     )
 
 
 def prepare_corpus(
     recipe: CorpusRecipe,
-    vocabulary_names: Sequence[str],
+    vocabularies: Sequence[str | Vocabulary],
     *,
     source: str,
     split_seed: int = 0,
@@ -92,6 +98,11 @@ def prepare_corpus(
     a corpus of pinned wheels is found without reading one. Any number of processes may call this at once. A damaged
     folder is built again, and `progress` told so.
     """
+    given = {one.file_name: one for one in vocabularies if isinstance(one, Vocabulary)}
+    names = tuple(dict.fromkeys(one if isinstance(one, str) else one.file_name for one in vocabularies))
+    for name in names:
+        if name not in given:
+            bpe_size(name)
     root = cache or cache_root()
     try:
         if folder is None:
@@ -99,13 +110,13 @@ def prepare_corpus(
             folder = root / hashlib.sha256(key.encode()).hexdigest()[:16]
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder, progress), _parallel_tokenizers():
-            _complete(folder, recipe, vocabulary_names, source, split_seed, progress)
+            _complete(folder, recipe, names, given, source, split_seed, progress)
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
         reason = getattr(error, "strerror", None) or error
         raise CacheError(
             f"cannot use the data cache {root}: {reason}; set CODENAS_CACHE to a writable folder with enough room"
         ) from None
-    return PreparedData(folder, tuple(vocabulary_names))
+    return PreparedData(folder, names)
 
 
 def is_built(source: str) -> bool:
@@ -120,6 +131,7 @@ def _complete(
     folder: Path,
     recipe: CorpusRecipe,
     names: Sequence[str],
+    given: Mapping[str, Vocabulary],
     source: str,
     split_seed: int,
     progress: Callable[[str], None],
@@ -134,7 +146,7 @@ def _complete(
             progress(f"{error}; building it again")
     if manifest and (damage := find_damage(folder, manifest)):
         progress(f"data cache {folder} is damaged: {damage}; building it again")
-        names = [*manifest["vocabularies"], *names]
+        names = [*(name for name in manifest["vocabularies"] if not name.startswith(FILE_PREFIX)), *names]
         manifest = None
     if manifest is None:
         manifest = _write_texts(folder, recipe, source, split_seed, progress)
@@ -142,7 +154,7 @@ def _complete(
         progress(f"corpus '{recipe.name}': {kept:,} bytes in {manifest['counts']['kept']:,} documents")
     missing = [name for name in dict.fromkeys(names) if name not in manifest["vocabularies"]]
     if missing:
-        _add_vocabularies(folder, manifest, missing, progress)
+        _add_vocabularies(folder, manifest, missing, given, progress)
     if missing or not (folder / MANIFEST).exists():
         write_json(folder / MANIFEST, manifest)
 
@@ -170,12 +182,16 @@ def _write_texts(
 
 
 def _add_vocabularies(
-    folder: Path, manifest: dict[str, Any], names: Sequence[str], progress: Callable[[str], None]
+    folder: Path,
+    manifest: dict[str, Any],
+    names: Sequence[str],
+    given: Mapping[str, Vocabulary],
+    progress: Callable[[str], None],
 ) -> None:
     """Train and write vocabularies and their tokens, and enter them in the manifest."""
     progress(f"training vocabularies {', '.join(names)}")
-    for name, vocabulary in _train(folder, manifest, names):
-        tokenizer = vocabulary.tokenizer.to_str().encode()
+    for name, vocabulary in _train(folder, manifest, names, given, progress):
+        tokenizer = vocabulary.to_json().encode()
         files = {vocabulary_file(name): _write(folder / vocabulary_file(name), tokenizer)}
         tokens = {}
         for split in SPLITS:
@@ -191,10 +207,16 @@ def _add_vocabularies(
         progress(f"{name}: {vocabulary.size:,} ids, {tokens['train']:,} tokens, {bytes_per_token:.2f} bytes a token")
 
 
-def _train(folder: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[str, Vocabulary]]:
+def _train(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    names: Sequence[str],
+    given: Mapping[str, Vocabulary],
+    progress: Callable[[str], None],
+) -> Iterator[tuple[str, Vocabulary]]:
     """The named vocabularies. All BPEs are cut from the largest one, which the cache may hold already."""
-    asked = {name: bpe_size(name) for name in names}
-    cached = {name: bpe_size(name) or 0 for name in manifest["vocabularies"]}
+    asked = {name: None if name in given else bpe_size(name) for name in names}
+    cached = {name: bpe_size(name) or 0 for name in manifest["vocabularies"] if not name.startswith(FILE_PREFIX)}
     largest = max((size for size in asked.values() if size), default=0)
     bpe: Vocabulary | None = None
     if largest and largest <= max(cached.values(), default=0):
@@ -202,7 +224,12 @@ def _train(folder: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> I
     elif largest:
         bpe = train_bpe(_training_texts(folder), largest)
     for name, size in asked.items():
-        yield name, bpe.cut(size) if bpe and size else train_char(_training_texts(folder))
+        if name in given:
+            yield name, given[name]
+        elif name == GPT2:
+            yield name, Vocabulary(fetch_gpt2(progress))
+        else:
+            yield name, bpe.cut(size) if bpe and size else train_char(_training_texts(folder))
 
 
 def _training_texts(folder: Path) -> Iterator[str]:

@@ -1,13 +1,14 @@
-"""A vocabulary: text to token ids and back, over the same bytes whatever its size.
+"""A vocabulary: text to token ids and back, over the same bytes whatever its size and whoever trained it.
 
-There are no special tokens. A text ends with the NUL character, which no document holds, so the
+A text ends with an end of text, which stands for the NUL character that no document holds, so the
 token streams of all vocabularies decode to exactly the same bytes and bits per byte compares them.
-In every vocabulary the ids 0 to 127 are the ASCII characters and 128 to 255 the bytes of that value,
-so NUL is id 0; what follows 255 is what the vocabulary learned.
+Ours have no special tokens: the ids 0 to 127 are the ASCII characters and 128 to 255 the bytes of that
+value, so NUL is id 0; what follows 255 is what the vocabulary learned. Those of others keep their ids.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -19,18 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from nas.data.byte_symbols import BYTE_SYMBOLS, CHAR_SYMBOLS
+from nas.data.foreign_cuts import Inexact
+from nas.data.foreign_tokenizer import MAX_SIZE, make_exact
+from nas.data.gpt2 import GPT2, is_gpt2
 from nas.errors import CheckpointError, UsageError
 
 BYTES = "bytes"
 CHAR = "char"
 NUM_BYTE_IDS = 256
-MAX_SIZE = 1 << 20
 MIN_PAIR_COUNT = 2
 MIN_CHARACTER_COUNT = 10
 BATCH_DOCUMENTS = 64
 """Documents encoded at once: the library's own records of tokens take many times the room of their ids."""
 
-# What other tokenizers do to a text before or after the model; each would change the bytes.
+FILE_PREFIX = "file-"
+# What other tokenizers do to a text before or after the model; ours do nothing.
 FOREIGN_STEPS = ("added_tokens", "normalizer", "post_processor", "truncation", "padding")
 
 TokenArray = NDArray[np.unsignedinteger[Any]]
@@ -38,26 +43,43 @@ TokenType = np.dtype[np.unsignedinteger[Any]]
 
 
 class Vocabulary:
-    """A `tokenizers.Tokenizer` of one of three kinds, with the bytes of each id.
+    """A `tokenizers.Tokenizer` with the bytes of each id: one of ours, or of others and made exact.
 
-    `bytes` has 256 ids, `bpe-N` adds merges up to N ids (byte-level BPE over GPT-2's word pattern),
-    and `char` has one id for each ASCII character and each other character that is frequent in the
-    training text, and spells the rest in bytes. Raises ValueError for any other tokenizer.
+    Ours are of three kinds. `bytes` has 256 ids, `bpe-N` adds merges up to N ids (byte-level BPE over GPT-2's word
+    pattern), and `char` has one id for each ASCII character and each other character that is frequent in the
+    training text, and spells the rest in bytes. Others are `gpt2` and `foreign-N`, see nas.data.foreign_tokenizer.
+    Raises Inexact, a ValueError, for a tokenizer that cannot give every text back byte for byte.
     """
 
-    eot_id = 0
-
     def __init__(self, tokenizer: Tokenizer) -> None:
-        description = json.loads(tokenizer.to_str())
+        self._json = tokenizer.to_str()
+        description = json.loads(self._json)
         model = description["model"]
-        if model["type"] != "BPE" or any(description[step] for step in FOREIGN_STEPS):
-            raise ValueError(f"it is not a BPE model without {', '.join(FOREIGN_STEPS)}")
-        self.tokenizer = tokenizer
+        own = _token_bytes(description)
+        self.tokenizer: Tokenizer
+        self.token_bytes: tuple[bytes, ...]
+        self.eot_id: int
+        self.left_out: tuple[str, ...] = ()
+        """What was taken out of a tokenizer of others, in words."""
+        if own:
+            self.tokenizer, self.token_bytes, self.eot_id = tokenizer, own, 0
+        else:
+            foreign = make_exact(description)
+            self.tokenizer, self.token_bytes, self.eot_id = foreign.tokenizer, foreign.token_bytes, foreign.eot_id
+            self.left_out = foreign.left_out
+        self.is_own = bool(own)
         self.merges: tuple[tuple[str, str], ...] = tuple((left, right) for left, right in model["merges"])
-        self.token_bytes: tuple[bytes, ...] = _token_bytes(model)
         self.size = len(self.token_bytes)
         self.num_bytes: NDArray[np.int64] = np.array([len(token) for token in self.token_bytes], dtype=np.int64)
-        self.name = CHAR if model["byte_fallback"] else BYTES if self.size == NUM_BYTE_IDS else f"bpe-{self.size}"
+        if own:
+            self.name = CHAR if model["byte_fallback"] else BYTES if self.size == NUM_BYTE_IDS else f"bpe-{self.size}"
+        else:
+            self.name = GPT2 if is_gpt2(self.merges) else f"foreign-{self.size}"
+
+    @property
+    def file_name(self) -> str:
+        """A name by content, for a vocabulary that comes from a file: two of the same size are told apart."""
+        return FILE_PREFIX + hashlib.sha256(self._json.encode()).hexdigest()[:16]
 
     @property
     def dtype(self) -> TokenType:
@@ -65,7 +87,7 @@ class Vocabulary:
         return token_dtype(self.size)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of `text`, without an end; a NUL in it is an end of text."""
+        """The ids of `text`, without an end; a NUL in it is an end of text in ours, in most others a byte."""
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
@@ -79,7 +101,7 @@ class Vocabulary:
         return np.concatenate(pieces) if pieces else end[:0]
 
     def _encode_batch(self, texts: Sequence[str]) -> list[TokenArray]:
-        if not self.merges and all(text.isascii() for text in texts):
+        if self.is_own and not self.merges and all(text.isascii() for text in texts):
             # Each character is its own id; the tokenizer says the same and takes a hundred times as long.
             return [np.frombuffer(text.encode(), dtype=np.uint8).astype(self.dtype) for text in texts]
         encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
@@ -95,20 +117,29 @@ class Vocabulary:
         Training picks merges one after the other and each makes a new token, so a smaller vocabulary
         is a prefix of a larger one. A `size` above this one's changes nothing.
         """
-        assert self.name != CHAR and size >= NUM_BYTE_IDS, (self.name, size)
+        assert self.is_own and self.name != CHAR and size >= NUM_BYTE_IDS, (self.name, size)
         return Vocabulary(_byte_level(self.merges[: size - NUM_BYTE_IDS]))
 
+    def to_json(self) -> str:
+        """What `tokenizers.Tokenizer.from_str` opens as well: a tokenizer of others whole, as it was given."""
+        return self._json
+
     def save(self, path: Path) -> None:
-        """Write one JSON file, which `tokenizers.Tokenizer.from_file` opens as well."""
-        path.write_text(self.tokenizer.to_str(), encoding="utf-8")
+        """Write `to_json` to a file."""
+        path.write_text(self._json, encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote; CheckpointError when it is missing, damaged or another kind of tokenizer."""
+        """Read what `save` wrote, or a tokenizer.json of others.
+
+        CheckpointError when it is missing, damaged or cannot be made exact.
+        """
         try:
             return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise CheckpointError(f"cannot read tokenizer {path}: {error.strerror or error}") from None
+        except Inexact as error:
+            raise CheckpointError(f"{path} cannot be used: {error}") from None
         except Exception as error:  # the library raises plain Exception for a file that it cannot parse
             reason = str(error).partition("\n")[0]
             raise CheckpointError(f"{path} is damaged or not a tokenizer of this engine: {reason}") from None
@@ -119,11 +150,11 @@ def token_dtype(size: int) -> TokenType:
 
 
 def bpe_size(name: str) -> int | None:
-    """The ids that a name asks for: 256 for `bytes`, N for `bpe-N`, None for `char`, whose size the text decides.
+    """The ids that a name asks for: 256 for `bytes`, N for `bpe-N`, None where no size is: for `char` and `gpt2`.
 
     Raises UsageError for any other name.
     """
-    if name == CHAR:
+    if name in (CHAR, GPT2):
         return None
     if name == BYTES:
         return NUM_BYTE_IDS
@@ -132,7 +163,7 @@ def bpe_size(name: str) -> int | None:
     if not NUM_BYTE_IDS < size <= MAX_SIZE:
         raise UsageError(
             f"unknown vocabulary '{name}' "
-            f"(allowed: {BYTES}, {CHAR}, and bpe-N with N from {NUM_BYTE_IDS + 1} to {MAX_SIZE})"
+            f"(allowed: {BYTES}, {CHAR}, and bpe-N with N from {NUM_BYTE_IDS + 1} to {MAX_SIZE}, and {GPT2})"
         )
     return size
 
@@ -176,31 +207,20 @@ def _byte_level(merges: Iterable[Sequence[str]]) -> Tokenizer:
     return tokenizer
 
 
-def _byte_symbols() -> tuple[str, ...]:
-    """The printable character that stands for each byte in a byte-level token (GPT-2's table).
-
-    Printable Latin-1 characters stand for themselves, all other bytes in turn for the code points
-    from 256 on (Radford et al. 2019, `bytes_to_unicode` in encoder.py).
-    """
-    own = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
-    others = iter(range(256, 512))
-    return tuple(chr(byte if byte in own else next(others)) for byte in range(256))
-
-
-BYTE_SYMBOLS = _byte_symbols()
-CHAR_SYMBOLS = tuple(chr(byte) if byte < 128 else f"<0x{byte:02X}>" for byte in range(256))
-"""The same for a vocabulary of characters, in the form that the library's byte fallback looks for."""
-
-
-def _token_bytes(model: dict[str, Any]) -> tuple[bytes, ...]:
-    """The bytes of each id, in order; ValueError when the ids are not those of a vocabulary of ours."""
+def _token_bytes(description: dict[str, Any]) -> tuple[bytes, ...] | None:
+    """The bytes of each id, in order; None when this is not a vocabulary that we trained."""
+    model = description["model"]
+    if model["type"] != "BPE" or any(description[step] for step in FOREIGN_STEPS) or model["ignore_merges"]:
+        return None
+    cuts, symbols = (None, CHAR_SYMBOLS) if model["byte_fallback"] else (_OUR_CUTS, BYTE_SYMBOLS)
     tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)
-    if [model["vocab"][token] for token in tokens] != list(range(len(tokens))):
-        raise ValueError("its ids have gaps")
-    symbols = CHAR_SYMBOLS if model["byte_fallback"] else BYTE_SYMBOLS
-    if tuple(tokens[:NUM_BYTE_IDS]) != symbols:
-        raise ValueError(f"its first {NUM_BYTE_IDS} ids are not the bytes")
+    is_dense = [model["vocab"][token] for token in tokens] == list(range(len(tokens)))
+    if description["pre_tokenizer"] != cuts or not is_dense or tuple(tokens[:NUM_BYTE_IDS]) != symbols:
+        return None
     byte_of = {symbol: byte for byte, symbol in enumerate(symbols)}
     if model["byte_fallback"]:
         return tuple(bytes([byte_of[token]]) if token in byte_of else token.encode() for token in tokens)
     return tuple(bytes([byte_of[symbol] for symbol in token]) for token in tokens)
+
+
+_OUR_CUTS = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}

@@ -158,11 +158,20 @@ class FullTraining:
             raise CheckpointError(f"{run_file} is damaged ({error}); use another --out to start afresh") from None
         asked = self.plan.identity()
         different = [key for key in asked if stored.get(key) != asked[key]]
+        if not different and self._stored_tokenizer() != self._vocabulary.to_json():
+            different = ["tokenizer"]
         if different:
             raise UsageError(
                 f"{self.folder} holds a run with another {', '.join(different)}; "
                 "repeat its settings to go on, or use another --out"
             )
+
+    def _stored_tokenizer(self) -> str:
+        path = self.folder / TOKENIZER_FILE
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path} is damaged ({error}); use another --out to start afresh") from None
 
     def _cut_log(self, step: int) -> None:
         """Leave out what a killed run logged after its last checkpoint: those steps are done again."""

@@ -1,35 +1,16 @@
 from __future__ import annotations
 
-import argparse
-import asyncio.base_events
 import json
-import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
+from data.texts import NASTY, TEXTS
 from tokenizers import Tokenizer, models
 
+from nas.data import PreparedData
 from nas.data.vocabulary import Vocabulary, bpe_size, token_dtype, train_bpe, train_char
 from nas.errors import CheckpointError, UsageError
-
-TEXTS = [
-    Path(module.__file__ or "").read_text(encoding="utf-8") for module in (argparse, asyncio.base_events, textwrap)
-]
-NASTY = [
-    "",
-    "\n",
-    "    \n\t\t\r\n  \r \x0b\x0c\x1c\u2028\u00a0",
-    "def f(x):\n    return x  # trailing spaces   \n\n\n",
-    "'s 'S 'll don't\n",
-    "<0x41><0x80><unk><|endoftext|> Ā Ġ Ċ ▁",
-    "\0 a \0\0",
-    "naïve Ünïcödé ß \u017f İ",
-    "日本語のコメント 中文 한국어 עברית العربية",
-    "😀👩‍👩‍👧‍👦🏳️‍🌈 e\u0301 \u200b\ufeff\ufffd\uffff\U0010ffff",
-    "".join(map(chr, range(256))),
-    "a" * 5_000 + "=" * 700,
-]
 
 
 @pytest.fixture(scope="module", params=["bytes", "char", "bpe-257", "bpe-600"])
@@ -124,7 +105,9 @@ def test_tokens_take_four_bytes_when_two_do_not_suffice(size: int, dtype: type) 
     assert token_dtype(size) == dtype
 
 
-@pytest.mark.parametrize(("name", "size"), [("bytes", 256), ("char", None), ("bpe-257", 257), ("bpe-1048576", 1 << 20)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("bytes", 256), ("char", None), ("gpt2", None), ("bpe-257", 257), ("bpe-1048576", 1 << 20)]
+)
 def test_a_name_says_the_size(name: str, size: int | None) -> None:
     assert bpe_size(name) == size
 
@@ -149,13 +132,35 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
         Vocabulary.load(tmp_path / "nowhere.json")
 
 
-def test_another_kind_of_tokenizer_is_refused(tmp_path: Path) -> None:
+def test_a_tokenizer_that_cannot_be_exact_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     Tokenizer(models.BPE(vocab={"a": 0, "b": 1}, merges=[])).save(str(path))
-    with pytest.raises(CheckpointError, match="its first 256 ids are not the bytes"):
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json cannot be used: it neither spells in bytes"):
         Vocabulary.load(path)
+
+
+def test_ours_with_a_special_token_is_a_foreign_one_that_ends_texts_with_it(tmp_path: Path) -> None:
     special = train_bpe([], 256).tokenizer
     special.add_special_tokens(["<|endoftext|>"])
-    special.save(str(path))
-    with pytest.raises(CheckpointError, match="without added_tokens"):
-        Vocabulary.load(path)
+    special.save(str(tmp_path / "tokenizer.json"))
+    foreign = Vocabulary.load(tmp_path / "tokenizer.json")
+    assert (foreign.name, foreign.size, foreign.eot_id) == ("foreign-257", 257, 256)
+    assert foreign.encode("<|end") == [*b"<|end"]
+
+
+def test_a_file_name_is_by_content() -> None:
+    names = {train_bpe(texts, 257).file_name for texts in (["aaaa"], ["bbbb"], ["bbbb"])}
+    assert len(names) == 2
+    assert all(name.startswith("file-") and len(name) == 21 for name in names)
+
+
+SIZES = (257, 300, 512, 1_000, 2_048)
+
+
+def test_five_sizes_cut_from_the_largest_equal_those_trained_on_a_real_corpus(data: PreparedData) -> None:
+    texts = data.documents("train")
+    largest = train_bpe(texts, 4_096)
+    for size in SIZES:
+        trained = train_bpe(texts, size)
+        assert largest.cut(size).to_json() == trained.to_json()
+        assert trained.size == size
