@@ -25,8 +25,8 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--corpus",
         default="stdlib",
-        metavar="PATH",
-        help="a folder, a glob or a text file (default: the standard library of this Python)",
+        metavar="NAME|PATH",
+        help="a corpus of nas.corpus, a folder, a glob or a text file (default: the standard library of this Python)",
     )
     what.add_argument(
         "--trial-flops", type=cli.positive, metavar="N", help="training FLOPs of each trial, such as 1e12"
@@ -186,15 +186,14 @@ def print_summary(outcome: SearchOutcome, report: Path) -> None:
 
 def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
     """What a search would do, from the space and the corpus; nothing is written."""
-    from nas.data import read_corpus
+    from nas.data.prepare import describe_corpus
 
-    corpus = read_corpus(plan.options.corpus)
     budget = f"{plan.options.budget} trials" if plan.options.budget else "any number of trials"
     hours = f", at most {plan.options.hours:g} h" if plan.options.hours else ""
     facts = {
         "study": str(plan.folder.path),
         "space": f"{plan.space.name}, {plan.space.num_combinations:.3g} combinations",
-        "corpus": f"{plan.options.corpus}: {corpus.num_bytes / 1e6:.1f} MB in {len(corpus.documents)} documents",
+        "corpus": f"{plan.options.corpus}: {describe_corpus(plan.options.corpus)}",
         "vocabularies": ", ".join(plan.space.vocabulary_names),
         "budget": f"{budget}{hours}, {plan.space.training.flops_per_trial:.2g} training FLOPs each",
         "workers": f"{plan.num_workers} on {plan.numerics.device}, {plan.numerics.threads} torch threads each",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from nas.architecture import ArchitectureConfig
     from nas.data import PreparedData, Vocabulary
+    from nas.data.corpus_recipe import CorpusRecipe
     from nas.space_sections import EvaluationSection
     from nas.trial.full_training import FullTraining, TrainingPlan
 
@@ -40,6 +41,13 @@ def parser() -> argparse.ArgumentParser:
     length.add_argument("--flops", type=cli.positive, metavar="N", help="training FLOPs, such as 1e14")
     built.add_argument(
         "--corpus", metavar="PATH", help="as in nas.search (default: the one the search used, or stdlib)"
+    )
+    built.add_argument(
+        "--train-path", metavar="FILE", help="a text file to train on, in place of --corpus; goes with --val-path"
+    )
+    built.add_argument("--val-path", metavar="FILE", help="a text file; half is validation, half the holdout")
+    built.add_argument(
+        "--use-tokens", action="store_true", help="of the seed's command lines; changes nothing, tokens are always used"
     )
     built.add_argument(
         "--tokenizer",
@@ -115,13 +123,13 @@ def open_source(
     from nas.space_sections import vocabulary_name
 
     trained_on = _section(_section(exported, "provenance"), "corpus")
-    corpus = arguments.corpus or str(trained_on.get("source", "stdlib"))
+    corpus = chosen_corpus(arguments) or str(trained_on.get("source", "stdlib"))
     if arguments.tokenizer:
         return chosen_source(architecture.vocab_size, path, corpus, arguments.tokenizer)
     if "tokenizer" in exported:
-        data = prepare_data(corpus, ["bytes"])  # the text is what counts: its tokens are made here
         vocabulary = Vocabulary.load(path.parent / str(exported["tokenizer"]))
-        tokens = vocabulary.encode_documents(data.documents("train"))
+        data = prepare_data(corpus, [vocabulary])
+        tokens = data.tokens(vocabulary.file_name, "train")
     else:
         try:
             name = vocabulary_name(architecture.vocab_size)
@@ -137,7 +145,19 @@ def open_source(
     return Source(data, vocabulary, tokens)
 
 
-def chosen_source(vocab_size: int, path: Path, corpus: str, given: str) -> Source:
+def chosen_corpus(arguments: argparse.Namespace) -> str | CorpusRecipe | None:
+    """What the flags say; None when they say nothing."""
+    from nas.data.corpus_recipe import pair_recipe
+
+    pair = arguments.train_path, arguments.val_path
+    if pair == (None, None):
+        return str(arguments.corpus) if arguments.corpus else None
+    if None in pair or arguments.corpus:
+        raise UsageError("--train-path and --val-path go together, and in place of --corpus")
+    return pair_recipe(*pair)
+
+
+def chosen_source(vocab_size: int, path: Path, corpus: str | CorpusRecipe, given: str) -> Source:
     """The corpus, encoded by a tokenizer that the user names; UsageError unless it has `vocab_size` tokens."""
     from nas.data import choose_tokenizer, known_size, prepare_data
 

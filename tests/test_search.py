@@ -30,7 +30,7 @@ from study.commands import (
 )
 from study.spaces import FOUR, write_space
 
-from nas import __main__, audit, evaluate, report, search, tokenizer, train
+from nas import __main__, audit, corpus, evaluate, report, search, tokenizer, train
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData, Vocabulary
 from nas.study.folder import StudyFolder
@@ -575,12 +575,14 @@ FLAGS: dict[Any, set[str]] = {
     train: {
         *("--arch-json", "--max-steps", "--flops", "--corpus", "--out", "--learning-rate", "--batch-tokens"),
         *("--evaluate-every", "--seed", "--device", "--compile", "--quiet", "--json", "--help", "--tokenizer"),
+        *("--train-path", "--val-path", "--use-tokens"),
     },
     evaluate: {
         *("--completions", "--compare", "--protocol", "--prompts", "--num-prompts", "--save", "--json", "--help"),
     },
     report: {"--collapse-weight", "--png", "--json", "--help"},
     audit: {"--model", "--vocab-size", "--seq-len", "--corpus", "--train", "--json", "--help"},
+    corpus: {"--out", "--split", "--seed", "--json", "--help"},
     tokenizer: {"--corpus", "--out", "--json", "--help"},
 }
 

@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DATA = {
+    "nas/data/corpora/python-100mb.toml",
+    "nas/data/corpora/stdlib.toml",
     "nas/trial/collapse/thresholds.json",
     "nas/trial/quality/human_code.npz",
     "nas/trial/quality/junk.json",

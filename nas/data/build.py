@@ -139,16 +139,16 @@ def _distinct(entries: Sequence[Entry], duplicates: Duplicates, at_least: float)
 def _cap_packages(entries: Sequence[Entry], share: float) -> list[Entry]:
     """Leave out documents of packages that have more than `share` of the bytes that remain, in hashed order.
 
-    Where so many packages are over it that none could meet it, all stay as they are.
+    Where there are too few packages for such a share, all stay as they are.
     """
     sizes = Counter[str]()
     for entry in entries:
         sizes[entry.package] += entry.num_bytes
+    if share * len(sizes) < 1:
+        return list(entries)
     limit, large = share * sizes.total(), set[str]()
     while (over := {name for name, size in sizes.items() if size > limit}) != large:
         large = over
-        if share * len(large) >= 1:
-            return list(entries)
         rest = sum(size for name, size in sizes.items() if name not in large)
         limit = share * rest / (1 - share * len(large))
     room = dict.fromkeys(large, limit)

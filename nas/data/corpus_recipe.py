@@ -92,6 +92,14 @@ def find_recipe(corpus: str) -> CorpusRecipe:
         raise CorpusError(f"cannot read corpus '{corpus}': {error.strerror or error}") from None
 
 
+def pair_recipe(train: str, validation: str) -> CorpusRecipe:
+    """Two text files as they were split by their owner; half of the validation becomes the holdout."""
+    return CorpusRecipe(
+        name=f"{train} and {validation}",
+        sources=(TextSource(text=train, split="train"), TextSource(text=validation, split="validation")),
+    )
+
+
 def read_recipe(path: Path) -> CorpusRecipe:
     """Read a recipe; its paths are relative to its own folder. CorpusError with one line if it cannot be used."""
     try:

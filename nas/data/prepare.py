@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from nas import __version__
 from nas.data.build import build_texts
 from nas.data.cache import cache_root
+from nas.data.corpus import read_corpus
 from nas.data.corpus_recipe import CorpusRecipe, find_recipe, read_recipe
 from nas.data.gpt2 import GPT2, fetch_gpt2
 from nas.data.prepared import (
@@ -37,6 +38,7 @@ from nas.data.prepared import (
     tokens_file,
     vocabulary_file,
 )
+from nas.data.sources import WheelSource
 from nas.data.vocabulary import (
     BATCH_DOCUMENTS,
     FILE_PREFIX,
@@ -60,7 +62,7 @@ def say(line: str) -> None:
 
 
 def prepare_data(
-    source: str,
+    source: str | CorpusRecipe,
     vocabularies: Sequence[str | Vocabulary],
     *,
     split_seed: int = 0,
@@ -69,16 +71,19 @@ def prepare_data(
 ) -> PreparedData:
     """Build a corpus, train tokenizers and encode it; or find all that in the cache.
 
-    `source` is what `find_recipe` reads, or the folder of a corpus that was built. `vocabularies` are `bytes`, `char`,
+    `source` is a recipe, what `find_recipe` reads, or the folder of a corpus that was built. `vocabularies` are `bytes`, `char`,
     `bpe-N` and `gpt2`, trained or fetched here, and any that is at hand, which has its `file_name` in what is
     returned. Later calls add vocabularies and leave those there as they are.
 
     Raises UsageError for a vocabulary's name, CorpusError for the corpus, CacheError for the cache.
     """
-    folder = Path(source).expanduser() if is_built(source) else None
-    recipe = read_recipe(folder / MANIFEST) if folder else find_recipe(source)
+    folder, recipe, name = None, source, None
+    if isinstance(recipe, str):
+        name = recipe
+        folder = Path(name).expanduser() if is_built(name) else None
+        recipe = read_recipe(folder / MANIFEST) if folder else find_recipe(name)
     return prepare_corpus(
-        recipe, vocabularies, source=source, split_seed=split_seed, folder=folder, cache=cache, progress=progress
+        recipe, vocabularies, source=name, split_seed=split_seed, folder=folder, cache=cache, progress=progress
     )
 
 
@@ -86,13 +91,13 @@ def prepare_corpus(
     recipe: CorpusRecipe,
     vocabularies: Sequence[str | Vocabulary],
     *,
-    source: str,
+    source: str | None = None,
     split_seed: int = 0,
     folder: Path | None = None,
     cache: Path | None = None,
     progress: Callable[[str], None] = say,
 ) -> PreparedData:
-    """As `prepare_data`, of a recipe; `source` is what the user called it.
+    """As `prepare_data`, of a recipe; `source` is what the user called it, if anything.
 
     In `folder`, or in the cache, where the key is what the recipe and the content of its sources say, and the seed:
     a corpus of pinned wheels is found without reading one. Any number of processes may call this at once. A damaged
@@ -110,7 +115,7 @@ def prepare_corpus(
             folder = root / hashlib.sha256(key.encode()).hexdigest()[:16]
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder, progress), _parallel_tokenizers():
-            _complete(folder, recipe, names, given, source, split_seed, progress)
+            _complete(folder, recipe, names, given, source or str(folder / MANIFEST), split_seed, progress)
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
         reason = getattr(error, "strerror", None) or error
         raise CacheError(
@@ -125,6 +130,18 @@ def is_built(source: str) -> bool:
         return bool(source.strip()) and read_manifest(Path(source).expanduser()).keys() >= MANIFEST_KEYS
     except (CacheError, RuntimeError):
         return False
+
+
+def describe_corpus(source: str) -> str:
+    """What a corpus is, in a few words, with nothing fetched or written; CorpusError when it cannot be used."""
+    if is_built(source):
+        splits = read_manifest(Path(source).expanduser())["splits"].values()
+        return f"{sum(one['bytes'] for one in splits) / 1e6:.1f} MB in {sum(one['documents'] for one in splits)} documents"
+    recipe = find_recipe(source)
+    if any(isinstance(one, WheelSource) for one in recipe.sources):
+        return recipe.description
+    corpus = read_corpus(source)
+    return f"{corpus.num_bytes / 1e6:.1f} MB in {len(corpus.documents)} documents"
 
 
 def _complete(

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from data.wheel_files import make_wheel
+from study.commands import Ran, ran
+
+from nas.corpus import main
+from nas.data import PreparedData
+
+Command = Callable[..., Ran]
+
+
+@pytest.fixture
+def corpus(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.chdir(tmp_path)
+    return lambda *argv: ran(main, "nas.corpus", [str(one) for one in argv], capsys)
+
+
+def test_a_corpus_is_built_and_described(corpus: Command, corpus_folder: Path, data: PreparedData) -> None:
+    done = corpus("build", corpus_folder)
+    assert done.code == 0
+    lines = dict(line.split(None, 1) for line in done.out.splitlines())
+    counts = data.manifest["counts"]
+    assert lines["files"] == f"{counts['files_found']:,} found, {counts['kept']:,} documents kept"
+    assert lines["next"] == f"python -m nas.search --corpus {corpus_folder}"
+    # The same corpus that a search prepares.
+    assert lines["folder"] == str(data.folder)
+
+
+def test_the_manifest_is_printed_as_json(corpus: Command, corpus_folder: Path, tmp_path: Path) -> None:
+    done = corpus("build", corpus_folder, "--split", "package", "--seed", "3", "--out", tmp_path / "mine", "--json")
+    manifest = json.loads(done.out)
+    assert manifest == json.loads((tmp_path / "mine" / "manifest.json").read_text())
+    assert manifest["recipe"]["split"]["by"] == "package"
+    assert manifest["command"] == f"python -m nas.corpus build {corpus_folder} --split package --seed 3"
+
+
+def test_wheels_are_read_from_the_configured_index_and_then_from_no_network(
+    corpus: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODENAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    files = {f"tiny/m{i}.py": "".join(f"x{i}_{j} = f{i * j}(y{j})\n" for j in range(2_500)).encode() for i in range(30)}
+    files["tiny/data.bin"] = b"\0"
+    wheel = make_wheel(tmp_path, "tiny", files)
+    pin = corpus("pin", "tiny==1.0")
+    assert pin.code == 0
+    assert f'sha256 = "{wheel.sha256}"' in pin.out
+    assert 'license = "MIT"' in pin.out
+    (tmp_path / "mine.toml").write_text(pin.out)
+    first = corpus("build", "mine.toml", "--json")
+    assert (first.code, json.loads(first.out)["counts"]["kept"]) == (0, 30)
+    (tmp_path / wheel.file).unlink()
+    again = corpus("build", "mine.toml", "--json")
+    assert again.out == first.out
+    monkeypatch.setenv("CODENAS_CACHE", str(tmp_path / "another"))
+    offline = corpus("build", "mine.toml")
+    assert offline.code == 2
+    assert f"still missing: {wheel.file}" in offline.error
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["build", "/absent"], "corpus '/absent' does not exist; give a folder, .* or one of: python-100mb, stdlib"),
+        (["build", "absent.toml"], "cannot read corpus recipe absent.toml: No such file"),
+        (["build", "stdlib", "--split", "line"], "invalid choice: 'line'"),
+        (["pin", "tiny"], "a package is pinned as PACKAGE==VERSION, found 'tiny'"),
+        ([], "the following arguments are required: COMMAND"),
+    ],
+)
+def test_wrong_usage_is_one_line(corpus: Command, argv: list[str], message: str) -> None:
+    done = corpus(*argv)
+    assert done.code == 2
+    assert re.search(message, done.error)
+    assert "\n" not in done.error.strip()
