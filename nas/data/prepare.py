@@ -136,7 +136,9 @@ def describe_corpus(source: str) -> str:
     """What a corpus is, in a few words, with nothing fetched or written; CorpusError when it cannot be used."""
     if is_built(source):
         splits = read_manifest(Path(source).expanduser())["splits"].values()
-        return f"{sum(one['bytes'] for one in splits) / 1e6:.1f} MB in {sum(one['documents'] for one in splits)} documents"
+        return (
+            f"{sum(one['bytes'] for one in splits) / 1e6:.1f} MB in {sum(one['documents'] for one in splits)} documents"
+        )
     recipe = find_recipe(source)
     if any(isinstance(one, WheelSource) for one in recipe.sources):
         return recipe.description

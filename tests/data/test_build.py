@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.data.build import _cap_packages
+from nas.data.build import _cap_packages, _unlike_evaluation
 from nas.data.corpus_recipe import CorpusRecipe, pair_recipe
 from nas.data.near_duplicates import greatest_similarity, signature
 from nas.data.prepare import is_built, prepare_corpus, prepare_data
 from nas.data.prepared import PreparedData
 from nas.data.sources import FolderSource
+from nas.data.split import Split
 from nas.data.spool import Entry
 from nas.errors import CacheError, CorpusError
 
@@ -150,3 +151,15 @@ def test_a_line_of_many_megabytes_is_left_out_block_by_block(tmp_path: Path) -> 
     (tmp_path / "line.txt").write_text("x" * 5_000_000)
     with pytest.raises(CorpusError, match=r"0 documents.* 306 with long lines"):
         prepare_data(str(tmp_path / "line.txt"), [], cache=tmp_path / "cache", progress=quiet)
+
+
+def test_what_the_bands_missed_is_left_out_of_training() -> None:
+    """Signatures of 256: half of the second one's entries are those of evaluation's, a quarter of the third's."""
+    rng = np.random.default_rng(0)
+    signatures = rng.integers(0, 1 << 32, (4, 256), dtype=np.uint32)
+    signatures[1, ::2] = signatures[0, ::2]
+    signatures[2, ::4] = signatures[0, ::4]
+    evaluation, *train = [Entry(index, f"{index}.py", "", None, 1, 0, "") for index in range(4)]
+    kept, greatest = _unlike_evaluation(Split(tuple(train), (evaluation,), ()), signatures, 0.5)
+    assert [entry.index for entry in kept] == [2, 3]
+    assert greatest == 0.25
