@@ -167,12 +167,14 @@ def test_a_checkpoint_is_judged_on_text(audited: Audited, checkpoint: Path, corp
 def test_validation_text_that_stands_in_the_training_text_is_a_leak(
     audited: Audited, checkpoint: Path, corpus_folder: Path, tmp_path: Path
 ) -> None:
-    """Each file of the corpus and beside it a near-copy; the split parts most of the pairs."""
+    """Each file and beside it a near-copy, by a recipe that takes no care; the split parts most of the pairs."""
     for path in corpus_folder.glob("*.py"):
         text = path.read_text(encoding="utf-8")
         (tmp_path / path.name).write_text(text, encoding="utf-8")
         (tmp_path / f"copy_of_{path.name}").write_text(re.sub(r"\breturn\b", "give", text), encoding="utf-8")
-    found: Ran = audited(checkpoint, "--corpus", tmp_path, "--json")
+    recipe = tmp_path / "careless.toml"
+    recipe.write_text('[[sources]]\nfolder = "."\n[cleaning]\nnear_duplicates = 1\n[split]\ncluster_similarity = 1\n')
+    found: Ran = audited(checkpoint, "--corpus", recipe, "--json")
     assert found.code == 1
     by_check = {one["check"]: one for one in json.loads(found.out)["findings"]}
     assert [check for check, one in by_check.items() if one["verdict"] == "leak"] == ["copied text"]

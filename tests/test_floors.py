@@ -12,7 +12,7 @@ import pytest
 import nas
 
 PACKAGE = Path(nas.__file__).parent
-COMMANDS = ("search", "train", "evaluate", "report", "audit", "tokenizer", "__main__")
+COMMANDS = ("corpus", "search", "train", "evaluate", "report", "audit", "tokenizer", "__main__")
 FLOORS = (
     ("architecture", "dimension", "space_sections", "space", "fitness", "records", "errors", "files", "lock", "cli"),
     ("data", "model"),

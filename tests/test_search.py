@@ -604,7 +604,7 @@ def test_nas_lists_and_runs_its_commands(
         signal.signal(signal.SIGTERM, terminate)
         return int(exit.value.code or 0), *capfd.readouterr()
 
-    assert __main__.COMMANDS.keys() == {"search", "report", "train", "evaluate", "audit", "tokenizer"}
+    assert __main__.COMMANDS.keys() == {"search", "report", "train", "evaluate", "audit", "tokenizer", "corpus"}
     code, out, _ = nas("--help")
     assert code == 0 and all(f"\n  {name} " in out for name in __main__.COMMANDS)
     code, out, err = nas("report", str(copied))

