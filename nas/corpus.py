@@ -86,10 +86,16 @@ def print_manifest(manifest: dict[str, Any], folder: Path) -> None:
         print(f"{name:<11} {split['bytes'] / 1e6:>7.2f} MB in {split['documents']:,} documents; {shares}")
     plain = manifest["similarity"]["plain_split"]
     print(
-        f"similar     no training document over {manifest['similarity']['train_to_evaluation_at_most']:.2f} to one of "
+        f"similar     no training document over {manifest['similarity']['train_to_evaluation_at_most']:.3f} to one of "
         f"evaluation; split without care, {plain['validation']['like_training']} of validation's "
         f"{plain['validation']['documents']} would have a near-copy in training"
     )
+    for name in ("validation", "holdout"):
+        share = manifest["splits"][name]["seen_line_share"]
+        print(
+            f"seen lines  {share:.1%} of {name}'s long lines also stand in training; split without care "
+            f"{plain[name]['seen_line_share']:.1%}"
+        )
     print(f"folder      {folder}")
     print(f"next        python -m nas.search --corpus {manifest['source']}")
 

@@ -27,6 +27,8 @@ def test_a_corpus_is_built_and_described(corpus: Command, corpus_folder: Path, d
     lines = dict(line.split(None, 1) for line in done.out.splitlines())
     counts = data.manifest["counts"]
     assert lines["files"] == f"{counts['files_found']:,} found, {counts['kept']:,} documents kept"
+    share = data.manifest["splits"]["validation"]["seen_line_share"]
+    assert f"seen lines  {share:.1%} of validation's long lines also stand in training" in done.out
     assert lines["next"] == f"python -m nas.search --corpus {corpus_folder}"
     # The same corpus that a search prepares.
     assert lines["folder"] == str(data.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ def split_entries(
     max_bytes: int,
     max_cluster_share: float = 1,
 ) -> Split:
-    """Split by whole groups of documents, in the order of the least hash of each.
+    """Split by whole groups of documents, in the order of their hashes.
 
     Validation and holdout each get EVALUATION_SHARE of the bytes, or MIN_EVALUATION_BYTES where that is more, but
     never over `max_bytes` nor MAX_EVALUATION_SHARE; a group over that share stays in train, as does one of several
@@ -77,7 +78,14 @@ def _grouped(entries: Iterable[Entry], group_of: Callable[[Entry], object]) -> l
     groups: dict[object, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(group_of(entry), []).append(entry)
-    return list(groups.values())
+    return sorted(groups.values(), key=_order)
+
+
+def _order(group: list[Entry]) -> str:
+    """A document's own hash; of several the hash of all: the least of many would bring large groups to the front."""
+    if len(group) == 1:
+        return group[0].order
+    return hashlib.sha256("".join(sorted(entry.order for entry in group)).encode()).hexdigest()
 
 
 def _take(groups: list[list[Entry]], target: float, most: float) -> tuple[list[Entry], list[list[Entry]]]:

@@ -103,6 +103,16 @@ def test_a_cluster_stays_together_and_a_large_one_in_train() -> None:
     assert sum(one.num_bytes for one in split.validation) in (200_000, 201_000)
 
 
+def test_large_clusters_are_not_brought_to_the_front() -> None:
+    """A quarter of the bytes is in clusters of ten; of all seeds' validation together it is about a quarter too."""
+    share = []
+    for seed in range(40):
+        documents = documents_of(400, 1_000, seed)
+        split = split_entries(documents, lambda one: one.index // 10 if one.index < 100 else one.index, 1 << 40)
+        share.append(sum(one.index < 100 for one in split.validation) / len(split.validation))
+    assert 0.17 < sum(share) / len(share) < 0.33
+
+
 def test_evaluation_is_no_longer_than_asked_and_the_rest_of_a_held_out_package_is_left_over() -> None:
     documents = [entry(i, f"{i:01000d}", package=str(i // 100)) for i in range(1_000)]
     split = split_entries(documents, lambda one: one.package, 20_000)
