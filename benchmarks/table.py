@@ -200,6 +200,29 @@ def startup(result: Result) -> str:
     return markdown(["what", "times", "seconds: median (least-most)"], rows)
 
 
+def corpus(result: Result) -> str:
+    splits, builds, encoding, large = (result[key] for key in ("corpus", "builds", "encoding", "large"))
+    splits = splits["splits"]
+    megabytes = encoding["num_bytes"] / 1e6
+    large_megabytes = large["num_bytes"] / 1e6
+    rows = [
+        taken("python-100mb, from its wheels to the split", builds["build"], megabytes),
+        taken("again", builds["again"], megabytes),
+        taken(f"its {len(encoding['vocabularies'])} vocabularies trained, all encoded", encoding, megabytes),
+        taken(f"a text of random lines, to the split and {large['vocabulary']}", large["prepare"], large_megabytes),
+        taken("an epoch of it read in batches", large["read"], large_megabytes),
+    ]
+    trained = result["vocabularies"]
+    seconds = {name: seconds_of(taken, 1) for name, taken in trained["seconds"].items()}
+    said = (
+        f"Anonymous memory is RssAnon, sampled. Training all {len(trained['sizes'])} vocabularies of `base` takes "
+        f"{seconds['all']} s, the largest alone {seconds['alone']} s: **{times(trained, 'all_times_alone')}** times, "
+        f"{result['rounds']} rounds. Of validation's long lines {splits['validation']['seen_line_share']:.1%} stand in "
+        f"training, of the holdout's {splits['holdout']['seen_line_share']:.1%}."
+    )
+    return "\n\n".join([said, markdown(["what", "MB", "seconds", "MB/s", "anonymous memory, GB"], rows)])
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
     "training_step": training_step,
     "memory": memory,
@@ -207,8 +230,15 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "search_time": search_time,
     "workers": workers,
     "startup": startup,
+    "corpus": corpus,
 }
 """Script -> its tables."""
+
+
+def taken(what: str, one: Mapping[str, float], megabytes: float) -> list[str]:
+    seconds = one["seconds"]
+    rate = megabytes / seconds
+    return [what, f"{megabytes:,.0f}", f"{seconds:,.1f}", f"{rate:,.1f}", gigabytes(one["anonymous_bytes"])]
 
 
 def milliseconds(one: Mapping[str, Any]) -> str:
