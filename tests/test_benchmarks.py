@@ -11,17 +11,18 @@ import pytest
 import torch
 from trial.tiny import random_tokens
 
-from benchmarks import generation, memory, search_time, startup, table, training_step, workers
+from benchmarks import corpus, generation, memory, search_time, startup, table, training_step, workers
 from benchmarks.llama import LARGEST_LOGIT_GAP, PeerSetting, PeerTraining, build_peer, logit_gap
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import interleaved, peak_flops, ratio, spread
+from nas.data import PreparedData
 from nas.model import Decoder
 from nas.trial.numerics import plan_numerics
 from nas.trial.training import Training
 
 ROOT = Path(__file__).parent.parent
 TINY = Shape(num_layers=2, hidden_dim=32, vocab_size=256, batch_size=4, seq_length=16)
-SCRIPTS = (training_step, memory, generation, search_time, workers, startup)
+SCRIPTS = (training_step, memory, generation, search_time, workers, startup, corpus)
 
 
 @pytest.mark.parametrize("changes", [{}, {"num_kv_heads": 2}, {"tie_embeddings": True}, {"ffn_multiplier": 1.5}])
@@ -198,3 +199,21 @@ def test_make_bench_runs_every_script() -> None:
     assert found and found[1].split() == names
     text = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
     assert all(f"`benchmarks.{name}`" in text for name in names)
+
+
+def test_anonymous_memory_is_what_a_process_takes_and_not_what_it_maps(tmp_path: Path) -> None:
+    def most(code: str) -> float:
+        return corpus.measured(tmp_path, f"import mmap, sys, time\n{code}\ntime.sleep(0.3)")["anonymous_bytes"]
+
+    (tmp_path / "file").write_bytes(b"x" * 100_000_000)
+    mapped = f"file = mmap.mmap(open({str(tmp_path / 'file')!r}, 'r+b').fileno(), 0); sum(file[::4096])"
+    nothing = most("")
+    assert 95e6 < most("taken = b'x' * 100_000_000") - nothing < 120e6
+    assert most(mapped) - nothing < 20e6
+
+
+def test_the_large_text_is_lines_of_the_corpus(tmp_path: Path, data: PreparedData) -> None:
+    corpus.write_large(tmp_path / "large.txt", data, 3_000_000)
+    text = (tmp_path / "large.txt").read_text(encoding="utf-8")
+    assert 3_000_000 <= len(text) < 4_000_000
+    assert set(text.splitlines()) <= {line for one in data.documents("train") for line in one.split("\n")}

@@ -131,8 +131,10 @@ def find_damage(folder: Path, manifest: Mapping[str, Any]) -> str | None:
             size = path.stat().st_size
             if size != expected["bytes"]:
                 return f"{relative} has {size:,} bytes, not {expected['bytes']:,}"
-            if "sha256" in expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected["sha256"]:
-                return f"{relative} has changed since it was written"
+            if "sha256" in expected:
+                with path.open("rb") as file:  # in pieces: a split may be larger than memory
+                    if hashlib.file_digest(file, "sha256").hexdigest() != expected["sha256"]:
+                        return f"{relative} has changed since it was written"
         except OSError as error:
             return f"{relative}: {error.strerror}"
     return None
