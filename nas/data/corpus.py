@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from nas.data.cleaning import LEFT_OUT, Cleaning, LeftOut, clean
+from nas.data.cleaning import LEFT_OUT, LeftOut, clean
 from nas.data.corpus_recipe import CorpusRecipe, find_recipe
 from nas.errors import CorpusError
 
@@ -60,12 +60,12 @@ def read_corpus(source: str) -> Corpus:
     Raises CorpusError when nothing is there, or when less than MIN_CORPUS_BYTES remain.
     """
     recipe, counts = find_recipe(source), Counter[str]()
-    corpus = Corpus(tuple(read_documents(recipe, counts)), ordered_counts(counts))
+    corpus = Corpus(tuple(cleaned_documents(recipe, counts)), ordered_counts(counts))
     check_size(recipe, corpus.num_bytes, counts)
     return corpus
 
 
-def read_documents(
+def cleaned_documents(
     recipe: CorpusRecipe, counts: Counter[str], progress: Callable[[str], None] = lambda line: None
 ) -> Iterator[Document]:
     """One document after the other, the same ones in the same order on every call; `counts` is added to.
@@ -110,6 +110,3 @@ def check_size(recipe: CorpusRecipe, num_bytes: int, counts: Mapping[str, int]) 
         f"at least {MIN_CORPUS_BYTES:,} are needed (files found: {counts.get('files_found', 0):,}; "
         f"left out: {left_out or 'none'}); name a larger folder or text file, or use 'stdlib'"
     )
-
-
-__all__ = ["Cleaning", "Corpus", "Document", "check_size", "ordered_counts", "read_corpus", "read_documents"]

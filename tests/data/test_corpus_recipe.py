@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.data.corpus import read_documents
+from nas.data.corpus import cleaned_documents
 from nas.data.corpus_recipe import find_recipe, pair_recipe, shipped_recipes
 from nas.data.sources import GitSource, WheelSource
 from nas.errors import CorpusError
@@ -49,7 +49,7 @@ def test_sources_of_every_kind_are_read_relative_to_the_recipe(tmp_path: Path) -
             '[[sources]]\ngit = "checkout"\n[[sources]]\ntext = "text.txt"\nsplit = "validation"\n',
         )
     )
-    documents = list(read_documents(recipe, Counter()))
+    documents = list(cleaned_documents(recipe, Counter()))
     assert [(one.name, one.split) for one in documents] == [
         ("text.txt:000000", "validation"),  # evaluation first, so that a copy of it is not trained on
         ("a.py", None),
@@ -67,7 +67,7 @@ def test_a_copy_of_evaluation_is_not_trained_on(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("same = 1\n")
     (tmp_path / "val.txt").write_text("same = 1\n")
     counts: Counter[str] = Counter()
-    documents = list(read_documents(pair_recipe(str(tmp_path / "train.txt"), str(tmp_path / "val.txt")), counts))
+    documents = list(cleaned_documents(pair_recipe(str(tmp_path / "train.txt"), str(tmp_path / "val.txt")), counts))
     assert [one.split for one in documents] == ["validation"]
     assert counts["duplicates"] == 1
 
