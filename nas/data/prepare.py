@@ -208,7 +208,7 @@ def _add_vocabularies(
     progress: Callable[[str], None],
 ) -> None:
     """Train and write vocabularies and their tokens, and enter them in the manifest."""
-    progress(f"training vocabularies {', '.join(names)}")
+    progress(f"preparing vocabularies {', '.join(names)}")
     for name, vocabulary in _train(folder, manifest, names, given, progress):
         tokenizer = vocabulary.to_json().encode()
         files = {vocabulary_file(name): _write(folder / vocabulary_file(name), tokenizer)}

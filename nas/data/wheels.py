@@ -7,6 +7,7 @@ asked for wheels alone: a source distribution would run its own code to be built
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 
 from nas.data.cache import cache_root
@@ -58,7 +60,17 @@ def fetch_wheels(wheels: Sequence[Wheel], progress: Callable[[str], None]) -> li
     folder = cache_root() / "wheels"
     paths = [folder / wheel.file for wheel in wheels]
     missing = [wheel for wheel, path in zip(wheels, paths, strict=True) if not _is_whole(path, wheel)]
+    if not missing:
+        return paths
     folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):  # another process may be fetching the same
+        for leftover in folder.glob(".fetch-*"):  # of one that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        _fetch_all([one for one in missing if not _is_whole(folder / one.file, one)], folder, progress)
+    return paths
+
+
+def _fetch_all(missing: Sequence[Wheel], folder: Path, progress: Callable[[str], None]) -> None:
     started, done, total = time.monotonic(), 0, sum(wheel.num_bytes for wheel in missing)
     for number, wheel in enumerate(missing):
         left = f", {_remaining(started, done, total)} left" if done else ""
@@ -66,7 +78,6 @@ def fetch_wheels(wheels: Sequence[Wheel], progress: Callable[[str], None]) -> li
         progress(f"fetching {number + 1} of {len(missing)}: {wheel.file}{size}{left}")
         _fetch(wheel, folder, missing[number:])
         done += wheel.num_bytes
-    return paths
 
 
 def download(folder: str, *arguments: str) -> str | None:

@@ -221,8 +221,9 @@ def _marks(shown: Sequence[TrialRecord], x: Any, y: Any) -> list[go.Scatter]:
 def _hover(record: TrialRecord) -> str:
     return (
         f"<b>{escape(title(record))}</b><br>{escape(record.architecture.describe())}<br>"
-        f"{fixed(record.val_bpb)} bits per byte, collapse {fixed(record.collapse_rate)}<br>"
-        f"fitness {fixed(record.fitness)}, {count(record.architecture.num_params)} parameters"
+        f"{fixed(record.val_bpb)} bits per byte, {fixed(record.val_novel_bpb)} on novel lines<br>"
+        f"collapse {fixed(record.collapse_rate)}, fitness {fixed(record.fitness)}, "
+        f"{count(record.architecture.num_params)} parameters"
     )
 
 

@@ -77,7 +77,7 @@ class LiveTable:
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("trial", justify="right", no_wrap=True)
         table.add_column("architecture")  # the one column that gives way on a narrow terminal
-        for name in ("val_bpb", "collapse", "fitness"):
+        for name in ("val_bpb", "novel", "collapse", "fitness"):
             table.add_column(name, justify="right", no_wrap=True)
         shown = self._ended[-ENDED_SHOWN:]
         if best and best not in shown:
@@ -86,7 +86,7 @@ class LiveTable:
             table.add_row(*_ended_row(one), style="bold green" if one is best else "" if one.is_complete else "dim")
         for number, (description, since) in list(self._running.items()):
             elapsed = duration(time.monotonic() - since)
-            table.add_row(str(number), _one_line(description), "running", elapsed, "", style="cyan")
+            table.add_row(str(number), _one_line(description), "running", elapsed, "", "", style="cyan")
         header = Text("  ".join(self._header()), style="bold", no_wrap=True, overflow="ellipsis")
         return Group(header, table) if shown or self._running else header
 
@@ -103,7 +103,8 @@ class LiveTable:
         """One ended trial as the parts of a plain line."""
         parts = [title(record), record.architecture.describe()]
         if record.is_complete:
-            parts += [f"val_bpb {fixed(record.val_bpb)}", f"collapse {fixed(record.collapse_rate, 2)}"]
+            parts += [f"val_bpb {fixed(record.val_bpb)}", f"novel {fixed(record.val_novel_bpb)}"]
+            parts += [f"collapse {fixed(record.collapse_rate, 2)}"]
             parts += [f"fitness {fixed(record.fitness)}"]
         else:
             parts.append(_failure(record))
@@ -142,11 +143,12 @@ def _ended_row(record: TrialRecord) -> list[Text]:
     name = str(record.number) + ("*" if record.reference else "")
     words = record.architecture.describe()
     if not record.is_complete:
-        return [Text(name), _one_line(f"{_failure(record)}: {words}"), *[Text(MISSING)] * 3]
+        return [Text(name), _one_line(f"{_failure(record)}: {words}"), *[Text(MISSING)] * 4]
     return [
         Text(name),
         _one_line(f"{words} ({record.reference})" if record.reference else words),
         Text(fixed(record.val_bpb)),
+        Text(fixed(record.val_novel_bpb)),
         Text(fixed(record.collapse_rate)),
         Text(fixed(record.fitness)),
     ]

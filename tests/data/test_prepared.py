@@ -228,7 +228,7 @@ def test_two_processes_at_once_give_one_valid_cache(built: PreparedData, source:
             assert "another process is preparing" in process.stderr.readline()
     outputs = [process.communicate(timeout=60)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    assert sorted("training vocabularies" in output for output in outputs) == [False, True]
+    assert sorted("preparing vocabularies" in output for output in outputs) == [False, True]
     data = PreparedData.open(tmp_path / built.folder.name)
     assert all(contents(built)[name] == content for name, content in contents(data).items())
 

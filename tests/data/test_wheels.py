@@ -26,6 +26,10 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def cached(folder: Path) -> list[str]:
+    return [one.name for one in (folder / "cache" / "wheels").iterdir() if one.name != ".lock"]
+
+
 class Truncating(http.server.SimpleHTTPRequestHandler):
     """Promises a whole file and sends half of it."""
 
@@ -72,14 +76,23 @@ def test_a_wheel_is_fetched_once_and_read_in_memory(index: Path, tmp_path: Path)
     (index / wheel.file).unlink()
     assert fetch_wheel(wheel, said.append) == path
     assert len(said) == 1
-    assert [one.name for one in (tmp_path / "cache" / "wheels").iterdir()] == [wheel.file]
+    assert cached(tmp_path) == [wheel.file]
+
+
+def test_what_a_killed_process_left_is_removed(index: Path, tmp_path: Path) -> None:
+    wheel = make_wheel(index, "tiny", {"a.py": b"a = 1\n"})
+    half = tmp_path / "cache" / "wheels" / ".fetch-abc" / wheel.file
+    half.parent.mkdir(parents=True)
+    half.write_bytes((index / wheel.file).read_bytes()[:50])
+    fetch_wheel(wheel, lambda line: None)
+    assert cached(tmp_path) == [wheel.file]
 
 
 def test_another_hash_than_the_pinned_one_is_refused(index: Path, tmp_path: Path) -> None:
     wheel = make_wheel(index, "tiny", {"a.py": b"a = 1\n"}).model_copy(update={"sha256": "0" * 64})
     with pytest.raises(CorpusError, match=r"^cannot fetch tiny-1\.0-py3-none-any\.whl: .*HASH"):
         fetch_wheel(wheel, lambda line: None)
-    assert list((tmp_path / "cache" / "wheels").iterdir()) == []
+    assert cached(tmp_path) == []
 
 
 def test_offline_what_arrived_stays_and_what_is_missing_is_listed(index: Path, tmp_path: Path) -> None:
@@ -89,7 +102,7 @@ def test_offline_what_arrived_stays_and_what_is_missing_is_listed(index: Path, t
         fetch_wheels([first, *others], lambda line: None)
     assert "still missing: b-1.0-py3-none-any.whl, c-1.0-py3-none-any.whl" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert [one.name for one in (tmp_path / "cache" / "wheels").iterdir()] == [first.file]
+    assert cached(tmp_path) == [first.file]
 
 
 def test_a_truncated_download_leaves_nothing(
@@ -104,7 +117,7 @@ def test_a_truncated_download_leaves_nothing(
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     with pytest.raises(CorpusError, match=r"^cannot fetch tiny"):
         fetch_wheel(wheel, lambda line: None)
-    assert list((tmp_path / "cache" / "wheels").iterdir()) == []
+    assert cached(tmp_path) == []
 
 
 def test_a_damaged_file_in_the_cache_is_fetched_again(index: Path) -> None:

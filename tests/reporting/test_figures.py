@@ -42,7 +42,7 @@ def test_pareto_axes_name_their_units_and_hover_tells_the_trial() -> None:
     star = next(trace for trace in figure.data if trace.name.startswith("best"))
     assert star.text[0] == (
         "<b>trial 1</b><br>L2 H128 V2048 swiglu x3 rmsnorm rope 2 heads tied<br>"
-        "1.850 bits per byte, collapse 0.200<br>fitness 2.050, 689k parameters"
+        "1.850 bits per byte, 2.100 on novel lines<br>collapse 0.200, fitness 2.050, 689k parameters"
     )
 
 

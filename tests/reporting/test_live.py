@@ -36,7 +36,7 @@ def test_off_a_terminal_each_event_is_one_plain_line() -> None:
     assert written(console).splitlines() == [
         "reading the corpus",
         "trial 7  started  L2 H96",
-        f"trial 7  {words}  val_bpb 2.013  collapse 0.04  fitness 2.053  best 2.000 (trial 3)  ETA 8 min",
+        f"trial 7  {words}  val_bpb 2.013  novel 2.263  collapse 0.04  fitness 2.053  best 2.000 (trial 3)  ETA 8 min",
         f"trial 8  {words.replace('L2', 'L6')}  pruned: too large [bold]by 3%[/bold]  best 2.000 (trial 3)  ETA 7 min",
     ]
 
@@ -100,6 +100,6 @@ def test_a_narrow_terminal_shortens_the_architecture_and_keeps_the_numbers() -> 
     console.print(live.render())
     ended_line, running_line = written(console).splitlines()[2:]
     assert ended_line.split()[0] == "11"
-    assert ended_line.split()[-3:] == ["1.500", "0.100", "1.600"]
+    assert ended_line.split()[-4:] == ["1.500", "1.750", "0.100", "1.600"]
     assert "…" in running_line
     assert running_line.split()[-3:] == ["running", "0", "s"]
