@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nas.data.sources import MAX_CODE_BYTES, RawFile
+from nas.data.raw_files import MAX_CODE_BYTES, RawFile
 
 LEFT_OUT = {
     "unreadable": "unreadable",

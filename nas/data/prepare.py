@@ -6,9 +6,7 @@ Reading, filtering, de-duplication, the split, training of vocabularies on the t
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import os
 import platform
 import shlex
 import sys
@@ -25,35 +23,27 @@ from nas.data.build import build_texts
 from nas.data.cache import cache_root
 from nas.data.corpus import read_corpus
 from nas.data.corpus_recipe import CorpusRecipe, find_recipe, read_recipe
-from nas.data.gpt2 import GPT2, fetch_gpt2
+from nas.data.encode import add_vocabularies, parallel_tokenizers
 from nas.data.prepared import (
     MANIFEST,
     MANIFEST_KEYS,
     SPLITS,
     PreparedData,
     find_damage,
-    iterate_documents,
     read_manifest,
     text_file,
-    tokens_file,
-    vocabulary_file,
 )
 from nas.data.sources import WheelSource
 from nas.data.vocabulary import (
-    BATCH_DOCUMENTS,
     FILE_PREFIX,
     Vocabulary,
     bpe_size,
-    train_bpe,
-    train_char,
 )
 from nas.errors import CacheError
-from nas.files import remove_leftovers, write_atomically, write_json
+from nas.files import remove_leftovers, write_json
 
 FORMAT_VERSION = 2
 """Part of the cache key: raise it whenever the same source would give other files."""
-TOKENIZER_BYTES = 1 << 28
-"""Tokenizers learn from this much of the train split at most."""
 
 
 def say(line: str) -> None:
@@ -114,7 +104,7 @@ def prepare_corpus(
             key = json.dumps([FORMAT_VERSION, recipe.digest(), split_seed], sort_keys=True)
             folder = root / hashlib.sha256(key.encode()).hexdigest()[:16]
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder, progress), _parallel_tokenizers():
+        with _locked(folder, progress), parallel_tokenizers():
             _complete(folder, recipe, names, given, source or str(folder / MANIFEST), split_seed, progress)
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
         reason = getattr(error, "strerror", None) or error
@@ -173,7 +163,7 @@ def _complete(
         progress(f"corpus '{recipe.name}': {kept:,} bytes in {manifest['counts']['kept']:,} documents")
     missing = [name for name in dict.fromkeys(names) if name not in manifest["vocabularies"]]
     if missing:
-        _add_vocabularies(folder, manifest, missing, given, progress)
+        add_vocabularies(folder, manifest, missing, given, progress)
     if missing or not (folder / MANIFEST).exists():
         write_json(folder / MANIFEST, manifest)
 
@@ -200,87 +190,6 @@ def _write_texts(
     }
 
 
-def _add_vocabularies(
-    folder: Path,
-    manifest: dict[str, Any],
-    names: Sequence[str],
-    given: Mapping[str, Vocabulary],
-    progress: Callable[[str], None],
-) -> None:
-    """Train and write vocabularies and their tokens, and enter them in the manifest."""
-    progress(f"preparing vocabularies {', '.join(names)}")
-    for name, vocabulary in _train(folder, manifest, names, given, progress):
-        tokenizer = vocabulary.to_json().encode()
-        files = {vocabulary_file(name): _write(folder / vocabulary_file(name), tokenizer)}
-        tokens = {}
-        for split in SPLITS:
-            files[tokens_file(name, split)] = _write_tokens(folder, name, split, vocabulary)
-            tokens[split] = files[tokens_file(name, split)]["bytes"] // vocabulary.dtype.itemsize
-        bytes_per_token = manifest["splits"]["validation"]["bytes"] / tokens["validation"]
-        manifest["files"] |= files
-        manifest["vocabularies"][name] = {
-            "size": vocabulary.size,
-            "tokens": tokens,
-            "validation_bytes_per_token": round(bytes_per_token, 4),
-        }
-        progress(f"{name}: {vocabulary.size:,} ids, {tokens['train']:,} tokens, {bytes_per_token:.2f} bytes a token")
-
-
-def _train(
-    folder: Path,
-    manifest: Mapping[str, Any],
-    names: Sequence[str],
-    given: Mapping[str, Vocabulary],
-    progress: Callable[[str], None],
-) -> Iterator[tuple[str, Vocabulary]]:
-    """The named vocabularies. All BPEs are cut from the largest one, which the cache may hold already."""
-    asked = {name: None if name in given else bpe_size(name) for name in names}
-    cached = {name: bpe_size(name) or 0 for name in manifest["vocabularies"] if not name.startswith(FILE_PREFIX)}
-    largest = max((size for size in asked.values() if size), default=0)
-    bpe: Vocabulary | None = None
-    if largest and largest <= max(cached.values(), default=0):
-        bpe = Vocabulary.load(folder / vocabulary_file(max(cached, key=cached.__getitem__)))
-    elif largest:
-        bpe = train_bpe(_training_texts(folder), largest)
-    for name, size in asked.items():
-        if name in given:
-            yield name, given[name]
-        elif name == GPT2:
-            yield name, Vocabulary(fetch_gpt2(progress))
-        else:
-            yield name, bpe.cut(size) if bpe and size else train_char(_training_texts(folder))
-
-
-def _training_texts(folder: Path) -> Iterator[str]:
-    """The documents of the train split, in its hashed order, that tokenizers learn from: TOKENIZER_BYTES of them."""
-    read = 0
-    for text in iterate_documents(folder, "train"):
-        yield text
-        read += len(text)
-        if read >= TOKENIZER_BYTES:
-            break
-
-
-def _write_tokens(folder: Path, name: str, split: str, vocabulary: Vocabulary) -> dict[str, Any]:
-    """Encode a split, a batch of documents at a time, on all cores; its entry in the manifest."""
-    path = folder / tokens_file(name, split)
-
-    def write(temporary: Path) -> None:
-        documents = iterate_documents(folder, split)
-        with temporary.open("wb") as file:
-            while batch := list(itertools.islice(documents, BATCH_DOCUMENTS)):
-                file.write(vocabulary.encode_documents(batch).data)
-
-    write_atomically(path, write)
-    return {"bytes": path.stat().st_size}
-
-
-def _write(path: Path, content: bytes) -> dict[str, Any]:
-    """Write a file so that it is whole or not there, and return its entry in the manifest."""
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-
 @contextmanager
 def _locked(folder: Path, progress: Callable[[str], None]) -> Iterator[None]:
     lock = FileLock(f"{folder}.lock")
@@ -293,19 +202,3 @@ def _locked(folder: Path, progress: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def _parallel_tokenizers() -> Iterator[None]:
-    """Encode on all cores here, and on one from then on: a process forked later must not use the threads.
-
-    Without a setting the library warns at such a fork. The user's own setting is left alone.
-    """
-    if "TOKENIZERS_PARALLELISM" in os.environ:
-        yield
-        return
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    try:
-        yield
-    finally:
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"

@@ -10,19 +10,26 @@ import os
 import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from nas.data.raw_files import (
+    MAX_CODE_BYTES,
+    RawFile,
+    by_name,
+    code_below,
+    match_pattern,
+    package_of,
+    raw_file,
+    read_blocks,
+    read_file,
+)
 from nas.data.wheels import Wheel, fetch_wheel, read_members
 from nas.errors import CorpusError
 
 STDLIB = "stdlib"
-MAX_CODE_BYTES = 1 << 20
-"""A larger .py file is data or generated."""
-BLOCK_BYTES = 1 << 14
 
 # Whole folders of the standard library that are not code as people write it: its tests, copies of
 # installed packages, and tables written by programs.
@@ -33,19 +40,6 @@ STDLIB_SKIPPED_FOLDERS = frozenset(
 STDLIB_SKIPPED_FILES = ("test_", "_sysconfigdata_")
 
 SplitName = Literal["train", "validation", "holdout"]
-
-
-@dataclass(frozen=True)
-class RawFile:
-    """A file, or a block of a text file, as it lies there."""
-
-    name: str
-    """Path below its source, with forward slashes; a block carries its number as well."""
-    package: str
-    content: bytes | None
-    """None when it could not be read, or is longer than MAX_CODE_BYTES."""
-    problem: Literal["unreadable", "too_large"] | None = None
-    is_block: bool = False
 
 
 class _Source(BaseModel):
@@ -65,7 +59,7 @@ class WheelSource(_Source, Wheel):
     def read(self, progress: Callable[[str], None]) -> Iterator[RawFile]:
         path = fetch_wheel(self, progress)
         for name, content in read_members(path, lambda one: one.endswith(".py"), MAX_CODE_BYTES):
-            yield _raw(f"{self.package}/{name}", self.package, content)
+            yield raw_file(f"{self.package}/{name}", self.package, content)
 
     def digest(self) -> str:
         return self.sha256
@@ -80,14 +74,14 @@ class _LocalSource(_Source):
 
     def read(self, progress: Callable[[str], None]) -> Iterator[RawFile]:
         root, paths = self._listed()
-        for name, path in _named(root, paths):
-            yield from _read_local(path, name, _package(name))
+        for name, path in by_name(root, paths):
+            yield from read_file(path, name, package_of(name))
 
     def digest(self) -> str:
         """SHA-256 over names and contents: where the folder lies makes no difference."""
         digest = hashlib.sha256()
         root, paths = self._listed()
-        for name, path in _named(root, paths):
+        for name, path in by_name(root, paths):
             try:
                 with path.open("rb") if path.is_file() else open(os.devnull, "rb") as file:  # noqa: PTH123
                     content = hashlib.file_digest(file, "sha256").hexdigest()
@@ -121,7 +115,7 @@ class FolderSource(_LocalSource):
         root = Path(self.folder).expanduser()
         if not root.is_dir():
             raise CorpusError(f"corpus folder '{self.folder}' does not exist")
-        return root, list(_code_below(root))
+        return root, list(code_below(root))
 
 
 class GitSource(_LocalSource):
@@ -155,7 +149,7 @@ class GlobSource(_LocalSource):
         return f"'{self.glob}'"
 
     def found(self) -> tuple[Path, list[Path]]:
-        root, paths = _match(Path(self.glob).expanduser())
+        root, paths = match_pattern(Path(self.glob).expanduser())
         if not paths:
             raise CorpusError(
                 f"no file matches the corpus pattern '{self.glob}'; quote it so that the shell leaves it alone"
@@ -180,8 +174,8 @@ class TextSource(_LocalSource):
 
     def read(self, progress: Callable[[str], None]) -> Iterator[RawFile]:
         root, paths = self._listed()
-        for name, path in _named(root, paths):
-            yield from _read_blocks(path, name, path.stem)
+        for name, path in by_name(root, paths):
+            yield from read_blocks(path, name, path.stem)
 
 
 class StdlibSource(_LocalSource):
@@ -197,7 +191,7 @@ class StdlibSource(_LocalSource):
         root = Path(sysconfig.get_path("stdlib"))
         paths = [
             path
-            for path in _code_below(root)
+            for path in code_below(root)
             if not STDLIB_SKIPPED_FOLDERS.intersection(path.relative_to(root).parts)
             and not path.name.startswith(STDLIB_SKIPPED_FILES)
         ]
@@ -220,92 +214,6 @@ SOURCE_KINDS: dict[str, type[Source]] = {
     "stdlib": StdlibSource,
 }
 """The key by which a recipe says what a source is."""
-
-
-def _raw(name: str, package: str, content: bytes) -> RawFile:
-    if len(content) > MAX_CODE_BYTES:
-        return RawFile(name, package, None, "too_large")
-    return RawFile(name, package, content)
-
-
-def _named(root: Path, paths: list[Path]) -> list[tuple[str, Path]]:
-    return sorted({path.relative_to(root).as_posix(): path for path in paths}.items())
-
-
-def _package(name: str) -> str:
-    """The first folder of a name, or its module's name where it lies at the top."""
-    return name.partition("/")[0].removesuffix(".py")
-
-
-def _read_local(path: Path, name: str, package: str) -> Iterator[RawFile]:
-    if path.suffix != ".py":
-        yield from _read_blocks(path, name, package)
-        return
-    try:
-        if not path.is_file():  # a dangling link, or a pipe that would never end
-            yield RawFile(name, package, None, "unreadable")
-        elif path.stat().st_size > MAX_CODE_BYTES:
-            yield RawFile(name, package, None, "too_large")
-        else:
-            yield RawFile(name, package, path.read_bytes())
-    except OSError:
-        yield RawFile(name, package, None, "unreadable")
-
-
-def _read_blocks(path: Path, name: str, package: str) -> Iterator[RawFile]:
-    """Cut after the last newline of every BLOCK_BYTES; a longer line is cut where the block is full.
-
-    The file is read block by block, so its length is no matter.
-    """
-    try:
-        if not path.is_file():
-            yield RawFile(name, package, None, "unreadable")
-            return
-        with path.open("rb") as file:
-            number, rest = 0, b""
-            while data := rest + file.read(BLOCK_BYTES - len(rest)):
-                end = len(data) if len(data) < BLOCK_BYTES else data.rfind(b"\n") + 1 or _whole_characters(data)
-                yield RawFile(f"{name}:{number:06d}", package, data[:end], is_block=True)
-                number, rest = number + 1, data[end:]
-            if number == 0:
-                yield RawFile(name, package, b"", is_block=True)
-    except OSError:
-        yield RawFile(name, package, None, "unreadable")
-
-
-def _whole_characters(data: bytes) -> int:
-    """The length of `data` without a UTF-8 character that its end cuts in two."""
-    for back in range(1, 4):
-        if data[-back] >= 0xC0:  # the first byte of a character of several
-            length = 2 + (data[-back] >= 0xE0) + (data[-back] >= 0xF0)
-            return len(data) - back if length > back else len(data)
-        if data[-back] < 0x80:
-            break
-    return len(data)
-
-
-def _code_below(root: Path) -> Iterator[Path]:
-    """All .py files below a folder. Links to folders are not followed, so that a loop cannot hang it."""
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = [name for name in subfolders if _is_visible(name)]
-        yield from (Path(folder, name) for name in files if name.endswith(".py") and _is_visible(name))
-
-
-def _match(pattern: Path) -> tuple[Path, list[Path]]:
-    """The folder above the first wildcard, and the files that match below it."""
-    parts = pattern.parts
-    first = next((index for index, part in enumerate(parts) if any(one in part for one in "*?[")), len(parts) - 1)
-    root = Path(*parts[:first])
-    found: set[Path] = set()
-    for path in root.glob(str(Path(*parts[first:]))):
-        if not all(_is_visible(part) for part in path.relative_to(root).parts):
-            continue
-        found.update(_code_below(path) if path.is_dir() else [path])
-    return root, sorted(found)
-
-
-def _is_visible(name: str) -> bool:
-    return not name.startswith(".") and name != "__pycache__"
 
 
 def _git(root: Path, *arguments: str) -> str:

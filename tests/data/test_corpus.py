@@ -9,7 +9,8 @@ import pytest
 
 from nas.data.corpus import Document, read_corpus
 from nas.data.corpus_recipe import find_recipe
-from nas.data.sources import BLOCK_BYTES, MAX_CODE_BYTES, TextSource
+from nas.data.raw_files import BLOCK_BYTES, MAX_CODE_BYTES
+from nas.data.sources import TextSource
 from nas.errors import CorpusError
 
 
