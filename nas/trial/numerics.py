@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -48,6 +49,21 @@ class Numerics(BaseModel):
         keep_freed_memory()
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
+
+    @contextmanager
+    def repeatable(self) -> Iterator[None]:
+        """Kernels that give the same bits each time, on the CPU; eager ones do anyhow.
+
+        Without it compiled ones add an embedding's gradient up in the order in which threads come.
+        """
+        if not (self.compiled and self.device == "cpu"):
+            yield
+            return
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(False)
 
 
 def plan_numerics(device: str, threads: int, *, compiled: bool = False) -> Numerics:

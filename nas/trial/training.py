@@ -63,7 +63,7 @@ class Training:
         torch.manual_seed(derived_seed("dropout", self.recipe.seed, self.step))
         for group in self._optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.step)
-        with memory_errors():
+        with memory_errors(), self.numerics.repeatable():
             loss = self._loss(inputs.to(self.numerics.device), targets.to(self.numerics.device))
             self._weights.take_gradients(loss)
             torch.nn.utils.clip_grad_norm_(self._weights.vectors, self.recipe.grad_clip)

@@ -24,7 +24,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIST = Path(__file__).with_name("mutations.toml")
-TREE = ("nas", "search_spaces", "tests", "docs", "benchmarks", "pyproject.toml", "README.md")
+TREE = ("nas", "search_spaces", "tests", "docs", "benchmarks", "trials/reference", "pyproject.toml", "README.md")
 """What the tests read."""
 TIMEOUT_SECONDS = 900
 CRASHES = ("NameError", "UnboundLocalError", "ImportError", "ModuleNotFoundError", "AttributeError", "TypeError")
