@@ -24,6 +24,7 @@ GATED_ACTIVATIONS = frozenset({"geglu", "swiglu"})
 POSITION_ALIASES = {"absolute": "sinusoidal"}
 # Keys of the seed's JSON that name things this engine does not do: accepted, said aloud, ignored.
 IGNORED_KEYS = ("quantization", "pruning_ratio", "model_type")
+_SHIPPED = Path(__file__).with_name("architectures")
 
 
 class ArchitectureConfig(BaseModel):
@@ -213,12 +214,26 @@ CHOICES: dict[str, tuple[str, ...]] = {
 """Every legal value of the keys that are a choice among names."""
 
 
+def arch_json_path(given: str | Path) -> Path:
+    """The file that `given` names: a path, or a shipped architecture such as `seed-a`."""
+    shipped = _SHIPPED / f"{given}.json"
+    return shipped if not Path(given).exists() and str(given) in shipped_architectures() else Path(given)
+
+
+def shipped_architectures() -> list[str]:
+    return sorted(path.stem for path in _SHIPPED.glob("*.json"))
+
+
 def read_arch_json(path: str | Path) -> dict[str, Any]:
-    """The object in an arch JSON file; ArchitectureError when it is missing or is not one."""
+    """The object in an arch JSON, a file or a shipped one; ArchitectureError when it is missing or is not one."""
+    path = arch_json_path(path)
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ArchitectureError(f"cannot read arch JSON {path}: {getattr(error, 'strerror', None) or error}") from None
+        raise ArchitectureError(
+            f"cannot read arch JSON {path}: {getattr(error, 'strerror', None) or error} "
+            f"(shipped ones: {', '.join(shipped_architectures())})"
+        ) from None
     except json.JSONDecodeError as error:
         raise ArchitectureError(f"{path} is not JSON: {error}") from None
     if not isinstance(values, dict):

@@ -87,6 +87,11 @@ def whole(text: str) -> int:
     return int(value)
 
 
+def count(text: str) -> int:
+    """A flag's value that is a whole number of at least 0."""
+    return 0 if _number(text) == 0 else whole(text)
+
+
 def seed(text: str) -> int:
     """A flag's value that seeds random numbers: any whole number of 64 bits."""
     try:
@@ -115,6 +120,13 @@ def not_negative(text: str) -> float:
 def is_plain_name(text: str) -> bool:
     """Whether a name can be a folder's: letters, digits, dot, underscore, hyphen, not starting with a dot."""
     return re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", text) is not None
+
+
+def plain_name(text: str) -> str:
+    """A flag's value that names a folder."""
+    if not is_plain_name(text):
+        raise argparse.ArgumentTypeError(f"a folder's name of letters, digits, '.', '_' and '-', found '{text}'")
+    return text
 
 
 def printable(text: str) -> str:

@@ -14,10 +14,10 @@ import nas
 PACKAGE = Path(nas.__file__).parent
 COMMANDS = ("corpus", "search", "train", "evaluate", "report", "audit", "tokenizer", "__main__")
 FLOORS = (
-    ("architecture", "dimension", "space_sections", "space", "fitness", "records", "errors", "files", "lock", "cli"),
+    ("architecture", "dimension", "space_sections", "space", "fitness", "records", "errors", "files", "lock", "cli", "stop"),
     ("data", "model"),
     ("trial",),
-    ("study", "reporting"),
+    ("study", "full_training", "reporting"),
     (*COMMANDS, "experiments", "__init__"),
 )
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
@@ -27,6 +27,7 @@ NEVER = {
     "model": {"optuna", "ray", "plotly", "rich"},
     "trial": {"optuna", "ray", "plotly", "rich"},
     "study": {"ray", "plotly", "rich"},
+    "full_training": {"optuna", "ray", "plotly", "rich"},
     "reporting": {"torch", "ray", "tokenizers", "nas.data", "nas.model", "nas.trial"},
 }
 
@@ -93,6 +94,8 @@ def test_every_part_with_a_floor_is_there() -> None:
         ("study", "from nas import reporting"),
         ("study", "import plotly"),
         ("reporting", "from nas.trial.judge import judge"),
+        ("full_training", "from nas.study.folder import StudyFolder"),
+        ("full_training", "import optuna"),
         ("reporting", "import torch"),
         ("search", "from nas.train import main"),
     ],

@@ -575,7 +575,9 @@ FLAGS: dict[Any, set[str]] = {
     train: {
         *("--arch-json", "--max-steps", "--flops", "--corpus", "--out", "--learning-rate", "--batch-tokens"),
         *("--evaluate-every", "--seed", "--device", "--compile", "--quiet", "--json", "--help", "--tokenizer"),
-        *("--train-path", "--val-path", "--use-tokens"),
+        *("--train-path", "--val-path", "--use-tokens", "--recipe", "--final-learning-rate", "--warmup-steps"),
+        *("--decay", "--decay-share", "--seq-length", "--accumulate", "--weight-decay", "--grad-clip", "--dropout"),
+        *("--label-smoothing", "--ema-decay", "--experiment-name", "--keep", "--estimate"),
     },
     evaluate: {
         *("--completions", "--compare", "--protocol", "--prompts", "--num-prompts", "--save", "--json", "--help"),

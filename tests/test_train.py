@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -140,26 +141,112 @@ def test_a_tokenizer_can_be_chosen_over_the_arch_jsons_own(
     assert 2 < model.bits_per_byte("x = 1\n" * 20) < 12
 
 
-@pytest.mark.parametrize(("given", "size"), [("512", 512), ("bytes", 256), ("gpt2", 50_257), ("theirs.json", 600)])
-def test_a_tokenizer_of_another_size_is_refused_with_both_before_anything_is_prepared(
-    tmp_path: Path, given: str, size: int
+@pytest.mark.parametrize(("given", "name"), [("512", "bpe-512"), ("bytes", "bytes"), ("chars", "char")])
+def test_the_size_of_a_chosen_tokenizer_is_taken_and_said(
+    corpus_folder: Path, tmp_path: Path, given: str, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    starcoder().save("theirs.json")
     arch_json = write(tmp_path / "a.json", VALUES | {"vocab_size": 384})
-    with pytest.raises(UsageError) as caught:
-        train.main(flags(arch_json, tmp_path / "no corpus", tmp_path / "run", "--tokenizer", given))
-    assert str(caught.value) == (
-        f"--tokenizer {given} has {size} tokens, {arch_json} a vocab_size of 384; "
-        f"give a tokenizer of 384 tokens, or an arch JSON with a vocab_size of {size}"
-    )
+    command = flags(arch_json, corpus_folder, tmp_path / "run", "--tokenizer", given, "--max-steps", "2", "--quiet")
+    assert train.main(command) == 0
+    model = nas.load(tmp_path / "run")
+    size = model.vocabulary.size
+    assert model.vocabulary.name == name
+    assert model.model.config == ARCHITECTURE.model_copy(update={"vocab_size": size})
+    assert f"vocab_size {size}, the tokenizer's, in place of 384" in capsys.readouterr().err
 
 
-def test_a_tokenizer_whose_size_the_corpus_decides_is_refused_with_both(corpus_folder: Path, tmp_path: Path) -> None:
-    arch_json = write(tmp_path / "a.json", VALUES | {"vocab_size": 5000})
-    with pytest.raises(UsageError, match=r"^--tokenizer chars has \d+ tokens on this corpus, .* a vocab_size of 5000"):
-        train.main(flags(arch_json, corpus_folder, tmp_path / "run", "--tokenizer", "chars"))
+def test_a_tokenizer_that_is_none_is_refused(corpus_folder: Path, tmp_path: Path) -> None:
+    arch_json = write(tmp_path / "a.json", VALUES)
     with pytest.raises(UsageError, match="'char5' is no tokenizer and no file"):
         train.main(flags(arch_json, corpus_folder, tmp_path / "run", "--tokenizer", "char5"))
+
+
+@pytest.mark.parametrize("name", ["seed-a", "seed-b", "seed-c", "seed-e", "small-1m"])
+def test_a_shipped_architecture_is_read_by_name(name: str) -> None:
+    assert ArchitectureConfig.load(name) == ArchitectureConfig.load(
+        Path(nas.__file__).parent / f"architectures/{name}.json"
+    )
+    with pytest.raises(ArchitectureError, match=rf"cannot read arch JSON {name}x: .*shipped ones: seed-a, "):
+        ArchitectureConfig.load(f"{name}x")
+
+
+def test_the_seeds_own_command_line_works(
+    data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its recommended one, with underscores, in a folder like its own; 3 steps in place of 50,000."""
+    training = [*data.documents("train"), *data.documents("validation")]
+    (tmp_path / "train.txt").write_text("".join(training), encoding="utf-8")
+    (tmp_path / "val.txt").write_text("".join(data.documents("holdout")) * 2, encoding="utf-8")
+    data.vocabulary("bpe-512").save(tmp_path / "bpe_4k.json")
+    write(tmp_path / "best.json", VALUES | {"vocab_size": 50257, "max_seq_length": 256})
+    command = [
+        "--arch_json",
+        "best.json",
+        "--experiment_name",
+        "v1_token_4kvocab",
+        "--train_path",
+        "train.txt",
+        "--val_path",
+        "val.txt",
+        "--max_steps",
+        "3",
+        "--use_tokens",
+        "--tokenizer",
+        "bpe_4k.json",
+    ]
+    assert train.main(command) == 0
+    assert nas.load(tmp_path / "runs" / "v1_token_4kvocab").model.config.vocab_size == 512
+
+
+def test_what_a_run_will_take_is_said_before_it_begins(
+    corpus_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = flags(
+        write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / "run", "--estimate", "--recipe", "seed"
+    )
+    with pytest.warns(UserWarning, match="sequences of 64 tokens, the architecture's most, not of the seed's 256"):
+        assert train.main([*command, "--max-steps", "5000", "--keep", "4"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert [*lines] == ["architecture", "parameters", "training", "evaluations", "time", "memory", "disk", "folder"]
+    assert (
+        lines["parameters"]
+        == f"{ARCHITECTURE.num_params:,}, {ARCHITECTURE.non_embedding_params:,} of them no embeddings"
+    )
+    flops = ARCHITECTURE.train_flops_per_token(64) * 256 * 5000
+    assert lines["training"].startswith("5,000 steps of 256 tokens: 1.28M tokens, ")
+    assert lines["training"].endswith(f" times the corpus, {flops:.3g} FLOPs")
+    assert re.fullmatch(
+        r"about .*: [\d.e-]+ s a step, [\d,]+ tokens/s, \d+% of the measured peak of [\d,]+ GFLOP/s", lines["time"]
+    )
+    assert lines["disk"] == f"4 checkpoints (--keep) and one between, {12 * ARCHITECTURE.num_params / 1e6:.3g} MB each"
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_seeds_recipe_is_its_own_and_flags_win_over_it(corpus_folder: Path, tmp_path: Path) -> None:
+    arch_json = write(tmp_path / "a.json", VALUES | {"max_seq_length": 256})
+    command = ["--arch-json", str(arch_json), "--corpus", str(corpus_folder), "--device", "cpu", "--quiet"]
+    more = ["--recipe", "seed", "--max-steps", "30", "--batch-tokens", "512", "--dropout", "0.25", "--ema-decay", "0.5"]
+    assert train.main([*command, "--out", "run", *more, "--weight-decay", "0", "--accumulate", "2"]) == 0
+    stored = json.loads(Path("run/run.json").read_text())
+    assert stored["architecture"]["attention_dropout"] == stored["architecture"]["residual_dropout"] == 0.25
+    assert stored["recipe"] == {
+        "learning_rate": 3e-4,
+        "final_learning_rate": 1e-5,
+        "num_steps": 30,
+        "batch_size": 2,
+        "accumulate": 2,
+        "seq_length": 256,
+        "warmup_steps": 3,
+        "decay": "cosine",
+        "decay_share": 1.0,
+        "weight_decay": 0.0,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "grad_clip": 1.0,
+        "label_smoothing": 0.0,
+        "ema_decay": 0.5,
+        "seed": 0,
+    }
 
 
 def test_a_run_does_not_go_on_with_another_tokenizer_of_the_same_size(
@@ -183,7 +270,13 @@ def test_the_json_output_is_one_object_and_a_finished_run_prints_it_again(
     command = flags(write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / "run", "--json", "--seed", "3")
     assert train.main(command) == 0
     first = json.loads(capsys.readouterr().out)
-    assert first.keys() == {"folder", "steps", "best_step", "val_bpb", "val_novel_bpb", "holdout"}
+    assert first.keys() == {
+        *("folder", "architecture", "corpus", "command", "steps", "train_flops", "train_tokens", "best_step"),
+        *("val_bpb", "val_novel_bpb", "rollbacks", "holdout", "measured"),
+    }
+    assert json.loads((tmp_path / "run" / "summary.json").read_text()) == {
+        key: value for key, value in first.items() if key != "folder"
+    }
     assert (first["folder"], first["steps"]) == (str(tmp_path / "run"), 20)
     holdout = first["holdout"]
     assert holdout["collapse_rate"] == max(holdout["sampled_collapse_rate"], holdout["greedy_collapse_rate"])
@@ -227,7 +320,7 @@ def test_flags_win_over_the_arch_json(data: PreparedData, corpus_folder: Path, t
         (json.dumps(VALUES | {"num_layer": 2}), ArchitectureError, "did you mean 'num_layers'?"),
         (json.dumps(VALUES | {"num_heads": 3}), ArchitectureError, "hidden_dim 16 is not divisible by num_heads 3"),
         (json.dumps({"architecture": 3}), ArchitectureError, "'architecture' must be an object of keys, found int"),
-        (json.dumps(VALUES | {"vocab_size": 101}), UsageError, "names no tokenizer and none can be trained"),
+        (json.dumps(VALUES | {"vocab_size": 101}), UsageError, "none can be trained"),
         (json.dumps(VALUES | {"vocab_size": 50257}), UsageError, "the architecture a vocab_size of 50257"),
         (json.dumps(VALUES | {"max_seq_length": 16}), UsageError, "max_seq_length 16 has no room for a prompt"),
         (json.dumps({"architecture": VALUES, "tokenizer": "no.json"}), CheckpointError, "cannot read tokenizer"),
@@ -259,6 +352,11 @@ def test_an_arch_json_that_cannot_be_used_is_one_line(
     [
         (["--batch-tokens", "100"], "--batch-tokens 100 is not a multiple of the sequence length 64"),
         (["--device", "gpu"], "unknown device 'gpu'"),
+        (["--seq-length", "128"], "--seq-length 128 is more than the architecture's max_seq_length of 64"),
+        (["--accumulate", "3"], "recipe: a step of 4 sequences is not cut in 3 equal parts"),
+        (["--label-smoothing", "1"], "recipe label_smoothing: input should be less than 1, found 1.0"),
+        (["--warmup-steps", "21"], "recipe: warmup_steps 21 is more than num_steps 20"),
+        (["--dropout", "1"], "architecture attention_dropout: input should be less than 1, found 1.0"),
     ],
 )
 def test_flags_that_do_not_fit_are_one_line(corpus_folder: Path, tmp_path: Path, more: list[str], message: str) -> None:
@@ -277,6 +375,11 @@ def test_flags_that_do_not_fit_are_one_line(corpus_folder: Path, tmp_path: Path,
         ["--seed", str(1 << 64)],
         ["--learning-rate", "0"],
         ["--max-step", "5"],
+        ["--experiment-name", "../x"],
+        ["--experiment-name", "x", "--out", "y"],
+        ["--recipe", "mine"],
+        ["--decay", "step"],
+        ["--warmup-steps", "-1"],
     ],
 )
 def test_wrong_flags_exit_with_2(tmp_path: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -351,7 +454,8 @@ def test_a_process_that_is_told_to_stop_says_how_to_go_on(
     returned, err = stop([*ON_ONE_CORE, *command], tmp_path / "run" / "log.jsonl", number)
     assert returned == code
     assert "Traceback" not in err
-    assert "the same command goes on from the last checkpoint" in err
+    assert re.search(r"^stopped at step \d+, which is saved; the same command goes on from there$", err, re.MULTILINE)
+    assert (tmp_path / "run" / "checkpoints" / "between.safetensors").exists()
 
 
 def test_a_process_that_was_killed_goes_on_to_the_same_end(corpus_folder: Path, tmp_path: Path) -> None:
@@ -364,9 +468,8 @@ def test_a_process_that_was_killed_goes_on_to_the_same_end(corpus_folder: Path, 
     assert 1 <= len(log.read_text().splitlines()) < 5
     for more in ([], ["--out", str(tmp_path / "whole")]):
         subprocess.run([*command, *more], check=True, capture_output=True, timeout=100)
-    for name in ("best.safetensors", "last.safetensors"):
-        tensors, header = read_tensors(tmp_path / "stopped" / name)
-        expected, expected_header = read_tensors(tmp_path / "whole" / name)
-        assert header == expected_header
+    for name in ("best.safetensors", "checkpoints/step-00000060.safetensors"):
+        tensors, _ = read_tensors(tmp_path / "stopped" / name)
+        expected, _ = read_tensors(tmp_path / "whole" / name)
         assert all((tensors[key] == expected[key]).all() for key in expected)
     assert load_weights(tmp_path / "stopped" / "best.safetensors").config == ARCHITECTURE

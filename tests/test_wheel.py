@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DATA = {
+    *(f"nas/architectures/{name}.json" for name in ("seed-a", "seed-b", "seed-c", "seed-e", "small-1m")),
     "nas/data/corpora/python-100mb.toml",
     "nas/data/corpora/stdlib.toml",
     "nas/trial/collapse/thresholds.json",

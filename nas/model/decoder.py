@@ -65,11 +65,15 @@ class Decoder(nn.Module):
         """Logits (B, T, V) for the token after each of `ids` (B, T) int64."""
         return self.unembed(self.hidden(ids))
 
-    def loss(self, ids: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy in nats, a scalar, of `targets` (B, T), each the token after its place in `ids`."""
+    def loss(self, ids: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Mean cross-entropy in nats, a scalar, of `targets` (B, T), each the token after its place in `ids`.
+
+        `smoothing` is the share of a target that is spread over all tokens.
+        """
         if torch.is_grad_enabled():
-            return linear_cross_entropy(self.hidden(ids).flatten(0, 1), self.output_weight, targets.flatten())
-        return F.cross_entropy(self(ids).flatten(0, 1), targets.flatten())
+            hidden = self.hidden(ids).flatten(0, 1)
+            return linear_cross_entropy(hidden, self.output_weight, targets.flatten(), smoothing)
+        return F.cross_entropy(self(ids).flatten(0, 1), targets.flatten(), label_smoothing=smoothing)
 
     def hidden(self, ids: Tensor, cache: Sequence[KeyValueCache] | None = None) -> Tensor:
         """States (B, T, H) after the final norm. With a cache, `ids` go on where it ends, and it grows by them."""

@@ -30,6 +30,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def gigabytes(number: float) -> str:
+    """Bytes in GB where there is at least a tenth of one, else in MB."""
+    return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.3g} MB"
+
+
 def title(record: TrialRecord) -> str:
     return f"trial {record.number}" + (f" ({record.reference})" if record.reference else "")
 

@@ -32,10 +32,11 @@ class MasterWeights:
         self._num_matrices = len(groups[0])
 
     def take_gradients(self, loss: Tensor) -> None:
-        """Make the gradient of `loss` that of the vectors, in float32."""
+        """Add the gradient of `loss` to that of the vectors, in float32."""
         grads = [grad.reshape(-1) for grad in torch.autograd.grad(loss, self._trained)]
         for vector, group in zip(self.vectors, (grads[: self._num_matrices], grads[self._num_matrices :]), strict=True):
-            vector.grad = torch.cat(group, out=torch.empty_like(vector, requires_grad=False))
+            grad = torch.cat(group, out=torch.empty_like(vector, requires_grad=False))
+            vector.grad = grad if vector.grad is None else vector.grad.add_(grad)
 
     @torch.no_grad()
     def refresh(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Self
+from collections.abc import Callable
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,27 +13,48 @@ from nas.architecture import ArchitectureConfig
 RECIPE_VERSION = 3
 LEARNING_RATE_TIMES_WIDTH = 0.3
 
+Decay = Literal["sqrt", "linear", "cosine"]
+DECAYS: dict[str, Callable[[float], float]] = {
+    "sqrt": lambda progress: 1 - math.sqrt(progress),
+    "linear": lambda progress: 1 - progress,
+    "cosine": lambda progress: (1 + math.cos(math.pi * progress)) / 2,
+}
+"""What is left of the way from the peak rate to the final one, by progress through the decay, 0 to 1.
+
+sqrt: Haegele et al. 2024; cosine: Loshchilov and Hutter 2017.
+"""
+
 
 class Recipe(BaseModel):
-    """AdamW with warm-up, a constant rate and a final cooldown. Frozen; part of every checkpoint."""
+    """AdamW with warm-up, a constant rate and a final decay. Frozen; part of every run's identity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     learning_rate: float = Field(gt=0)
+    """Of the peak."""
+    final_learning_rate: float = Field(default=0.0, ge=0)
+    """What the decay ends at, just after the last step."""
     num_steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
-    """Sequences in a batch."""
+    """Sequences in a step."""
+    accumulate: int = Field(default=1, ge=1)
+    """Parts that a step's sequences are read in, one after the other, where memory does not hold all at once."""
     seq_length: int = Field(ge=1)
     """Tokens in a sequence."""
     warmup_steps: int = Field(default=0, ge=0)
-    cooldown_share: float = Field(default=0.2, ge=0, le=1)
-    """Share of all steps in which the rate falls by 1 - sqrt(progress) (Haegele et al. 2024)."""
+    decay: Decay = "sqrt"
+    decay_share: float = Field(default=0.2, ge=0, le=1)
+    """Share of all steps in which the rate falls; with the warm-up, at most all of them."""
     weight_decay: float = Field(default=0.1, ge=0)
     """Of matrices; gains and biases are never decayed."""
-    beta1: float = 0.9
-    beta2: float = 0.95
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.95, ge=0, lt=1)
     grad_clip: float = Field(default=1.0, gt=0)
     """Largest norm of the whole gradient."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of each target that is spread over all tokens (Szegedy et al. 2016). It is in the training loss alone."""
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
+    """Of the running mean of weights that is then evaluated in their place; 0: none."""
     seed: int = 0
     """Decides initial weights, the order of the data and dropout."""
 
@@ -40,6 +62,10 @@ class Recipe(BaseModel):
     def _check(self) -> Self:
         if self.warmup_steps > self.num_steps:
             raise ValueError(f"warmup_steps {self.warmup_steps} is more than num_steps {self.num_steps}")
+        if self.final_learning_rate > self.learning_rate:
+            raise ValueError(f"final_learning_rate {self.final_learning_rate:g} is above {self.learning_rate:g}")
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"a step of {self.batch_size} sequences is not cut in {self.accumulate} equal parts")
         return self
 
     @property
@@ -48,11 +74,13 @@ class Recipe(BaseModel):
 
     def learning_rate_at(self, step: int) -> float:
         """The rate of step `step`, counted from 0."""
-        warm = min(1.0, (step + 1) / (self.warmup_steps + 1))
-        cooldown_steps = round(self.cooldown_share * self.num_steps)
-        into = step + 1 - (self.num_steps - cooldown_steps)
-        cool = 1 - math.sqrt(into / (cooldown_steps + 1)) if into > 0 else 1.0
-        return self.learning_rate * warm * cool
+        rate = self.learning_rate * min(1.0, (step + 1) / (self.warmup_steps + 1))
+        decay_steps = min(round(self.decay_share * self.num_steps), self.num_steps - self.warmup_steps)
+        into = step + 1 - (self.num_steps - decay_steps)
+        if into <= 0:
+            return rate
+        left = DECAYS[self.decay](into / (decay_steps + 1))
+        return self.final_learning_rate + (rate - self.final_learning_rate) * left
 
 
 def learning_rate_rule(architecture: ArchitectureConfig) -> float:

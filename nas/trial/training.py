@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from nas.errors import Diverged, OutOfMemory
 from nas.model import Decoder
+from nas.trial.averaged_weights import AveragedWeights
 from nas.trial.batches import Batches, derived_seed
 from nas.trial.master_weights import MasterWeights
 from nas.trial.numerics import Numerics
 from nas.trial.recipe import Recipe
+
+_AVERAGES, _OPTIMIZER = "averages.", "optimizer."
 
 
 class Training:
@@ -31,8 +36,11 @@ class Training:
         self.recipe = recipe
         self.numerics = numerics
         self.step = 0
+        self.lr_scale = 1.0
+        """By which every rate of the recipe is multiplied: below 1 in a run that diverged and was taken back."""
         self._batches = Batches(tokens, recipe.batch_size, recipe.seq_length, recipe.seed)
         self._weights = MasterWeights(self.model, numerics.training_dtype)
+        self._averages = AveragedWeights(self._weights.vectors, recipe.ema_decay) if recipe.ema_decay else None
         loss = self._weights.trained.loss
         self._loss = torch.compile(loss, dynamic=False) if numerics.compiled else loss
         matrices, gains = self._weights.vectors
@@ -48,38 +56,76 @@ class Training:
 
         Raises Diverged when that mean is not finite, OutOfMemory when the device cannot hold a step.
         """
-        self._weights.trained.train()
-        total = torch.zeros((), dtype=torch.float64, device=self.numerics.device)
-        for _ in range(num_steps):
-            total += self._do_step()
-        mean = float(total) / num_steps
-        if not np.isfinite(mean):
+        losses = self.step_losses(num_steps)
+        if not math.isfinite(mean := sum(losses) / len(losses)):
             raise Diverged(f"the training loss is {mean} by step {self.step} of {self.recipe.num_steps}")
         return mean
 
-    def _do_step(self) -> torch.Tensor:
-        inputs, targets = self._batches.at(self.step)
+    def step_losses(self, num_steps: int, should_stop: Callable[[], bool] = lambda: False) -> list[float]:
+        """As `advance`, the loss of each step, finite or not; fewer when `should_stop` said so in between."""
+        self._weights.trained.train()
+        losses = [self._do_step()]
+        while len(losses) < num_steps and not should_stop():
+            losses.append(self._do_step())
+        found: list[float] = torch.stack(losses).double().tolist()
+        return found
+
+    def _do_step(self) -> Tensor:
+        inputs, targets = (one.to(self.numerics.device) for one in self._batches.at(self.step))
         # Dropout draws from the global generator: reseeded by step, so that a resume draws the same.
         torch.manual_seed(derived_seed("dropout", self.recipe.seed, self.step))
         for group in self._optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate_at(self.step)
+            group["lr"] = self.lr_scale * self.recipe.learning_rate_at(self.step)
         with memory_errors(), self.numerics.repeatable():
-            loss = self._loss(inputs.to(self.numerics.device), targets.to(self.numerics.device))
-            self._weights.take_gradients(loss)
+            loss = self._take_gradients(inputs, targets)
             torch.nn.utils.clip_grad_norm_(self._weights.vectors, self.recipe.grad_clip)
             self._optimizer.step()
             self._weights.refresh()
+        if self._averages is not None:
+            self._averages.update(self.step)
         self.step += 1
-        return loss.detach()
+        return loss
 
-    def optimizer_state(self) -> dict[str, Any]:
-        """What must be saved beside the weights and the step; loads with `weights_only=True`."""
-        return self._optimizer.state_dict()
+    def _take_gradients(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Those of the mean loss of a step, which is returned."""
+        parts = self.recipe.accumulate
+        losses = []
+        for ids, answers in zip(inputs.chunk(parts), targets.chunk(parts), strict=True):
+            loss = self._loss(ids, answers, self.recipe.label_smoothing)
+            self._weights.take_gradients(loss / parts if parts > 1 else loss)
+            losses.append(loss.detach())
+        return losses[0] if parts == 1 else torch.stack(losses).mean()
 
-    def restore(self, step: int, optimizer_state: Mapping[str, Any]) -> None:
-        """Continue after `step` steps; the weights are the model's own business."""
-        self.step = step
-        self._optimizer.load_state_dict(dict(optimizer_state))
+    def evaluated(self) -> AbstractContextManager[None]:
+        """Within, `model` holds the weights that are evaluated and kept: the averaged ones where the recipe has any."""
+        return nullcontext() if self._averages is None else self._averages.in_place()
+
+    def state(self) -> dict[str, Tensor]:
+        """What must be saved beside the weights, the step and `lr_scale`."""
+        tensors = {
+            f"{_OPTIMIZER}{index}.{key}": value
+            for index, state in self._optimizer.state_dict()["state"].items()
+            for key, value in state.items()
+        }
+        means = self._averages.means if self._averages is not None else []
+        return tensors | {f"{_AVERAGES}{index}": mean for index, mean in enumerate(means)}
+
+    def restore(self, step: int, state: Mapping[str, Tensor], lr_scale: float = 1.0) -> None:
+        """Continue after `step` steps with what `state` gave; the weights are the model's own business.
+
+        Raises KeyError, ValueError or RuntimeError where `state` is of another training.
+        """
+        self.step, self.lr_scale = step, lr_scale
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in state.items():
+            if name.startswith(_OPTIMIZER):
+                index, key = name.removeprefix(_OPTIMIZER).split(".")
+                moments.setdefault(int(index), {})[key] = value
+        groups: Any = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        if self._averages is not None:
+            for number, mean in enumerate(self._averages.means):
+                mean.copy_(state[f"{_AVERAGES}{number}"])
         self._weights.refresh()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from nas.architecture import ArchitectureConfig
 from nas.errors import ArchitectureError, CheckpointError
 from nas.files import write_atomically
 from nas.model import Decoder
+
+_HASH = "sha256"
 
 
 def save_weights(model: Decoder, path: Path) -> None:
@@ -32,9 +35,12 @@ def load_weights(path: Path) -> Decoder:
 
 
 def write_tensors(tensors: Mapping[str, torch.Tensor], header: Mapping[str, str], path: Path) -> None:
-    """Write a safetensors file atomically; tensors are copied to the CPU. CheckpointError when it cannot be written."""
+    """Write a safetensors file atomically, with the hash of its tensors in the header; they are copied to the CPU.
+
+    CheckpointError when it cannot be written.
+    """
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    metadata = {"format": "pt", **header}
+    metadata = {"format": "pt", **header, _HASH: _hash_of(plain)}
     try:
         write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata))
     except SafetensorError as error:  # a full disk too: the library has no other error
@@ -44,13 +50,31 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], header: Mapping[str, str]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and header of a safetensors file; CheckpointError when it is missing or damaged."""
+    """Tensors and header of a safetensors file; CheckpointError when it is missing or damaged.
+
+    Also where the tensors are not those of the hash that stands in the header; a file of others has none.
+    """
     try:
         with safe_open(path, framework="pt") as stored:
-            names = list(stored.keys())
-            return {name: stored.get_tensor(name) for name in names}, dict(stored.metadata() or {})
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118, it is no dict
+            header = dict(stored.metadata() or {})
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot read checkpoint {path} ({_first_line(error)}); use another one") from None
+    if (written := header.pop(_HASH, None)) not in (None, _hash_of(tensors)):
+        raise CheckpointError(
+            f"cannot read checkpoint {path} (not the hash {written[:12]} of its header); use another one"
+        )
+    return tensors, header
+
+
+def _hash_of(tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _first_line(error: BaseException) -> str:

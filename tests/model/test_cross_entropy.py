@@ -9,14 +9,15 @@ import torch.nn.functional as F
 from nas.model.cross_entropy import CHUNK, linear_cross_entropy
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("tokens", [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
-def test_chunks_give_the_loss_and_gradients_of_the_whole(tokens: int) -> None:
+def test_chunks_give_the_loss_and_gradients_of_the_whole(tokens: int, smoothing: float) -> None:
     generator = torch.Generator().manual_seed(tokens)
     hidden = torch.randn((tokens, 6), generator=generator, dtype=torch.float64, requires_grad=True)
     weight = torch.randn((17, 6), generator=generator, dtype=torch.float64, requires_grad=True)
     targets = torch.randint(17, (tokens,), generator=generator)
-    chunked = linear_cross_entropy(hidden, weight, targets)
-    whole = F.cross_entropy(hidden @ weight.T, targets)
+    chunked = linear_cross_entropy(hidden, weight, targets, smoothing)
+    whole = F.cross_entropy(hidden @ weight.T, targets, label_smoothing=smoothing)
     torch.testing.assert_close(chunked, whole)
     ours = torch.autograd.grad(3 * chunked, (hidden, weight))
     theirs = torch.autograd.grad(3 * whole, (hidden, weight))

@@ -27,13 +27,13 @@ def test_a_training_that_goes_on_ends_with_the_same_bits(steps_done: int) -> Non
     uninterrupted = training(12)
     stopped = training(steps_done)
     buffer = io.BytesIO()
-    torch.save({"model": stopped.model.state_dict(), "optimizer": stopped.optimizer_state()}, buffer)
+    torch.save({"model": stopped.model.state_dict(), "state": stopped.state()}, buffer)
     buffer.seek(0)
     saved = torch.load(buffer, weights_only=True)
     torch.manual_seed(99)  # what else this process has drawn makes no difference
     resumed = training()
     resumed.model.load_state_dict(saved["model"])
-    resumed.restore(steps_done, saved["optimizer"])
+    resumed.restore(steps_done, saved["state"])
     resumed.advance(12 - steps_done)
     assert resumed.step == uninterrupted.step == 12
     assert same_weights(resumed.model, uninterrupted.model)
@@ -62,9 +62,55 @@ def test_a_compiled_training_learns_the_same_and_goes_on_with_the_same_bits(dtyp
     stopped.advance(5)
     resumed = made(True)
     resumed.model.load_state_dict(stopped.model.state_dict())
-    resumed.restore(5, stopped.optimizer_state())
+    resumed.restore(5, stopped.state())
     resumed.advance(7)
     assert same_weights(resumed.model, compiled.model)
+
+
+def test_losses_of_steps_are_those_that_advance_averages_and_stop_where_told() -> None:
+    losses = training().step_losses(12)
+    assert training().advance(12) == sum(losses) / 12
+    stopped, asked = training(), iter([False, False, True])
+    assert stopped.step_losses(12, lambda: next(asked)) == losses[:3]
+    assert stopped.step == 3
+    assert stopped.step_losses(9) == losses[3:]
+
+
+def without_dropout(**changes: object) -> Training:
+    return Training(Decoder(tiny(), seed=1), random_tokens(600), recipe(**changes), NUMERICS)
+
+
+def test_a_step_in_parts_is_that_step() -> None:
+    whole, parts = without_dropout(), without_dropout(accumulate=4)
+    assert parts.step_losses(3) == pytest.approx(whole.step_losses(3), rel=1e-5)
+    for ours, theirs in zip(parts.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_label_smoothing_is_in_the_training_loss_by_pytorchs_definition() -> None:
+    smoothed = without_dropout(label_smoothing=0.3)
+    inputs, targets = Batches(random_tokens(600), 4, 16, 5).at(0)
+    logits = Decoder(tiny(), seed=1)(inputs).flatten(0, 1)
+    expected = torch.nn.functional.cross_entropy(logits, targets.flatten(), label_smoothing=0.3)
+    assert smoothed.advance(1) == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_evaluated_weights_are_the_running_mean_computed_by_hand() -> None:
+    averaged, plain = without_dropout(ema_decay=0.3), without_dropout()
+    mean = [one.detach().clone() for one in plain.model.parameters()]
+    for step in range(5):
+        averaged.advance(1)
+        plain.advance(1)
+        kept = min(0.3, (1 + step) / (10 + step))
+        mean = [kept * old + (1 - kept) * new.detach() for old, new in zip(mean, plain.model.parameters(), strict=True)]
+    assert same_weights(averaged.model, plain.model)
+    with averaged.evaluated():
+        for ours, expected in zip(averaged.model.parameters(), mean, strict=True):
+            assert torch.allclose(ours, expected, atol=1e-6)
+        assert not same_weights(averaged.model, plain.model)
+    assert same_weights(averaged.model, plain.model)
+    with plain.evaluated():
+        assert same_weights(averaged.model, plain.model)
 
 
 def test_dropout_is_drawn_by_seed_and_step() -> None:
@@ -96,9 +142,11 @@ def test_the_rate_of_a_step_is_the_recipes() -> None:
     made = training(num_steps=10, warmup_steps=4)
     for step in range(10):
         made.advance(1)
-        assert [group["lr"] for group in made.optimizer_state()["param_groups"]] == [
-            made.recipe.learning_rate_at(step)
-        ] * 2
+        assert [group["lr"] for group in made._optimizer.param_groups] == [made.recipe.learning_rate_at(step)] * 2
+    made = training(num_steps=10, warmup_steps=4)
+    made.lr_scale = 0.25
+    made.advance(1)
+    assert [group["lr"] for group in made._optimizer.param_groups] == [made.recipe.learning_rate_at(0) / 4] * 2
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -157,7 +205,7 @@ def test_half_precision_goes_on_with_the_same_bits() -> None:
     uninterrupted.advance(12)
     stopped.advance(5)
     resumed.model.load_state_dict(stopped.model.state_dict())
-    resumed.restore(5, stopped.optimizer_state())
+    resumed.restore(5, stopped.state())
     resumed.advance(7)
     assert same_weights(resumed.model, uninterrupted.model)
 

@@ -1,21 +1,21 @@
 from __future__ import annotations
 
-import math
 import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from trial.tiny import NUMERICS, random_tokens, recipe, same_weights, tiny
 
 from nas.errors import CheckpointError
+from nas.full_training.checkpoint import Seconds, restore_checkpoint, save_checkpoint
+from nas.full_training.progress import Progress, RollBack
 from nas.model import Decoder
-from nas.trial.checkpoint import Progress, restore_checkpoint, save_checkpoint
 from nas.trial.training import Training
 from nas.trial.weights import load_weights, read_tensors, save_weights, write_tensors
-
-from .tiny import NUMERICS, random_tokens, recipe, same_weights, tiny
 
 CONFIG = tiny(attention_dropout=0.2, residual_dropout=0.2)
 
@@ -27,31 +27,50 @@ def training(steps: int, **changes: object) -> Training:
     return made
 
 
-@pytest.mark.parametrize("progress", [Progress(5, 4, 1 / 3, 2 / 3), Progress(5, 0, math.inf)])
-def test_a_training_goes_on_from_its_checkpoint_with_the_same_bits(tmp_path: Path, progress: Progress) -> None:
+SECONDS = Seconds(training=1 / 3, watching=0.1)
+PROGRESS = Progress(
+    step=5,
+    best_step=4,
+    best_val_bpb=1 / 3,
+    best_val_novel_bpb=2 / 3,
+    loss_sum=0.1 + 0.2,
+    running_loss=1e-9,
+    lowest_loss=1e-10,
+    rollbacks=(RollBack(to_step=2, reason="the loss rose"),),
+)
+
+
+@pytest.mark.parametrize("changes", [{}, {"ema_decay": 0.9}, {"accumulate": 2, "label_smoothing": 0.1}])
+@pytest.mark.parametrize("progress", [PROGRESS, Progress(step=5)])
+def test_a_training_goes_on_from_its_checkpoint_with_the_same_bits(
+    tmp_path: Path, progress: Progress, changes: dict[str, Any]
+) -> None:
     path = tmp_path / "last.safetensors"
-    save_checkpoint(training(5), progress, path)
-    resumed = training(0)
-    assert restore_checkpoint(resumed, path) == progress
+    save_checkpoint(training(5, **changes), progress, SECONDS, path)
+    resumed = training(0, **changes)
+    assert restore_checkpoint(resumed, path) == (progress, SECONDS)
     assert resumed.step == 5
     resumed.advance(7)
-    assert same_weights(resumed.model, training(12).model)
+    whole = training(12, **changes)
+    assert same_weights(resumed.model, whole.model)
+    with resumed.evaluated(), whole.evaluated():
+        assert same_weights(resumed.model, whole.model)
     assert [one.name for one in tmp_path.iterdir()] == ["last.safetensors"]
 
 
 def test_a_checkpoint_of_another_architecture_does_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"
-    save_checkpoint(training(1), Progress(1, 0, 2.0), path)
+    save_checkpoint(training(1), Progress(step=1), SECONDS, path)
     other = Training(Decoder(tiny(hidden_dim=16), seed=0), random_tokens(600), recipe(), NUMERICS)
-    with pytest.raises(CheckpointError, match=r"does not fit this run \(.*\); use another --out") as caught:
+    with pytest.raises(CheckpointError, match=r"does not fit this run \(.*\)$") as caught:
         restore_checkpoint(other, path)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("missing", ["step", "best_step", "best_val_bpb"])
+@pytest.mark.parametrize("missing", ["progress", "seconds"])
 def test_a_checkpoint_without_its_progress_does_not_fit(tmp_path: Path, missing: str) -> None:
     path = tmp_path / "last.safetensors"
-    save_checkpoint(training(1), Progress(1, 0, 2.0), path)
+    save_checkpoint(training(1), Progress(step=1), SECONDS, path)
     tensors, header = read_tensors(path)
     header.pop(missing)
     write_tensors(tensors, header, path)
@@ -73,7 +92,19 @@ def test_weights_load_back_to_the_same_logits(tmp_path: Path, tied: bool, positi
 def test_a_file_of_weights_says_what_it_is(tmp_path: Path) -> None:
     save_weights(Decoder(CONFIG, seed=3), tmp_path / "w.safetensors")
     with safe_open(tmp_path / "w.safetensors", framework="pt") as stored:
-        assert stored.metadata() == {"format": "pt", "architecture": CONFIG.model_dump_json()}
+        found = stored.metadata()
+    assert len(found.pop("sha256")) == 64
+    assert found == {"format": "pt", "architecture": CONFIG.model_dump_json()}
+
+
+def test_a_bit_that_fell_over_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_weights(Decoder(CONFIG, seed=3), path)
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"not the hash [0-9a-f]{12} of its header\); use another one$"):
+        load_weights(path)
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, 0.5, 0.999])

@@ -1,0 +1,80 @@
+"""What a run is, before it begins: everything that decides its result."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.architecture import ArchitectureConfig
+from nas.trial.numerics import Numerics
+from nas.trial.recipe import Recipe
+
+RUN_FILE = "run.json"
+_VERSION = 2
+"""Of what a run's folder holds: another version does not go on with it."""
+_EVALUATIONS = 20
+_FEWEST_EVALUATIONS = 4
+_VALIDATION_BYTES = (262_144, 131_072, 65_536, 32_768)
+_VALIDATION_SHARE = 0.02
+_SLOWNESS = {"float32": 1.0, "bfloat16": 4.0}
+"""How many times as long a FLOP takes in evaluation, which is always fp32, as in training of each precision."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Everything that decides the result of a run."""
+
+    architecture: ArchitectureConfig
+    recipe: Recipe
+    numerics: Numerics
+    corpus_hash: str
+    evaluate_every: int
+    """Steps between two evaluations; each one also writes a checkpoint."""
+    validation_bytes: int
+
+    @property
+    def train_flops(self) -> float:
+        """Of the whole run, by formula; those of evaluations are not in it."""
+        recipe = self.recipe
+        per_token = self.architecture.train_flops_per_token(recipe.seq_length)
+        return float(per_token * recipe.batch_tokens * recipe.num_steps)
+
+    def identity(self) -> dict[str, Any]:
+        identity = {
+            "version": _VERSION,
+            "architecture": self.architecture.model_dump(mode="json"),
+            "recipe": self.recipe.model_dump(mode="json"),
+            "numerics": self.numerics.model_dump(mode="json"),
+            "corpus_hash": self.corpus_hash,
+            "evaluate_every": self.evaluate_every,
+            "validation_bytes": self.validation_bytes,
+        }
+        return dict(json.loads(json.dumps(identity)))
+
+
+def run_numerics(planned: Numerics, folder: Path) -> Numerics:
+    """`planned`, with precision and threads of the run in `folder` where there is one."""
+    try:
+        return planned.kept(json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))["numerics"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return planned  # a damaged file is refused with its reason when the run is opened
+
+
+def plan_evaluations(
+    architecture: ArchitectureConfig, recipe: Recipe, numerics: Numerics, bytes_per_token: float, every: int | None
+) -> tuple[int, int]:
+    """Steps between two evaluations (`every` where it is given), and the bytes of validation text each one reads.
+
+    By formula, so that a run planned again is the same: all evaluations together take about 2% of the FLOPs of
+    training, weighed by how slow they are; with fewer than 20 of them, and on less text, where a run is short. A
+    very short one keeps a few and takes longer for them.
+    """
+    per_byte = architecture.forward_flops_per_token() / bytes_per_token * _SLOWNESS[numerics.dtype]
+    training = architecture.train_flops_per_token(recipe.seq_length) * recipe.batch_tokens * recipe.num_steps
+    wanted = _EVALUATIONS if every is None else -(-recipe.num_steps // every)
+    fitting = {size: int(_VALIDATION_SHARE * training / (per_byte * size)) for size in _VALIDATION_BYTES}
+    size = next((size for size in _VALIDATION_BYTES if fitting[size] >= wanted), _VALIDATION_BYTES[-1])
+    count = max(_FEWEST_EVALUATIONS, min(wanted, fitting[size]))
+    return every or -(-recipe.num_steps // count), size

@@ -1,0 +1,92 @@
+"""The recipe of a full training: the arch JSON's or the seed's, and what the user's flags change in it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from nas.architecture import ArchitectureConfig, validation_line
+from nas.errors import UsageError
+from nas.full_training.arch_json import positive
+from nas.trial.recipe import Recipe, plan_recipe
+
+SEARCH, SEED = "search", "seed"
+RECIPES = (SEARCH, SEED)
+_BATCH_TOKENS = 4096
+_SEED_RECIPE: dict[str, Any] = {
+    "learning_rate": 3e-4,
+    "final_learning_rate": 1e-5,
+    "decay": "cosine",
+    "decay_share": 1.0,
+    "grad_clip": 1.0,
+    # Where the seed's account is silent it had PyTorch's defaults.
+    "weight_decay": 0.01,
+    "beta1": 0.9,
+    "beta2": 0.999,
+}
+_SEED_STEPS, _SEED_WARMUP, _SEED_BATCH_TOKENS, _SEED_LENGTH = 50_000, 2_000, 32 * 256, 256
+
+
+def full_recipe(
+    architecture: ArchitectureConfig, name: str, stored: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> Recipe:
+    """`name` is `search`, the rule of a trial with what `stored`, the arch JSON's recipe, says; or `seed`.
+
+    `wanted` holds what the user asks for: fields of Recipe, `max_steps` or `flops`, `batch_tokens`. UsageError for
+    what does not fit together.
+    """
+    seq_length = _seq_length(architecture, name, stored, wanted.get("seq_length"))
+    default = _SEED_BATCH_TOKENS if name == SEED else positive(stored, "batch_tokens", max(_BATCH_TOKENS, seq_length))
+    batch_tokens: int = wanted.get("batch_tokens") or default
+    if batch_tokens % seq_length:
+        raise UsageError(f"--batch-tokens {batch_tokens} is not a multiple of the sequence length {seq_length}")
+    num_steps = _num_steps(architecture, name, seq_length, batch_tokens, wanted)
+    recipe = plan_recipe(
+        architecture,
+        num_steps=num_steps,
+        batch_tokens=batch_tokens,
+        seq_length=seq_length,
+        lr_multiplier=positive(stored, "lr_multiplier", 1.0),
+    )
+    changes: dict[str, Any] = {}
+    if name == SEED:
+        # 2,000 of 50,000 in the seed: a shorter run keeps it to a tenth.
+        changes = _SEED_RECIPE | {"warmup_steps": min(_SEED_WARMUP, num_steps // 10)}
+    changes |= {key: wanted[key] for key in Recipe.model_fields if wanted.get(key) is not None}
+    try:
+        return Recipe.model_validate(recipe.model_dump() | changes)
+    except ValidationError as error:
+        raise UsageError(validation_line(error, "recipe")) from None
+
+
+def _seq_length(architecture: ArchitectureConfig, name: str, stored: Mapping[str, Any], wanted: int | None) -> int:
+    longest = architecture.max_seq_length
+    if wanted is not None and wanted > longest:
+        raise UsageError(f"--seq-length {wanted} is more than the architecture's max_seq_length of {longest}")
+    if wanted is not None:
+        return wanted
+    if name == SEARCH:
+        return min(positive(stored, "seq_length", longest), longest)
+    if longest < _SEED_LENGTH:
+        warnings.warn(f"sequences of {longest} tokens, the architecture's most, not of the seed's 256", stacklevel=2)
+    return min(_SEED_LENGTH, longest)
+
+
+def _num_steps(
+    architecture: ArchitectureConfig, name: str, seq_length: int, batch_tokens: int, wanted: Mapping[str, Any]
+) -> int:
+    if wanted.get("max_steps"):
+        steps: int = wanted["max_steps"]
+        return steps
+    if wanted.get("flops"):
+        per_step = architecture.train_flops_per_token(seq_length) * batch_tokens
+        num_steps = int(wanted["flops"] // per_step)
+        if num_steps < 1:
+            raise UsageError(f"--flops {wanted['flops']:g} is less than one step of {per_step:.3g} FLOPs")
+        return num_steps
+    if name == SEED:
+        return _SEED_STEPS
+    raise UsageError("how long? give --max-steps N or --flops N (or --recipe seed, which is 50,000 steps)")

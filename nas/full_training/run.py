@@ -1,0 +1,235 @@
+"""A full training of one architecture: the trial's loop for as long as a user likes, in a folder that survives a kill.
+
+run.json            what the run is; a run of other settings is refused
+log.jsonl           one line an evaluation: step, losses, val_bpb, learning rate, samples, seconds
+checkpoints/        where to go on, and where to go back to: nas/full_training/checkpoints.py
+best.safetensors    the weights of the best evaluation so far
+tokenizer.json, arch.json
+summary.json        at the end: the verdict on the holdout
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.data import PreparedData, Vocabulary
+from nas.errors import CheckpointError, Diverged, UsageError
+from nas.files import write_atomically, write_json
+from nas.full_training.checkpoint import Seconds
+from nas.full_training.checkpoints import Checkpoints
+from nas.full_training.log import cut_log
+from nas.full_training.plan import RUN_FILE, TrainingPlan
+from nas.full_training.progress import Progress, RollBack
+from nas.model import Decoder
+from nas.trial.bits_per_byte import measure_with_novel
+from nas.trial.judge import SAMPLED, complete
+from nas.trial.language_model import BEST_WEIGHTS, TOKENIZER_FILE
+from nas.trial.training import Training
+from nas.trial.weights import save_weights
+
+LOG_FILE = "log.jsonl"
+MOST_ROLLBACKS = 3
+WATCHED_PROMPTS = ("def add(a, b):", "class Stack:")
+"""Completed at each evaluation, with the same random numbers each time."""
+_WATCHED_BYTES = 100
+_CHUNK_SECONDS = 0.5
+
+
+class FullTraining:
+    """A run in its folder: new, or gone on with from its last checkpoint, with the same result either way."""
+
+    def __init__(
+        self,
+        folder: Path,
+        plan: TrainingPlan,
+        vocabulary: Vocabulary,
+        tokens: NDArray[np.integer],
+        data: PreparedData,
+        *,
+        keep: int = 2,
+        save_seconds: float = 600.0,
+    ) -> None:
+        """`tokens`: the training stream, (num_tokens,). UsageError when `folder` holds a run of other settings.
+
+        `keep` checkpoints of evaluations stay; between them one is written after every `save_seconds`.
+        """
+        self.folder = folder
+        self.plan = plan
+        self.checkpoints = Checkpoints(folder / "checkpoints", keep)
+        self.progress, self.seconds = Progress(), Seconds()
+        self._save_seconds = save_seconds
+        self._vocabulary = vocabulary
+        self._tokens = tokens
+        self._validation = vocabulary.encode_documents(data.evaluation_documents("validation", plan.validation_bytes))
+        self._novel = data.novel_bytes("validation", plan.validation_bytes)
+        self._training = self._new_training()
+        self._begin_or_resume()
+
+    @property
+    def step(self) -> int:
+        return self.progress.step
+
+    @property
+    def best_weights(self) -> Path:
+        return self.folder / BEST_WEIGHTS
+
+    @property
+    def is_finished(self) -> bool:
+        return self.step >= self.plan.recipe.num_steps
+
+    def run(
+        self, on_steps: Callable[[int, float], None], should_stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[dict[str, Any]]:
+        """Train to the end, or until `should_stop` says so; yields each line of the log.
+
+        `on_steps` hears (step, mean loss) about twice a second. A checkpoint is written at every line, after the best
+        weights and the line itself, and when it stops. A training that falls apart is taken back to the last
+        line, with half the learning rate, MOST_ROLLBACKS times; then it raises Diverged.
+        """
+        while not self.is_finished:
+            every = self.plan.evaluate_every
+            target = min(self.plan.recipe.num_steps, (self.step // every + 1) * every)
+            try:
+                self._train_to(target, on_steps, should_stop)
+                if self.step < target:
+                    self._save_between()
+                    return
+                yield self._evaluate()
+            except Diverged as error:
+                self._roll_back(error)
+
+    def _train_to(self, target: int, on_steps: Callable[[int, float], None], should_stop: Callable[[], bool]) -> None:
+        steps, saved = 1, time.monotonic()
+        while self.step < target and not should_stop():
+            started = time.perf_counter()
+            losses = self._training.step_losses(min(steps, target - self.step), should_stop)
+            taken = time.perf_counter() - started
+            self.seconds = replace(self.seconds, training=self.seconds.training + taken)
+            self.progress = self.progress.after(losses)
+            on_steps(self.step, sum(losses) / len(losses))
+            steps = max(1, int(len(losses) * min(2.0, _CHUNK_SECONDS / taken)))
+            if time.monotonic() - saved > self._save_seconds:
+                self._save_between()
+                saved = time.monotonic()
+
+    def _save_between(self) -> None:
+        self.checkpoints.save(self._training, self.progress, self.seconds, between=True)
+
+    def _evaluate(self) -> dict[str, Any]:
+        started = time.perf_counter()
+        with self._training.evaluated():
+            line = self._measure()
+            self._keep_if_best(line)
+        self.seconds = replace(self.seconds, watching=self.seconds.watching + time.perf_counter() - started)
+        self.progress = self.progress.model_copy(update={"loss_sum": 0.0})
+        trained = self.step * self.plan.recipe.batch_tokens
+        line["measured"] = {
+            "train_seconds": self.seconds.training,
+            "watch_seconds": self.seconds.watching,
+            "tokens_per_second": trained / self.seconds.training,
+        }
+        with (self.folder / LOG_FILE).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        self.checkpoints.save(self._training, self.progress, self.seconds)
+        return line
+
+    def _measure(self) -> dict[str, Any]:
+        """A line of the log, what a clock says left out. Diverged where the weights are no numbers."""
+        plan, model = self.plan, self._training.model
+        likelihood = measure_with_novel(model, self._vocabulary, self._validation, self._novel)
+        texts, _ = complete(model, self._vocabulary, WATCHED_PROMPTS, SAMPLED, self._watched_bytes)
+        return {
+            "step": self.step,
+            "train_flops": plan.train_flops * self.step / plan.recipe.num_steps,
+            "train_loss": self.progress.loss_sum / ((self.step - 1) % plan.evaluate_every + 1),
+            "val_bpb": likelihood.bpb,
+            "val_novel_bpb": likelihood.novel_bpb,
+            "val_perplexity": likelihood.perplexity,
+            "learning_rate": self.progress.lr_scale * plan.recipe.learning_rate_at(self.step - 1),
+            "rollbacks": [one.model_dump() for one in self.progress.rollbacks],
+            "samples": [
+                {"prompt": prompt, "completion": text} for prompt, text in zip(WATCHED_PROMPTS, texts, strict=True)
+            ],
+        }
+
+    @property
+    def _watched_bytes(self) -> int:
+        return min(_WATCHED_BYTES, self.plan.architecture.max_seq_length // 2)
+
+    def _keep_if_best(self, line: dict[str, Any]) -> None:
+        best = self.progress.best_val_bpb
+        if best is None or line["val_bpb"] < best:
+            found = {
+                "best_step": self.step,
+                "best_val_bpb": line["val_bpb"],
+                "best_val_novel_bpb": line["val_novel_bpb"],
+            }
+            self.progress = self.progress.model_copy(update=found)
+            save_weights(self._training.model, self.best_weights)
+
+    def _roll_back(self, error: Diverged) -> None:
+        """To an evaluation before, or the beginning, with half the rate; `error` again where that did not help."""
+        before = self.progress
+        if len(before.rollbacks) >= MOST_ROLLBACKS:
+            raise Diverged(
+                f"{error}, after {MOST_ROLLBACKS} returns with half the learning rate each; "
+                "give a lower --learning-rate and another --out"
+            ) from None
+        self._training = self._new_training()
+        tried = before.rollbacks[-1].to_step if before.rollbacks else 0
+        found = self.checkpoints.go_back(self._training, tried=tried, first=self.plan.evaluate_every)
+        progress = found[0] if found else Progress()
+        taken_back = RollBack(to_step=progress.step, reason=str(error))
+        self.progress = progress.model_copy(
+            update={"lr_scale": before.lr_scale / 2, "rollbacks": (*before.rollbacks, taken_back)}
+        )
+        self._training.lr_scale = self.progress.lr_scale
+        cut_log(self.folder / LOG_FILE, self.step)
+
+    def _new_training(self) -> Training:
+        plan = self.plan
+        return Training(Decoder(plan.architecture, seed=plan.recipe.seed), self._tokens, plan.recipe, plan.numerics)
+
+    def _begin_or_resume(self) -> None:
+        run_file = self.folder / RUN_FILE
+        if run_file.exists():
+            self._check_same_run(run_file)
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.folder / TOKENIZER_FILE, self._vocabulary.save)
+            write_json(self.folder / "arch.json", {"architecture": self.plan.architecture.model_dump(mode="json")})
+            write_json(run_file, self.plan.identity())
+        found = self.checkpoints.go_on(self._training)
+        if found is not None:
+            self.progress, self.seconds = found
+        cut_log(self.folder / LOG_FILE, self.step)
+
+    def _check_same_run(self, run_file: Path) -> None:
+        try:
+            stored = dict(json.loads(run_file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise CheckpointError(f"{run_file} is damaged ({error}); use another --out to start afresh") from None
+        asked = self.plan.identity()
+        different = [key for key in asked if stored.get(key) != asked[key]]
+        if not different and self._stored_tokenizer() != self._vocabulary.to_json():
+            different = ["tokenizer"]
+        if different:
+            raise UsageError(
+                f"{self.folder} holds a run with another {', '.join(different)}; "
+                "repeat its settings to go on, or use another --out"
+            )
+
+    def _stored_tokenizer(self) -> str:
+        path = self.folder / TOKENIZER_FILE
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path} is damaged ({error}); use another --out to start afresh") from None
