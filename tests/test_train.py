@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import signal
 import subprocess
@@ -473,3 +474,28 @@ def test_a_process_that_was_killed_goes_on_to_the_same_end(corpus_folder: Path, 
         expected, _ = read_tensors(tmp_path / "whole" / name)
         assert all((tensors[key] == expected[key]).all() for key in expected)
     assert load_weights(tmp_path / "stopped" / "best.safetensors").config == ARCHITECTURE
+
+
+@pytest.mark.slow  # a dozen processes, one after the other
+def test_a_run_that_is_killed_at_ten_random_moments_ends_with_the_same_weights(
+    corpus_folder: Path, tmp_path: Path
+) -> None:
+    length = ("--max-steps", "6000", "--evaluate-every", "250", "--quiet")
+    arch_json = write(tmp_path / "a.json", VALUES)
+    command = [*ON_ONE_CORE, *flags(arch_json, corpus_folder, tmp_path / "killed", *length)]
+    moments, kills, log = random.Random(7), 0, tmp_path / "killed" / "log.jsonl"
+    while kills < 10:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            before = log.stat().st_size if log.exists() else 0
+            while process.poll() is None and (not log.exists() or log.stat().st_size == before):
+                time.sleep(0.01)  # it has come one evaluation further, or it would never end
+            time.sleep(moments.uniform(0, 1.5))
+            assert process.poll() is None, "it ended before it was killed ten times: make it longer"
+            process.kill()
+        kills += 1
+    for more in ([], ["--out", str(tmp_path / "whole")]):
+        subprocess.run([*command, *more], check=True, capture_output=True, timeout=600)
+    for name in ("best.safetensors", "checkpoints/step-00006000.safetensors"):
+        tensors, _ = read_tensors(tmp_path / "killed" / name)
+        expected, _ = read_tensors(tmp_path / "whole" / name)
+        assert all((tensors[key] == expected[key]).all() for key in expected)

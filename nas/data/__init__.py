@@ -5,7 +5,7 @@ from __future__ import annotations
 from nas.data.corpus import Corpus, Document, read_corpus
 from nas.data.prepare import prepare_data
 from nas.data.prepared import SPLITS, PreparedData
-from nas.data.tokenizer_choice import choose_tokenizer, known_size
+from nas.data.tokenizer_choice import choose_tokenizer
 from nas.data.vocabulary import Vocabulary, bpe_size, train_bpe, train_char
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "Vocabulary",
     "bpe_size",
     "choose_tokenizer",
-    "known_size",
     "prepare_data",
     "read_corpus",
     "train_bpe",

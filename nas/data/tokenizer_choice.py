@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas.data.gpt2 import GPT2, GPT2_SIZE, read_gpt2_folder
-from nas.data.vocabulary import BYTES, CHAR, NUM_BYTE_IDS, Vocabulary, bpe_size
+from nas.data.gpt2 import GPT2, read_gpt2_folder
+from nas.data.vocabulary import BYTES, CHAR, NUM_BYTE_IDS, Vocabulary
 from nas.errors import CheckpointError, UsageError
 
 LARGEST_TRAINED = 1 << 16
@@ -34,13 +34,6 @@ def choose_tokenizer(given: str) -> str | Vocabulary:
             f"chars, bytes, gpt2, a {FILE}, or a folder with one or with encoder.json and vocab.bpe)"
         )
     return read_tokenizer(path)
-
-
-def known_size(chosen: str | Vocabulary) -> int | None:
-    """Its ids before any corpus is read; None for characters. A small corpus may end a BPE below its size."""
-    if isinstance(chosen, Vocabulary):
-        return chosen.size
-    return GPT2_SIZE if chosen == GPT2 else bpe_size(chosen)
 
 
 def read_tokenizer(path: Path) -> Vocabulary:
