@@ -117,6 +117,13 @@ def not_negative(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"a number from 0 to 1, found '{text}'")
+    return value
+
+
 def is_plain_name(text: str) -> bool:
     """Whether a name can be a folder's: letters, digits, dot, underscore, hyphen, not starting with a dot."""
     return re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", text) is not None

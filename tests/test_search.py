@@ -578,6 +578,7 @@ FLAGS: dict[Any, set[str]] = {
         *("--train-path", "--val-path", "--use-tokens", "--recipe", "--final-learning-rate", "--warmup-steps"),
         *("--decay", "--decay-share", "--seq-length", "--accumulate", "--weight-decay", "--grad-clip", "--dropout"),
         *("--label-smoothing", "--ema-decay", "--experiment-name", "--keep", "--estimate"),
+        *("--teacher", "--teacher-share", "--teacher-temperature", "--teacher-top-k"),
     },
     evaluate: {
         *("--completions", "--compare", "--protocol", "--prompts", "--num-prompts", "--save", "--json", "--help"),

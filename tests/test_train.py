@@ -272,8 +272,8 @@ def test_the_json_output_is_one_object_and_a_finished_run_prints_it_again(
     assert train.main(command) == 0
     first = json.loads(capsys.readouterr().out)
     assert first.keys() == {
-        *("folder", "architecture", "corpus", "command", "steps", "train_flops", "train_tokens", "best_step"),
-        *("val_bpb", "val_novel_bpb", "rollbacks", "holdout", "measured"),
+        *("folder", "architecture", "corpus", "command", "steps", "train_flops", "teacher_flops", "train_tokens"),
+        *("best_step", "val_bpb", "val_novel_bpb", "rollbacks", "holdout", "measured"),
     }
     assert json.loads((tmp_path / "run" / "summary.json").read_text()) == {
         key: value for key, value in first.items() if key != "folder"

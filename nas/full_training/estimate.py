@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from nas.full_training.plan import TrainingPlan
-from nas.model import Decoder
+from nas.full_training.teacher import Teacher
 from nas.trial.numerics import Numerics
-from nas.trial.training import Training
 
 _MOST_STEPS = 5
 _MOST_SECONDS = 10.0
@@ -41,16 +40,16 @@ class Estimate:
 
     def peak_share(self, plan: TrainingPlan) -> float:
         """Model FLOPs utilisation (Chowdhery et al. 2022): the formula's FLOPs in a second over the measured peak."""
-        return plan.train_flops / plan.recipe.num_steps / self.step_seconds / self.peak_flops
+        return plan.step_flops / self.step_seconds / self.peak_flops
 
 
-def estimate(plan: TrainingPlan, tokens: NDArray[np.integer]) -> Estimate:
+def estimate(plan: TrainingPlan, tokens: NDArray[np.integer], teacher: Teacher | None = None) -> Estimate:
     """Do up to five steps of `plan` on `tokens`, (num_tokens,), and forget them. OutOfMemory where they do not fit."""
     recipe, numerics = plan.recipe, plan.numerics
     on_gpu = numerics.device.startswith("cuda")
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    training = Training(Decoder(plan.architecture, seed=recipe.seed), tokens, recipe, numerics)
+    training = plan.new_training(tokens, teacher)
     training.advance(1)
     seconds: list[float] = []
     while len(seconds) < _MOST_STEPS and sum(seconds) < _MOST_SECONDS:

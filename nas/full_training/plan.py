@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nas.architecture import ArchitectureConfig
+from nas.full_training.teacher import Distillation, Teacher
+from nas.model import Decoder
 from nas.trial.numerics import Numerics
 from nas.trial.recipe import Recipe
+from nas.trial.training import Training
 
 RUN_FILE = "run.json"
 _VERSION = 2
@@ -33,13 +39,30 @@ class TrainingPlan:
     evaluate_every: int
     """Steps between two evaluations; each one also writes a checkpoint."""
     validation_bytes: int
+    distillation: Distillation | None = None
+
+    @property
+    def step_flops(self) -> float:
+        """Of one step by formula, a teacher's included; those of evaluations are not."""
+        per_token = self.architecture.train_flops_per_token(self.recipe.seq_length)
+        per_token += self.distillation.flops_per_token if self.distillation else 0
+        return float(per_token * self.recipe.batch_tokens)
 
     @property
     def train_flops(self) -> float:
-        """Of the whole run, by formula; those of evaluations are not in it."""
-        recipe = self.recipe
-        per_token = self.architecture.train_flops_per_token(recipe.seq_length)
-        return float(per_token * recipe.batch_tokens * recipe.num_steps)
+        """Of the whole run."""
+        return self.step_flops * self.recipe.num_steps
+
+    @property
+    def teacher_flops(self) -> float:
+        """Those of `train_flops` that the teacher takes; its own training is not in them."""
+        per_token = self.distillation.flops_per_token if self.distillation else 0
+        return float(per_token * self.recipe.batch_tokens * self.recipe.num_steps)
+
+    def new_training(self, tokens: NDArray[np.integer], teacher: Teacher | None) -> Training:
+        """At step 0, on the stream `tokens`, (num_tokens,)."""
+        model = Decoder(self.architecture, seed=self.recipe.seed)
+        return Training(model, tokens, self.recipe, self.numerics, teacher)
 
     def identity(self) -> dict[str, Any]:
         identity = {
@@ -50,6 +73,7 @@ class TrainingPlan:
             "corpus_hash": self.corpus_hash,
             "evaluate_every": self.evaluate_every,
             "validation_bytes": self.validation_bytes,
+            "distillation": self.distillation.model_dump(mode="json") if self.distillation else None,
         }
         return dict(json.loads(json.dumps(identity)))
 

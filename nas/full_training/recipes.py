@@ -31,19 +31,24 @@ _SEED_STEPS, _SEED_WARMUP, _SEED_BATCH_TOKENS, _SEED_LENGTH = 50_000, 2_000, 32 
 
 
 def full_recipe(
-    architecture: ArchitectureConfig, name: str, stored: Mapping[str, Any], wanted: Mapping[str, Any]
+    architecture: ArchitectureConfig,
+    name: str,
+    stored: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    teacher_flops_per_token: int = 0,
 ) -> Recipe:
     """`name` is `search`, the rule of a trial with what `stored`, the arch JSON's recipe, says; or `seed`.
 
-    `wanted` holds what the user asks for: fields of Recipe, `max_steps` or `flops`, `batch_tokens`. UsageError for
-    what does not fit together.
+    `wanted` holds what the user asks for: fields of Recipe, `max_steps` or `flops`, which pay for a teacher too,
+    `batch_tokens`. UsageError for what does not fit together.
     """
     seq_length = _seq_length(architecture, name, stored, wanted.get("seq_length"))
     default = _SEED_BATCH_TOKENS if name == SEED else positive(stored, "batch_tokens", max(_BATCH_TOKENS, seq_length))
     batch_tokens: int = wanted.get("batch_tokens") or default
     if batch_tokens % seq_length:
         raise UsageError(f"--batch-tokens {batch_tokens} is not a multiple of the sequence length {seq_length}")
-    num_steps = _num_steps(architecture, name, seq_length, batch_tokens, wanted)
+    step_flops = (architecture.train_flops_per_token(seq_length) + teacher_flops_per_token) * batch_tokens
+    num_steps = _num_steps(name, step_flops, wanted)
     recipe = plan_recipe(
         architecture,
         num_steps=num_steps,
@@ -75,17 +80,14 @@ def _seq_length(architecture: ArchitectureConfig, name: str, stored: Mapping[str
     return min(_SEED_LENGTH, longest)
 
 
-def _num_steps(
-    architecture: ArchitectureConfig, name: str, seq_length: int, batch_tokens: int, wanted: Mapping[str, Any]
-) -> int:
+def _num_steps(name: str, step_flops: int, wanted: Mapping[str, Any]) -> int:
     if wanted.get("max_steps"):
         steps: int = wanted["max_steps"]
         return steps
     if wanted.get("flops"):
-        per_step = architecture.train_flops_per_token(seq_length) * batch_tokens
-        num_steps = int(wanted["flops"] // per_step)
+        num_steps = int(wanted["flops"] // step_flops)
         if num_steps < 1:
-            raise UsageError(f"--flops {wanted['flops']:g} is less than one step of {per_step:.3g} FLOPs")
+            raise UsageError(f"--flops {wanted['flops']:g} is less than one step of {step_flops:.3g} FLOPs")
         return num_steps
     if name == SEED:
         return _SEED_STEPS

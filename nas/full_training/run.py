@@ -28,11 +28,10 @@ from nas.full_training.checkpoints import Checkpoints
 from nas.full_training.log import cut_log
 from nas.full_training.plan import RUN_FILE, TrainingPlan
 from nas.full_training.progress import Progress, RollBack
-from nas.model import Decoder
+from nas.full_training.teacher import Teacher
 from nas.trial.bits_per_byte import measure_with_novel
 from nas.trial.judge import SAMPLED, complete
 from nas.trial.language_model import BEST_WEIGHTS, TOKENIZER_FILE
-from nas.trial.training import Training
 from nas.trial.weights import save_weights
 
 LOG_FILE = "log.jsonl"
@@ -54,6 +53,7 @@ class FullTraining:
         tokens: NDArray[np.integer],
         data: PreparedData,
         *,
+        teacher: Teacher | None = None,
         keep: int = 2,
         save_seconds: float = 600.0,
     ) -> None:
@@ -67,10 +67,10 @@ class FullTraining:
         self.progress, self.seconds = Progress(), Seconds()
         self._save_seconds = save_seconds
         self._vocabulary = vocabulary
-        self._tokens = tokens
+        self._tokens, self._teacher = tokens, teacher
         self._validation = vocabulary.encode_documents(data.evaluation_documents("validation", plan.validation_bytes))
         self._novel = data.novel_bytes("validation", plan.validation_bytes)
-        self._training = self._new_training()
+        self._training = plan.new_training(tokens, teacher)
         self._begin_or_resume()
 
     @property
@@ -148,7 +148,7 @@ class FullTraining:
         texts, _ = complete(model, self._vocabulary, WATCHED_PROMPTS, SAMPLED, self._watched_bytes)
         return {
             "step": self.step,
-            "train_flops": plan.train_flops * self.step / plan.recipe.num_steps,
+            "train_flops": plan.step_flops * self.step,
             "train_loss": self.progress.loss_sum / ((self.step - 1) % plan.evaluate_every + 1),
             "val_bpb": likelihood.bpb,
             "val_novel_bpb": likelihood.novel_bpb,
@@ -183,7 +183,7 @@ class FullTraining:
                 f"{error}, after {MOST_ROLLBACKS} returns with half the learning rate each; "
                 "give a lower --learning-rate and another --out"
             ) from None
-        self._training = self._new_training()
+        self._training = self.plan.new_training(self._tokens, self._teacher)
         tried = before.rollbacks[-1].to_step if before.rollbacks else 0
         found = self.checkpoints.go_back(self._training, tried=tried, first=self.plan.evaluate_every)
         progress = found[0] if found else Progress()
@@ -193,10 +193,6 @@ class FullTraining:
         )
         self._training.lr_scale = self.progress.lr_scale
         cut_log(self.folder / LOG_FILE, self.step)
-
-    def _new_training(self) -> Training:
-        plan = self.plan
-        return Training(Decoder(plan.architecture, seed=plan.recipe.seed), self._tokens, plan.recipe, plan.numerics)
 
     def _begin_or_resume(self) -> None:
         run_file = self.folder / RUN_FILE

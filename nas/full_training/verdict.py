@@ -49,6 +49,7 @@ def write_summary(training: FullTraining, source: Source, verdict: Verdict, comm
         "command": command,
         "steps": progress.step,
         "train_flops": plan.train_flops,
+        "teacher_flops": plan.teacher_flops,
         "train_tokens": plan.recipe.num_steps * plan.recipe.batch_tokens,
         "best_step": progress.best_step,
         "val_bpb": progress.best_val_bpb,

@@ -1,7 +1,8 @@
 """The language model: one decoder-only transformer with its parts chosen by an ArchitectureConfig."""
 
+from nas.model.cross_entropy import Taught
 from nas.model.decoder import Decoder
 from nas.model.generation import generate
 from nas.model.sampling import GREEDY, SamplingSettings
 
-__all__ = ["GREEDY", "Decoder", "SamplingSettings", "generate"]
+__all__ = ["GREEDY", "Decoder", "SamplingSettings", "Taught", "generate"]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nas.architecture import ArchitectureConfig
 from nas.model.attention import Attention
 from nas.model.cache import KeyValueCache
-from nas.model.cross_entropy import linear_cross_entropy
+from nas.model.cross_entropy import Taught, linear_cross_entropy
 from nas.model.feed_forward import FeedForward
 from nas.model.linear import Linear, multiply_packed
 from nas.model.normalization import build_norm
@@ -65,15 +65,15 @@ class Decoder(nn.Module):
         """Logits (B, T, V) for the token after each of `ids` (B, T) int64."""
         return self.unembed(self.hidden(ids))
 
-    def loss(self, ids: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    def loss(self, ids: Tensor, targets: Tensor, smoothing: float = 0.0, taught: Taught | None = None) -> Tensor:
         """Mean cross-entropy in nats, a scalar, of `targets` (B, T), each the token after its place in `ids`.
 
-        `smoothing` is the share of a target that is spread over all tokens.
+        `smoothing` and `taught` (of B x T rows) as in `linear_cross_entropy`, for training alone.
         """
         if torch.is_grad_enabled():
             hidden = self.hidden(ids).flatten(0, 1)
-            return linear_cross_entropy(hidden, self.output_weight, targets.flatten(), smoothing)
-        return F.cross_entropy(self(ids).flatten(0, 1), targets.flatten(), label_smoothing=smoothing)
+            return linear_cross_entropy(hidden, self.output_weight, targets.flatten(), smoothing, taught)
+        return F.cross_entropy(self(ids).flatten(0, 1), targets.flatten())
 
     def hidden(self, ids: Tensor, cache: Sequence[KeyValueCache] | None = None) -> Tensor:
         """States (B, T, H) after the final norm. With a cache, `ids` go on where it ends, and it grows by them."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nas.errors import Diverged, OutOfMemory
-from nas.model import Decoder
+from nas.model import Decoder, Taught
 from nas.trial.averaged_weights import AveragedWeights
 from nas.trial.batches import Batches, derived_seed
 from nas.trial.master_weights import MasterWeights
@@ -30,8 +30,15 @@ class Training:
     reached in one run or over several resumes does not show.
     """
 
-    def __init__(self, model: Decoder, tokens: NDArray[np.integer], recipe: Recipe, numerics: Numerics) -> None:
-        """`tokens`: the training stream, (num_tokens,)."""
+    def __init__(
+        self,
+        model: Decoder,
+        tokens: NDArray[np.integer],
+        recipe: Recipe,
+        numerics: Numerics,
+        teach: Callable[[Tensor], Taught] | None = None,
+    ) -> None:
+        """`tokens`: the training stream, (num_tokens,); `teach` says of ids (B, T) what a teacher thinks comes next."""
         self.model = model.to(numerics.device)
         self.recipe = recipe
         self.numerics = numerics
@@ -40,6 +47,7 @@ class Training:
         """By which every rate of the recipe is multiplied: below 1 in a run that diverged and was taken back."""
         self._batches = Batches(tokens, recipe.batch_size, recipe.seq_length, recipe.seed)
         self._weights = MasterWeights(self.model, numerics.training_dtype)
+        self._teach = teach
         self._averages = AveragedWeights(self._weights.vectors, recipe.ema_decay) if recipe.ema_decay else None
         loss = self._weights.trained.loss
         self._loss = torch.compile(loss, dynamic=False) if numerics.compiled else loss
@@ -91,7 +99,8 @@ class Training:
         parts = self.recipe.accumulate
         losses = []
         for ids, answers in zip(inputs.chunk(parts), targets.chunk(parts), strict=True):
-            loss = self._loss(ids, answers, self.recipe.label_smoothing)
+            taught = None if self._teach is None else self._teach(ids)
+            loss = self._loss(ids, answers, self.recipe.label_smoothing, taught)
             self._weights.take_gradients(loss / parts if parts > 1 else loss)
             losses.append(loss.detach())
         return losses[0] if parts == 1 else torch.stack(losses).mean()

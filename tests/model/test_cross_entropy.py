@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nas.model.cross_entropy import CHUNK, linear_cross_entropy
+from nas.model.cross_entropy import CHUNK, Taught, linear_cross_entropy
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -22,6 +22,32 @@ def test_chunks_give_the_loss_and_gradients_of_the_whole(tokens: int, smoothing:
     ours = torch.autograd.grad(3 * chunked, (hidden, weight))
     theirs = torch.autograd.grad(3 * whole, (hidden, weight))
     torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize(("share", "temperature"), [(0.5, 1.0), (0.3, 2.5), (1.0, 1.0)])
+@pytest.mark.parametrize("tokens", [1, CHUNK + 3])
+def test_a_teachers_share_is_hintons_loss_by_pytorch(
+    tokens: int, share: float, temperature: float, smoothing: float
+) -> None:
+    generator = torch.Generator().manual_seed(tokens)
+    hidden = torch.randn((tokens, 6), generator=generator, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn((17, 6), generator=generator, dtype=torch.float64, requires_grad=True)
+    targets = torch.randint(17, (tokens,), generator=generator)
+    teacher = torch.randn((tokens, 17), generator=generator, dtype=torch.float64)
+    top, places = teacher.topk(4)
+    wanted = torch.softmax(top / temperature, dim=1)
+    taught = Taught(places, wanted, share, temperature)
+    logits = hidden @ weight.T
+    full = torch.zeros_like(teacher).scatter(1, places, wanted)
+    divergence = F.kl_div(F.log_softmax(logits / temperature, dim=1), full, reduction="batchmean")
+    hard = F.cross_entropy(logits, targets, label_smoothing=smoothing)
+    whole = (1 - share) * hard + share * temperature**2 * divergence
+    ours = linear_cross_entropy(hidden, weight, targets, smoothing, taught)
+    torch.testing.assert_close(ours, whole)
+    torch.testing.assert_close(
+        torch.autograd.grad(ours, (hidden, weight)), torch.autograd.grad(whole, (hidden, weight))
+    )
 
 
 def test_large_logits_do_not_overflow_and_a_token_counts_at_most_87_nats() -> None:

@@ -1,0 +1,127 @@
+"""A trained model from which another one learns: what it thinks of the next token, beside what the text says."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from nas.data import Vocabulary
+from nas.errors import CheckpointError, UsageError
+from nas.model import Decoder, Taught
+from nas.trial.audit.opening import Opened, open_path
+from nas.trial.audit.subject import Subject
+from nas.trial.numerics import Numerics
+
+_LOGITS_AT_ONCE = 1 << 24
+_WEIGHTS = ("*.safetensors", "*.bin")
+
+
+class Distillation(BaseModel):
+    """How much a teacher says, and what it costs: loss = (1 - share) x CE + share x temperature^2 x KL."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    teacher: str
+    """SHA-256 of its weights."""
+    share: float = Field(ge=0, le=1)
+    temperature: float = Field(gt=0)
+    top_k: int = Field(ge=1)
+    """Of the teacher's tokens that count: the others are taken to have no probability."""
+    flops_per_token: int
+    """Of its forward pass."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Called with ids (B, T) it gives what it says of the token after each, B x T rows."""
+
+    subject: Subject
+    distillation: Distillation
+
+    @torch.inference_mode()
+    def __call__(self, ids: Tensor) -> Taught:
+        rows = max(1, _LOGITS_AT_ONCE // (ids.shape[1] * self.subject.vocab_size))
+        temperature, count = self.distillation.temperature, min(self.distillation.top_k, self.subject.vocab_size)
+        found = [self.subject.logits(part).float().topk(count) for part in torch.split(ids, rows)]
+        likely = torch.cat([one.values for one in found]).flatten(0, 1)
+        tokens = torch.cat([one.indices for one in found]).flatten(0, 1)
+        return Taught(tokens, torch.softmax(likely / temperature, dim=1), self.distillation.share, temperature)
+
+
+def open_teacher(
+    path: Path,
+    vocabulary: Vocabulary,
+    texts: Sequence[str],
+    seq_length: int,
+    numerics: Numerics,
+    *,
+    share: float,
+    temperature: float,
+    top_k: int,
+) -> Teacher:
+    """A checkpoint of nas.train, or a folder of transformers'; it computes in the precision of training.
+
+    UsageError where it is not trained, reads less than `seq_length`, or cuts `texts` otherwise than `vocabulary`.
+    """
+    opened = open_path(path)
+    subject = opened.subject
+    if not opened.is_trained:
+        raise UsageError(
+            f"--teacher {path} is not trained; give a checkpoint of nas.train or a folder of transformers'"
+        )
+    if subject.max_length < seq_length:
+        raise UsageError(f"--teacher {path} reads {subject.max_length} tokens at most, not sequences of {seq_length}")
+    _check_same_tokenizer(path, opened, vocabulary, texts)
+    subject.module.eval().to(device=numerics.device, dtype=numerics.training_dtype)
+    return Teacher(
+        subject,
+        Distillation(
+            teacher=_hash_of(path),
+            share=share,
+            temperature=temperature,
+            top_k=top_k,
+            flops_per_token=_flops_per_token(subject, seq_length),
+        ),
+    )
+
+
+def _check_same_tokenizer(path: Path, opened: Opened, vocabulary: Vocabulary, texts: Sequence[str]) -> None:
+    """By the ids of real text, as tokenizers of others say little about themselves."""
+    if opened.encode is None:
+        raise UsageError(f"--teacher {path} has no tokenizer beside it, which must be that of the student")
+    theirs = opened.encode(texts)
+    if opened.subject.vocab_size != vocabulary.size or theirs.tolist() != vocabulary.encode_documents(texts).tolist():
+        raise UsageError(
+            f"--teacher {path} has another tokenizer of {opened.subject.vocab_size} tokens, the student one of "
+            f"{vocabulary.size}; train the student with its tokenizer: --tokenizer {path}"
+        )
+
+
+def _flops_per_token(subject: Subject, seq_length: int) -> int:
+    """By the formula for ours, counted by PyTorch for others."""
+    if isinstance(subject.module, Decoder):
+        return subject.module.config.forward_flops_per_token(seq_length)
+    # Fused attention on a CPU would not be counted.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.inference_mode():
+        subject.logits(torch.zeros(1, seq_length, dtype=torch.int64))
+    return int(counter.get_total_flops()) // seq_length
+
+
+def _hash_of(path: Path) -> str:
+    """SHA-256 of the weights' bytes."""
+    files = [path] if path.is_file() else sorted(one for kind in _WEIGHTS for one in path.glob(kind))
+    if not files:
+        raise CheckpointError(f"--teacher {path} holds no weights ({' or '.join(_WEIGHTS)})")
+    digest = hashlib.sha256()
+    for one in files:
+        with one.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
