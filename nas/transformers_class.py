@@ -6,7 +6,7 @@ is imported here; tests/release/ proves each one by its logits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Self, get_args
 
@@ -79,14 +79,17 @@ CLASSES = (
 _GGUF_LLAMA = (TransformersClass("llama", "llama", ("rmsnorm",), ("rope",), ("swiglu",)),)
 
 
+_NO_CLASS = "no class of transformers represents"
+
+
 def transformers_class(architecture: ArchitectureConfig) -> TransformersClass:
     """The class that represents it; ArchitectureError with what would do where none does."""
-    return _only(CLASSES, Traits.of(architecture), "class of transformers")
+    return _only(CLASSES, Traits.of(architecture), _NO_CLASS)
 
 
 def check_gguf(architecture: ArchitectureConfig) -> None:
     """ArchitectureError with what would do unless the llama of GGUF files represents it."""
-    _only(_GGUF_LLAMA, Traits.of(architecture), "llama of GGUF files")
+    _only(_GGUF_LLAMA, Traits.of(architecture), "the llama of GGUF files does not represent")
 
 
 def is_exportable(traits: Traits) -> bool:
@@ -97,14 +100,27 @@ def kv_heads_kind(num_heads: int, num_kv_heads: int) -> str:
     return EACH if num_kv_heads == num_heads else ONE if num_kv_heads == 1 else SOME
 
 
-def _only(classes: Iterable[TransformersClass], traits: Traits, what: str) -> TransformersClass:
-    fewest = min(classes, key=lambda one: len(one.missing(traits)))
-    missing = fewest.missing(traits)
-    if not missing:
-        return fewest
-    nearest = [one for one in classes if len(one.missing(traits)) == len(missing)]
-    ways = list(dict.fromkeys(_way(one, traits) for one in nearest))
-    raise ArchitectureError(f"no {what} has {_said(traits)} exactly; what would do: {', or '.join(ways)}")
+def nearest_refusal(points: Iterable[Traits]) -> str:
+    """Why no class represents any of `points`, by the one that lacks least."""
+    return _refusal(CLASSES, min(points, key=lambda one: len(_nearest(CLASSES, one)[0].missing(one))), _NO_CLASS)
+
+
+def _only(classes: Sequence[TransformersClass], traits: Traits, refusal: str) -> TransformersClass:
+    nearest = _nearest(classes, traits)
+    if nearest[0].missing(traits):
+        raise ArchitectureError(_refusal(classes, traits, refusal))
+    return nearest[0]
+
+
+def _nearest(classes: Sequence[TransformersClass], traits: Traits) -> list[TransformersClass]:
+    """The classes that lack fewest of the traits."""
+    fewest = min(len(one.missing(traits)) for one in classes)
+    return [one for one in classes if len(one.missing(traits)) == fewest]
+
+
+def _refusal(classes: Sequence[TransformersClass], traits: Traits, refusal: str) -> str:
+    ways = list(dict.fromkeys(_way(one, traits) for one in _nearest(classes, traits)))
+    return f"{refusal} {_said(traits)} exactly; what would do: {', or '.join(ways)}"
 
 
 def _said(traits: Traits) -> str:

@@ -12,12 +12,15 @@ import pytest
 import nas
 
 PACKAGE = Path(nas.__file__).parent
-COMMANDS = ("corpus", "search", "train", "evaluate", "report", "audit", "tokenizer", "__main__")
+COMMANDS = ("corpus", "search", "train", "export", "evaluate", "report", "audit", "tokenizer", "__main__")
 FLOORS = (
-    ("architecture", "dimension", "space_sections", "space", "fitness", "records", "errors", "files", "lock", "cli"),
+    (
+        *("architecture", "transformers_class", "dimension", "space_sections", "space", "fitness", "records", "errors"),
+        *("files", "lock", "cli"),
+    ),
     ("data", "model"),
     ("trial",),
-    ("study", "reporting"),
+    ("study", "reporting", "release"),
     (*COMMANDS, "experiments", "__init__"),
 )
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
@@ -27,6 +30,7 @@ NEVER = {
     "model": {"optuna", "ray", "plotly", "rich"},
     "trial": {"optuna", "ray", "plotly", "rich"},
     "study": {"ray", "plotly", "rich"},
+    "release": {"optuna", "ray", "plotly", "rich"},
     "reporting": {"torch", "ray", "tokenizers", "nas.data", "nas.model", "nas.trial"},
 }
 
@@ -94,6 +98,9 @@ def test_every_part_with_a_floor_is_there() -> None:
         ("study", "import plotly"),
         ("reporting", "from nas.trial.judge import judge"),
         ("reporting", "import torch"),
+        ("transformers_class", "import transformers"),
+        ("release", "from nas.study.driver import Search"),
+        ("release", "import optuna"),
         ("search", "from nas.train import main"),
     ],
 )
@@ -103,4 +110,7 @@ def test_an_import_that_climbs_is_found(part: str, source: str) -> None:
 
 @pytest.mark.parametrize("name", sorted({path.stem for path in FILES}))
 def test_no_file_hides_a_library_that_is_imported_here(name: str) -> None:
-    assert name not in {"torch", "optuna", "ray", "plotly", "rich", "tokenizers", "pydantic", "numpy", "filelock"}
+    assert name not in {
+        *("torch", "optuna", "ray", "plotly", "rich", "tokenizers", "pydantic", "numpy", "filelock"),
+        *("transformers", "gguf", "safetensors"),
+    }

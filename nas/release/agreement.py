@@ -5,8 +5,10 @@ B batch (one), T time, V vocab.
 
 from __future__ import annotations
 
+import importlib.util
+import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from nas.trial.language_model import LanguageModel
 
 LARGEST_DIFFERENCE = 1e-4
 """Of two logits in fp32; more is another model."""
+_ADVICE = "so nothing was written: this is a defect of ours, please report it"
 _TEXT = 'def mean(values: list[float]) -> float:\n\t"""é, 語, \U0001f600"""\n    return sum(values) / len(values)\r\n\n'
 
 
@@ -36,7 +39,7 @@ class Agreement:
 
 
 def agreement(language_model: LanguageModel, folder: Path, class_name: str, gguf_file: str | None = None) -> Agreement:
-    """Compare the logits of `folder`, or of a GGUF file in it, and where it has a tokenizer.json, the ids.
+    """Compare the logits and the ids of `folder`, or of a GGUF file in it, with ours.
 
     ReleaseError when they are others than ours or transformers cannot open what was written.
     """
@@ -46,41 +49,42 @@ def agreement(language_model: LanguageModel, folder: Path, class_name: str, gguf
         return Agreement(None, reason="transformers is not there; pip install 'codenas[transformers]'")
     if not hasattr(transformers, class_name):
         return Agreement(None, reason=f"transformers {transformers.__version__} has no {class_name}; take a newer one")
+    if gguf_file and importlib.util.find_spec("accelerate") is None:
+        return Agreement(None, reason="transformers opens GGUF files with accelerate; pip install accelerate")
     model, vocabulary = language_model.model, language_model.vocabulary
     ids = vocabulary.encode(_TEXT)
     try:
         with _silent(transformers):
-            where: dict[str, Any] = {"gguf_file": gguf_file} if gguf_file else {}
-            options = where | {"local_files_only": True}
-            theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).eval()
-            tokenizer = None if gguf_file else transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            theirs, their_ids = _open(transformers, folder, gguf_file)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ReleaseError(f"transformers {transformers.__version__} cannot open the export ({reason})") from None
-    if tokenizer is not None and tokenizer(_TEXT)["input_ids"] != ids:
-        raise ReleaseError("AutoTokenizer gives other ids than ours, so nothing was written; please report it")
+    if their_ids != ids:
+        raise ReleaseError(f"AutoTokenizer gives other ids than ours, {_ADVICE}")
     ids = ids[: model.config.max_seq_length]
     with torch.inference_mode():
         ours = model(torch.tensor([ids]))
         difference = float((theirs(torch.tensor([ids])).logits - ours).abs().max())
     if not difference <= LARGEST_DIFFERENCE:
-        raise ReleaseError(
-            f"{type(theirs).__name__} gives other logits than ours, by up to {difference:.0e}, where {LARGEST_DIFFERENCE:.0e} "
-            "is allowed, so nothing was written; please report it"
-        )
+        raise ReleaseError(f"{class_name} gives other logits than ours, by up to {difference:.0e}, {_ADVICE}")
     return Agreement(difference, len(ids))
+
+
+def _open(transformers: Any, folder: Path, gguf_file: str | None) -> tuple[Any, list[int]]:
+    """The model, and the ids that it reads the text as."""
+    options = {"local_files_only": True} | ({"gguf_file": gguf_file} if gguf_file else {})
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).eval()
+    return model, transformers.AutoTokenizer.from_pretrained(folder, **options)(_TEXT)["input_ids"]
 
 
 @contextmanager
 def _silent(transformers: Any) -> Iterator[None]:
-    """No bars and no remarks of its own while it loads; errors are raised all the same."""
+    """No bars and no remarks of its own; errors are raised all the same."""
     logging = transformers.utils.logging
-    verbosity, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
-    logging.disable_progress_bar()
     try:
-        yield
+        with redirect_stderr(io.StringIO()):
+            yield
     finally:
         logging.set_verbosity(verbosity)
-        if had_bars:
-            logging.enable_progress_bar()

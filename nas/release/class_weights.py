@@ -36,8 +36,8 @@ _GPT2 = Naming(
     },
 )  # fmt: skip
 _NAMINGS = {
-    "apertus": replace(_LLAMA, inside=_LLAMA.inside | _APERTUS),
-    "starcoder2": replace(_LLAMA, inside=_LLAMA.inside | _STARCODER2),
+    "apertus": replace(_LLAMA, inside={**_LLAMA.inside, **_APERTUS}),
+    "starcoder2": replace(_LLAMA, inside={**_LLAMA.inside, **_STARCODER2}),
     "gpt2": _GPT2,
     "gpt_bigcode": _GPT2,
 }

@@ -18,7 +18,15 @@ _POSITIONS = {
     "sinusoidal": "sinusoidal",
     "none": "none",
 }
-_TAGS = ("code", "python", "codenas")
+_FRONT_MATTER = """---
+library_name: transformers
+pipeline_tag: text-generation
+tags:
+- code
+- python
+- codenas
+---
+"""
 
 
 def model_card(language_model: LanguageModel, facts: RunFacts, class_name: str, folder: Path, command: str) -> str:
@@ -33,13 +41,12 @@ def model_card(language_model: LanguageModel, facts: RunFacts, class_name: str, 
         "Use": _use(config, folder),
         "How this folder was made": _code("", "\n".join(filter(None, (facts.command, command)))),
     }
-    head = ["---", "library_name: transformers", "pipeline_tag: text-generation", "tags:", *(f"- {one}" for one in _TAGS)]
     about = (
         f"A language model of Python code with {config.num_params:,} parameters, trained from scratch with codenas. "
         f"It is `{class_name}` of transformers, which computes what codenas does."
     )
     body = [f"## {title}\n\n{text}" for title, text in sections.items() if text]
-    return "\n".join([*head, "---", "", f"# {facts.name}", "", about, "", "\n\n".join(body)]) + "\n"
+    return f"{_FRONT_MATTER}\n# {facts.name}\n\n{about}\n\n" + "\n\n".join(body) + "\n"
 
 
 def _architecture(config: ArchitectureConfig, vocabulary: str) -> str:
@@ -94,8 +101,8 @@ def _training(facts: RunFacts) -> str:
         return ""
     step = f"; these are the weights of step {facts.evaluation['step']:,}" if facts.evaluation else ""
     return (
-        f"{recipe.num_steps:,} steps of {recipe.batch_tokens:,} tokens in sequences of {recipe.seq_length}, AdamW with a "
-        f"peak learning rate of {recipe.learning_rate:.3g}, seed {recipe.seed}{step}."
+        f"{recipe.num_steps:,} steps of {recipe.batch_tokens:,} tokens in sequences of {recipe.seq_length}, AdamW "
+        f"with a peak learning rate of {recipe.learning_rate:.3g}, seed {recipe.seed}{step}."
     )
 
 
@@ -128,9 +135,9 @@ def _limits(language_model: LanguageModel) -> str:
         "What it writes may be wrong, insecure or a copy of training text. Read it before you run it; codenas shows "
         "generated code and never executes it.",
         f"It reads at most {length} tokens, and knows nothing but Python code.",
-        f"A document ends with the token {vocabulary.eot_id} ({ended}), which also stands before the first of a document. "
-        "The tokenizer adds no token to a text and reads none out of one (`split_special_tokens`): every text has the "
-        "ids that the model was trained with, whatever stands in it.",
+        f"A document ends with the token {vocabulary.eot_id} ({ended}), which also stands before the first of a "
+        "document. The tokenizer adds no token to a text and reads none out of one (`split_special_tokens`): every text "
+        "has the ids that the model was trained with, whatever stands in it.",
     ]
     return "\n".join(f"- {line}" for line in lines)
 

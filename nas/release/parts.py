@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from nas.architecture import ArchitectureConfig
@@ -44,7 +45,7 @@ def take_apart(model: Decoder) -> Parts:
 def _layer(block: Block, config: ArchitectureConfig) -> Parts:
     attention, expand = block.attention, block.feed_forward.expand.weight
     parts = _norm("attention_norm", block.attention_norm) | _norm("feed_forward_norm", block.feed_forward_norm)
-    rows = attention.qkv.weight.split((config.hidden_dim, config.kv_dim, config.kv_dim))
+    rows = torch.split(attention.qkv.weight, [config.hidden_dim, config.kv_dim, config.kv_dim])
     parts |= dict(zip(("query", "key", "value"), rows, strict=True))
     if attention.query_norm is not None and attention.key_norm is not None:
         parts |= {"query_norm": attention.query_norm.weight, "key_norm": attention.key_norm.weight}
