@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nas import __version__
 from nas.architecture import ArchitectureConfig
-from nas.errors import UsageError
+from nas.errors import ReleaseError, UsageError
 from nas.files import write_atomically
 from nas.model import Decoder
 from nas.model.normalization import EPSILON
@@ -72,6 +72,13 @@ def export_gguf(language_model: LanguageModel, path: Path, name: str, dtype: str
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
             writer.write_tensors_to_file()
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            # numpy says how much it could write, and not why that was not all.
+            raise ReleaseError(
+                f"cannot write {path} ({error}); free some space and run the same command again"
+            ) from None
         finally:
             writer.close()
         agreed = agreement(rounded, temporary.parent, "LlamaForCausalLM", gguf_file=temporary.name)

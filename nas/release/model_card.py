@@ -136,8 +136,8 @@ def _limits(language_model: LanguageModel) -> str:
         "generated code and never executes it.",
         f"It reads at most {length} tokens, and knows nothing but Python code.",
         f"A document ends with the token {vocabulary.eot_id} ({ended}), which also stands before the first of a "
-        "document. The tokenizer adds no token to a text and reads none out of one (`split_special_tokens`): every text "
-        "has the ids that the model was trained with, whatever stands in it.",
+        "document. The tokenizer adds no token to a text and reads none out of one (`split_special_tokens`): every "
+        "text has the ids that the model was trained with, whatever stands in it.",
     ]
     return "\n".join(f"- {line}" for line in lines)
 
