@@ -11,6 +11,7 @@ CodenasError            exit code 1
 ├── StudyError          a study folder or database that cannot be used
 │   └── StudyMismatch   the stored study is not the one that was asked for
 ├── CheckpointError     a checkpoint that is missing, damaged or of another run
+├── ReleaseError        an export that cannot be written, or is not the model it was made from
 └── TrialFailure        a trial that ended without a result, for a reason of its own
     ├── Diverged        the training loss is not finite any more
     ├── OutOfMemory     the device has too little memory for the architecture
@@ -63,6 +64,10 @@ class StudyMismatch(StudyError):
 
 
 class CheckpointError(CodenasError):
+    pass
+
+
+class ReleaseError(CodenasError):
     pass
 
 

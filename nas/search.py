@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--collapse-weight", type=cli.not_negative, metavar="W", help="bits per byte that a collapse rate of 1 costs"
     )
+    what.add_argument("--exportable", action="store_true", help="only architectures that nas.export --to hf can write")
     what.add_argument("--seed", type=cli.seed, default=0, metavar="N", help="decides all that is drawn (default: 0)")
     budget = built.add_argument_group("how much")
     budget.add_argument(
@@ -72,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
         device=arguments.device,
         trial_flops=arguments.trial_flops,
         collapse_weight=arguments.collapse_weight,
+        exportable=arguments.exportable,
         budget=arguments.budget if arguments.budget or arguments.hours else DEFAULT_BUDGET,
         hours=arguments.hours,
         storage=arguments.storage,
@@ -190,9 +192,10 @@ def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
 
     budget = f"{plan.options.budget} trials" if plan.options.budget else "any number of trials"
     hours = f", at most {plan.options.hours:g} h" if plan.options.hours else ""
+    exportable = ", of which only exportable ones" if plan.space.constraints.exportable else ""
     facts = {
         "study": str(plan.folder.path),
-        "space": f"{plan.space.name}, {plan.space.num_combinations:.3g} combinations",
+        "space": f"{plan.space.name}, {plan.space.num_combinations:.3g} combinations{exportable}",
         "corpus": f"{plan.options.corpus}: {describe_corpus(plan.options.corpus)}",
         "vocabularies": ", ".join(plan.space.vocabulary_names),
         "budget": f"{budget}{hours}, {plan.space.training.flops_per_trial:.2g} training FLOPs each",

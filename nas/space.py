@@ -5,6 +5,7 @@ The space is flat and every combination of it is legal (nas.space_sections says 
 
 from __future__ import annotations
 
+import itertools
 import math
 import tomllib
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from nas.space_sections import (
     TrainingSection,
     vocabulary_name,
 )
+from nas.transformers_class import Traits, is_exportable, kv_heads_kind, nearest_refusal
 
 MIN_STEPS = 20
 """Fewer training steps than this say nothing about an architecture."""
@@ -83,6 +85,25 @@ class SearchSpace(BaseModel):
         limits = self.constraints.excess(architecture, self.training.batch_tokens)
         return limits | {"flops_per_trial": MIN_STEPS / max(self.training.num_steps(architecture), 1e-9) - 1}
 
+    def only_exportable(self) -> Self:
+        """The same space, in which only what a class of transformers represents is legal.
+
+        SpaceError with what would do when that is nothing.
+        """
+        searched = {key: choices_of(getattr(self.search, key)) for key in SearchSection.model_fields}
+        shapes = itertools.product(*(searched[key] for key in ("hidden_dim", "head_dim", "query_group_size")))
+        kinds = sorted({kv_heads_kind(*heads_of(*shape)) for shape in shapes})
+        points = [
+            Traits(str(norm), str(position), str(activation), bool(qk_norm), kind)
+            for norm, position, activation, qk_norm, kind in itertools.product(
+                *(searched[key] for key in ("normalization", "position_encoding", "activation", "qk_norm")), kinds
+            )
+        ]
+        if not any(map(is_exportable, points)):
+            raise SpaceError(f"nothing in the space '{self.name}' is exportable: {nearest_refusal(points)}")
+        constraints = self.constraints.model_copy(update={"exportable": True})
+        return self.model_copy(update={"constraints": constraints})
+
     def suggest(self, trial: Suggests, vocabulary_sizes: Mapping[str, int]) -> Candidate:
         """Ask `trial` for every dimension and build the candidate.
 
@@ -91,14 +112,14 @@ class SearchSpace(BaseModel):
         """
         picked = {name: suggest_value(trial, name, getattr(self.search, name)) for name in SearchSection.model_fields}
         vocabulary = vocabulary_name(picked["vocab_size"])
-        num_heads = int(picked["hidden_dim"]) // int(picked["head_dim"])
+        num_heads, num_kv_heads = heads_of(picked["hidden_dim"], picked["head_dim"], picked["query_group_size"])
         dropout = float(picked["dropout"])
         architecture = ArchitectureConfig.parse(
             {
                 "num_layers": int(picked["num_layers"]),
                 "hidden_dim": int(picked["hidden_dim"]),
                 "num_heads": num_heads,
-                "num_kv_heads": num_heads // math.gcd(num_heads, int(picked["query_group_size"])),
+                "num_kv_heads": num_kv_heads,
                 "ffn_multiplier": float(picked["ffn_multiplier"]),
                 "activation": picked["activation"],
                 "normalization": picked["normalization"],
@@ -114,6 +135,12 @@ class SearchSpace(BaseModel):
         return Candidate(architecture, vocabulary, float(picked["lr_multiplier"]))
 
 
+def heads_of(hidden_dim: Any, head_dim: Any, query_group_size: Any) -> tuple[int, int]:
+    """Heads, and those for keys and values; a group that does not divide the heads becomes their common divisor."""
+    num_heads = int(hidden_dim) // int(head_dim)
+    return num_heads, num_heads // math.gcd(num_heads, int(query_group_size))
+
+
 def load_space(name_or_path: str) -> SearchSpace:
     """Read a shipped space by name or any TOML file by path; SpaceError with one line if it cannot be used."""
     path = _find_space(name_or_path)
@@ -123,9 +150,10 @@ def load_space(name_or_path: str) -> SearchSpace:
         raise SpaceError(f"cannot read search space {path}: {error}") from None
     _refuse_unknown(values, path)
     try:
-        return SearchSpace(name=path.stem, **values)
+        space = SearchSpace(name=path.stem, **values)
     except ValidationError as error:
         raise SpaceError(validation_line(error, path.name)) from None
+    return space.only_exportable() if space.constraints.exportable else space
 
 
 def shipped_spaces() -> list[str]:

@@ -11,11 +11,12 @@ import itertools
 import math
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from nas.architecture import CHOICES, ArchitectureConfig
 from nas.dimension import Dimension, Range, choices_of, read_dimension
 from nas.errors import ArchitectureError, unknown_name
+from nas.transformers_class import Traits, is_exportable
 
 BYTES_VOCAB_SIZE = 256
 MOST_PROMPT_BYTES = 256
@@ -121,16 +122,29 @@ class ConstraintsSection(BaseModel):
     max_train_memory_gb: float | None = Field(default=None, gt=0)
     """By the estimate of ArchitectureConfig.train_memory_bytes."""
     max_train_flops_per_token: float | None = Field(default=None, gt=0)
+    exportable: bool | None = None
+    """True keeps what `nas.export --to hf` can write. For no it is None, as in studies that do not have the key."""
+
+    @field_validator("exportable")
+    @classmethod
+    def _no_is_none(cls, value: bool | None) -> bool | None:
+        return value or None
 
     def excess(self, architecture: ArchitectureConfig, batch_tokens: int) -> dict[str, float]:
-        """How far the architecture is over each limit, as a share of it; at most 0 means inside."""
+        """How far the architecture is over each limit, as a share of it; at most 0 means inside.
+
+        `not_exportable` is 1 for an architecture that no class of transformers represents.
+        """
         measured = {
             "max_params": architecture.num_params,
             "max_train_memory_gb": architecture.train_memory_bytes(batch_tokens) / 2**30,
             "max_train_flops_per_token": architecture.train_flops_per_token(),
         }
         limits = {name: getattr(self, name) for name in measured}
-        return {name: measured[name] / limit - 1 for name, limit in limits.items() if limit is not None}
+        over = {name: measured[name] / limit - 1 for name, limit in limits.items() if limit is not None}
+        if self.exportable:
+            over["not_exportable"] = float(not is_exportable(Traits.of(architecture)))
+        return over
 
 
 class TrainingSection(BaseModel):

@@ -12,24 +12,15 @@ import pytest
 import nas
 
 PACKAGE = Path(nas.__file__).parent
-COMMANDS = ("corpus", "search", "train", "evaluate", "report", "audit", "tokenizer", "__main__")
+COMMANDS = ("corpus", "search", "train", "export", "evaluate", "report", "audit", "tokenizer", "__main__")
 FLOORS = (
     (
-        "architecture",
-        "dimension",
-        "space_sections",
-        "space",
-        "fitness",
-        "records",
-        "errors",
-        "files",
-        "lock",
-        "cli",
-        "stop",
+        *("architecture", "transformers_class", "dimension", "space_sections", "space", "fitness", "records", "errors"),
+        *("files", "lock", "cli", "stop"),
     ),
     ("data", "model"),
     ("trial",),
-    ("study", "full_training", "reporting"),
+    ("study", "full_training", "reporting", "release"),
     (*COMMANDS, "experiments", "__init__"),
 )
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
@@ -40,6 +31,7 @@ NEVER = {
     "trial": {"optuna", "ray", "plotly", "rich"},
     "study": {"ray", "plotly", "rich"},
     "full_training": {"optuna", "ray", "plotly", "rich"},
+    "release": {"optuna", "ray", "plotly", "rich"},
     "reporting": {"torch", "ray", "tokenizers", "nas.data", "nas.model", "nas.trial"},
 }
 
@@ -109,6 +101,9 @@ def test_every_part_with_a_floor_is_there() -> None:
         ("full_training", "from nas.study.folder import StudyFolder"),
         ("full_training", "import optuna"),
         ("reporting", "import torch"),
+        ("transformers_class", "import transformers"),
+        ("release", "from nas.study.driver import Search"),
+        ("release", "import optuna"),
         ("search", "from nas.train import main"),
     ],
 )
@@ -118,4 +113,7 @@ def test_an_import_that_climbs_is_found(part: str, source: str) -> None:
 
 @pytest.mark.parametrize("name", sorted({path.stem for path in FILES}))
 def test_no_file_hides_a_library_that_is_imported_here(name: str) -> None:
-    assert name not in {"torch", "optuna", "ray", "plotly", "rich", "tokenizers", "pydantic", "numpy", "filelock"}
+    assert name not in {
+        *("torch", "optuna", "ray", "plotly", "rich", "tokenizers", "pydantic", "numpy", "filelock"),
+        *("transformers", "gguf", "safetensors"),
+    }

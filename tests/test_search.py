@@ -30,7 +30,7 @@ from study.commands import (
 )
 from study.spaces import FOUR, write_space
 
-from nas import __main__, audit, corpus, evaluate, report, search, tokenizer, train
+from nas import __main__, audit, corpus, evaluate, export, report, search, tokenizer, train
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData, Vocabulary
 from nas.study.folder import StudyFolder
@@ -207,6 +207,7 @@ def test_another_seed_trains_other_weights_and_asks_other_questions(
     [
         (["--seed", "1"], "seed: stored 0, asked 1"),
         (["--trial-flops", "4e9"], "space.training.flops_per_trial: stored 3000000000.0, asked 4000000000.0"),
+        (["--exportable"], "space.constraints.exportable: stored None, asked True"),
         (["--collapse-weight", "2"], "space.evaluation.collapse_weight: stored 0.25, asked 2.0"),
         (["--corpus", "{other}"], "corpus.content_hash: stored "),
         (["--space", "{space}"], "space.search.num_layers"),
@@ -438,6 +439,16 @@ def test_a_space_file_that_cannot_be_used_is_named(
     assert "mine.toml" in end.error and said in end.error
 
 
+def test_a_space_of_which_nothing_is_exportable_is_one_line(tmp_path: Path, run: Callable[..., Ran]) -> None:
+    alibi = FOUR.replace("head_dim = 16", 'head_dim = 16\nposition_encoding = "alibi"')
+    end = run("--space", write_space(alibi, tmp_path), "--exportable", "--out", tmp_path, "--dry-run")
+    assert end.code == 2
+    assert end.error == (
+        "nas.search: error: nothing in the space 'mine' is exportable: no class of transformers represents "
+        "gelu rmsnorm alibi exactly; what would do: position_encoding rope"
+    )
+
+
 def test_a_space_without_a_legal_architecture_is_one_line(tmp_path: Path, run: Callable[..., Ran]) -> None:
     space = write_space(FOUR.replace("1_000_000", "1_000"), tmp_path)
     end = run("--space", space, "--out", tmp_path, "--budget", 3)
@@ -571,6 +582,7 @@ FLAGS: dict[Any, set[str]] = {
     search: {
         *("--space", "--corpus", "--trial-flops", "--collapse-weight", "--seed", "--budget", "--hours", "--workers"),
         *("--device", "--name", "--out", "--storage", "--no-samples", "--dry-run", "--quiet", "--json", "--help"),
+        "--exportable",
     },
     train: {
         *("--arch-json", "--max-steps", "--flops", "--corpus", "--out", "--learning-rate", "--batch-tokens"),
@@ -583,6 +595,7 @@ FLAGS: dict[Any, set[str]] = {
     evaluate: {
         *("--completions", "--compare", "--protocol", "--prompts", "--num-prompts", "--save", "--json", "--help"),
     },
+    export: {"--to", "--out", "--dtype", "--json", "--help"},
     report: {"--collapse-weight", "--png", "--json", "--help"},
     audit: {"--model", "--vocab-size", "--seq-len", "--corpus", "--train", "--json", "--help"},
     corpus: {"--out", "--split", "--seed", "--json", "--help"},
@@ -607,7 +620,9 @@ def test_nas_lists_and_runs_its_commands(
         signal.signal(signal.SIGTERM, terminate)
         return int(exit.value.code or 0), *capfd.readouterr()
 
-    assert __main__.COMMANDS.keys() == {"search", "report", "train", "evaluate", "audit", "tokenizer", "corpus"}
+    assert __main__.COMMANDS.keys() == {
+        *("search", "report", "train", "export", "evaluate", "audit", "tokenizer", "corpus"),
+    }
     code, out, _ = nas("--help")
     assert code == 0 and all(f"\n  {name} " in out for name in __main__.COMMANDS)
     code, out, err = nas("report", str(copied))
@@ -616,7 +631,9 @@ def test_nas_lists_and_runs_its_commands(
     assert code == 2 and "unknown command 'serach'; did you mean 'search'?" in err
 
 
-@pytest.mark.parametrize("command", ["nas.search", "nas.train", "nas.evaluate", "nas.report", "nas.tokenizer", "nas"])
+@pytest.mark.parametrize(
+    "command", ["nas.search", "nas.train", "nas.export", "nas.evaluate", "nas.report", "nas.tokenizer", "nas"]
+)
 def test_help_imports_neither_torch_nor_optuna(command: str) -> None:
     code = (
         "import runpy, sys\n"

@@ -296,6 +296,63 @@ def test_excess_is_the_share_over_each_limit(tmp_path: Path) -> None:
     assert list(load_space(write(tmp_path, SPACE)).excess(architecture)) == ["flops_per_trial"]
 
 
+def test_an_architecture_without_a_class_of_transformers_is_over_the_limit_of_an_exportable_space(
+    tmp_path: Path,
+) -> None:
+    space = load_space(write(tmp_path, WIDE))
+    plain = build(space, position_encoding="alibi").architecture
+    assert "not_exportable" not in space.excess(plain)
+    only = space.only_exportable()
+    assert only.excess(plain)["not_exportable"] == 1
+    assert only.excess(build(space, normalization="layernorm", qk_norm=True).architecture)["not_exportable"] == 1
+    assert only.excess(build(space, normalization="layernorm", qk_norm=False).architecture)["not_exportable"] == 0
+    assert only.model_copy(update={"constraints": space.constraints}) == space
+
+
+@pytest.mark.parametrize(("said", "kept"), [("true", True), ("false", None)])
+def test_a_file_can_ask_for_what_is_exportable(tmp_path: Path, said: str, kept: bool | None) -> None:
+    """No is written as nothing: a study of before the key was there is the same study."""
+    space = load_space(write(tmp_path, f"{WIDE}[constraints]\nexportable = {said}\n"))
+    assert space.constraints.exportable is kept
+    assert load_space(write(tmp_path, WIDE)).constraints.exportable is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (
+            'position_encoding = ["alibi", "learned"]',
+            "gelu rmsnorm alibi exactly; what would do: position_encoding rope",
+        ),
+        (
+            'normalization = "layernorm"\nqk_norm = true',
+            "gelu layernorm rope qk-norm exactly; what would do: normalization rmsnorm, or qk_norm false",
+        ),
+        (
+            'normalization = "layernorm"\nposition_encoding = "learned"\nhead_dim = 8\nquery_group_size = 2',
+            "gelu layernorm learned with grouped queries exactly; what would do: position_encoding rope, "
+            "or num_kv_heads as many as num_heads, or num_kv_heads 1",
+        ),
+    ],
+    ids=["positions", "qk-norm", "groups"],
+)
+def test_a_space_of_which_nothing_is_exportable_is_refused(tmp_path: Path, lines: str, reason: str) -> None:
+    text = SPACE.replace("vocab_size = 256", f"vocab_size = 256\n{lines}")
+    space = load_space(write(tmp_path, text))
+    told = f"is exportable: no class of transformers represents {reason}"
+    with pytest.raises(SpaceError) as caught:
+        space.only_exportable()
+    assert str(caught.value).endswith(told)
+    with pytest.raises(SpaceError) as caught:
+        load_space(write(tmp_path, f"{text}[constraints]\nexportable = true\n"))
+    assert str(caught.value).endswith(told)
+
+
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_every_shipped_space_holds_exportable_architectures(name: str) -> None:
+    assert load_space(name).only_exportable().constraints.exportable
+
+
 def test_a_budget_of_less_than_a_step_is_far_over_the_limit(tmp_path: Path) -> None:
     space = load_space(write(tmp_path, SPACE.replace("1e9", "1.0")))
     excess = space.excess(build(space).architecture)["flops_per_trial"]

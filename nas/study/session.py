@@ -53,6 +53,8 @@ class SearchOptions:
     device: str = "auto"
     trial_flops: float | None = None
     collapse_weight: float | None = None
+    exportable: bool = False
+    """Only architectures that a class of transformers represents."""
     budget: int | None = None
     hours: float | None = None
     storage: str | None = None
@@ -100,6 +102,8 @@ def plan_search(options: SearchOptions) -> SearchPlan:
     if options.collapse_weight is not None:
         evaluation = space.evaluation.model_copy(update={"collapse_weight": options.collapse_weight})
         space = space.model_copy(update={"evaluation": evaluation})
+    if options.exportable:
+        space = space.only_exportable()
     folder = StudyFolder(options.out / (options.name or space.name))
     numerics = plan_numerics(options.device, threads=1)
     cores = available_cores()

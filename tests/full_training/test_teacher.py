@@ -100,7 +100,9 @@ def test_what_is_no_trained_model_is_refused(data: PreparedData, tmp_path: Path)
         opened(data, tmp_path / "empty")
     arch_json = tmp_path / "arch.json"
     arch_json.write_text(CONFIG.model_dump_json())
-    with pytest.raises(UsageError, match="is not trained; give a checkpoint of nas.train or a folder of transformers'"):
+    with pytest.raises(
+        UsageError, match=r"is not trained; give a checkpoint of nas\.train or a folder of transformers'"
+    ):
         opened(data, arch_json)
 
 

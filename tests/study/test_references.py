@@ -8,6 +8,7 @@ import pytest
 
 from nas.space import SearchSpace, load_space, shipped_spaces
 from nas.study.references import REFERENCES, compute_optimal_params, scaled_references
+from nas.transformers_class import transformers_class
 
 from .spaces import FOUR, sampler_of, sizes_of, space_of
 
@@ -31,6 +32,28 @@ def test_every_shipped_space_has_three_distinct_legal_references(name: str) -> N
     architectures = [sampler_of(space).candidate(params).architecture for params in found.values()]
     assert len({one.id for one in architectures}) == 3
     assert all(over <= 0 for one in architectures for over in space.excess(one).values())
+
+
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_the_references_of_every_shipped_space_are_exportable(name: str) -> None:
+    space = load_space(name)
+    found = references(space.only_exportable())
+    assert found == references(space)
+    classes = [transformers_class(sampler_of(space).candidate(params).architecture).name for params in found.values()]
+    # The space of the seed has no learned positions.
+    assert classes == [
+        "ArceeForCausalLM",
+        "Starcoder2ForCausalLM" if name == "seed" else "GPT2LMHeadModel",
+        "LlamaForCausalLM",
+    ]
+
+
+def test_a_reference_that_is_not_exportable_is_left_out(tmp_path: Path) -> None:
+    """GPT-2 is LayerNorm here, the others are RMSNorm."""
+    family = 'position_encoding = "none"\nactivation = "gelu"\nnormalization = ["rmsnorm", "layernorm"]'
+    space = space_of(FOUR.replace("head_dim = 16", f"head_dim = 16\n{family}"), tmp_path)
+    assert list(references(space)) == ["seed", "gpt2"]
+    assert list(references(space.only_exportable())) == ["gpt2"]
 
 
 def test_the_seed_space_at_its_own_budget_holds_the_seed_itself() -> None:

@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 
 from nas.space import SearchSpace
 from nas.study.sampler import DistinctSampler
+from nas.transformers_class import Traits, is_exportable, transformers_class
 
 from .spaces import FOUR, SIZES, sampler_of, space_of, tiny
 
@@ -88,6 +89,15 @@ def test_a_tight_limit_is_never_exceeded() -> None:
     sampler = sampler_of(space)
     for params in proposals(space, 15):
         assert sampler.candidate(params).architecture.num_params <= 25_000
+
+
+def test_an_exportable_space_proposes_nothing_else_with_tpe_and_without() -> None:
+    space = tiny().only_exportable()
+    sampler = sampler_of(space)
+    found = [sampler.candidate(params).architecture for params in proposals(space, 20)]
+    assert {transformers_class(one).name for one in found} > {"LlamaForCausalLM"}
+    plain = [sampler.candidate(params).architecture for params in proposals(tiny(), 20)]
+    assert not all(is_exportable(Traits.of(one)) for one in plain)
 
 
 @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING])

@@ -1,0 +1,1 @@
+"""What turns a checkpoint into the files of others: a folder of transformers', a GGUF file."""
