@@ -1,7 +1,7 @@
 """The language model: one decoder-only transformer with its parts chosen by an ArchitectureConfig."""
 
 from nas.model.decoder import Decoder
-from nas.model.generation import generate
+from nas.model.generation import generate, stream_tokens
 from nas.model.sampling import GREEDY, SamplingSettings
 
-__all__ = ["GREEDY", "Decoder", "SamplingSettings", "generate"]
+__all__ = ["GREEDY", "Decoder", "SamplingSettings", "generate", "stream_tokens"]
