@@ -15,6 +15,7 @@ COMMANDS = {
     "report": "rank the trials of a study again, write its report",
     "train": "train an exported architecture fully",
     "tokenizer": "train a tokenizer or check anyone's, show how it cuts code",
+    "play": "complete code at a prompt, once, or for a file of prompts",
     "evaluate": "let a model write, count collapse, junk and valid Python",
     "audit": "check a model, its loss and its decoding for leaks of the answer",
 }

@@ -12,12 +12,12 @@ import pytest
 import nas
 
 PACKAGE = Path(nas.__file__).parent
-COMMANDS = ("corpus", "search", "train", "evaluate", "report", "audit", "tokenizer", "__main__")
+COMMANDS = ("corpus", "search", "train", "evaluate", "report", "audit", "tokenizer", "play", "__main__")
 FLOORS = (
     ("architecture", "dimension", "space_sections", "space", "fitness", "records", "errors", "files", "lock", "cli"),
     ("data", "model"),
     ("trial",),
-    ("study", "reporting"),
+    ("study", "reporting", "playing"),
     (*COMMANDS, "experiments", "__init__"),
 )
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
@@ -27,6 +27,7 @@ NEVER = {
     "model": {"optuna", "ray", "plotly", "rich"},
     "trial": {"optuna", "ray", "plotly", "rich"},
     "study": {"ray", "plotly", "rich"},
+    "playing": {"optuna", "ray", "plotly", "rich"},
     "reporting": {"torch", "ray", "tokenizers", "nas.data", "nas.model", "nas.trial"},
 }
 
@@ -94,6 +95,7 @@ def test_every_part_with_a_floor_is_there() -> None:
         ("study", "import plotly"),
         ("reporting", "from nas.trial.judge import judge"),
         ("reporting", "import torch"),
+        ("playing", "from nas.study.folder import StudyFolder"),
         ("search", "from nas.train import main"),
     ],
 )

@@ -83,13 +83,20 @@ class LanguageModel:
         seed: int = 0,
         stop: str | Sequence[str] = (),
     ) -> CompletionStream:
-        """The text that `complete` gives, in pieces, each as soon as it is written."""
+        """The text that `complete` gives, in pieces, each as soon as it is written.
+
+        UsageError, here and not with the first piece, for a value that cannot be.
+        """
         sampling = SamplingSettings(temperature, top_p, top_k)
         stops = (stop,) if isinstance(stop, str) else tuple(stop)
         if max_bytes < 1:
             raise UsageError(f"max_bytes must be at least 1, found {max_bytes}")
         if "" in stops:
             raise UsageError("a stop must not be empty: every text begins with it")
+        try:
+            prompt.encode()
+        except UnicodeEncodeError:
+            raise UsageError("the prompt is not UTF-8 text; mend its encoding") from None
         length = self.model.config.max_seq_length
         room = max(1, length - max_bytes, length // 2)
         ids = self.vocabulary.encode(prompt) or [self.vocabulary.eot_id]
