@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -325,7 +326,7 @@ def finish(training: FullTraining, source: Source, *, as_json: bool) -> None:
     )
     print(f"samples     {samples}")
     print(f"weights     {training.folder / 'best.safetensors'}")
-    print(f"next        python -c \"import nas; print(nas.load('{training.folder}').complete('def '))\"")
+    print(f"next        python -m nas.play {shlex.quote(str(training.folder))}")
 
 
 if __name__ == "__main__":

@@ -96,6 +96,7 @@ def test_every_part_with_a_floor_is_there() -> None:
         ("reporting", "from nas.trial.judge import judge"),
         ("reporting", "import torch"),
         ("playing", "from nas.study.folder import StudyFolder"),
+        ("playing", "import nas.reporting"),
         ("search", "from nas.train import main"),
     ],
 )

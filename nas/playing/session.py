@@ -15,7 +15,7 @@ from nas.playing.typed import BLOCK, BLOCK_END, read_typed
 from nas.trial.language_model import LanguageModel
 
 HELP = f"""\
-Type code; the model goes on with it. Enter sends a line. After one that ends in : ( [ {{ , or \\, or that is
+Type code; the model goes on with it. Enter sends a line. After one that ends in : ( [ {{ , or \\, begins with @ or is
 indented, input goes on until an empty line. {BLOCK} begins a block with empty lines in it, {BLOCK_END} ends it.
 Nothing is added at the end: the model writes the line break itself. Ctrl-C stops it.
 
