@@ -193,6 +193,8 @@ def converse(model: LanguageModel, arguments: argparse.Namespace, settings: Sett
     from nas.playing.history import line_editing
     from nas.playing.session import Session
 
+    # What is typed is checked where it becomes a prompt, so that it costs a line and not the session.
+    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     config = model.model.config
     print(f"{config.describe()}, {config.num_params:,} parameters, up to {config.max_seq_length} tokens")
     print(settings.describe())

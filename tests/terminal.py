@@ -47,7 +47,7 @@ class Terminal:
     def enter(self, line: str, prompt: str = ">>> ") -> None:
         """Type a line once the prompt is there: before it, the terminal is not yet the line editor's."""
         self.wait_for_text(prompt)
-        os.write(self._here, f"{line}\n".encode())
+        os.write(self._here, f"{line}\n".encode(errors="surrogateescape"))
 
     def press(self, key: str, pattern: str) -> re.Match[str]:
         """Press a key until a match is printed, after a user's moment.

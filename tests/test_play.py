@@ -76,6 +76,7 @@ def test_the_flags_are_the_settings_of_a_completion(play: Play, lively: Path) ->
     assert play(lively, "x", "--greedy").out == model.complete("x", temperature=0)
     assert play(lively, "x", "--temperature", 0).out == model.complete("x", temperature=0)
     assert play(lively, "x", "--top-k", 0, "--top-p", 1).out == model.complete("x", top_k=0, top_p=1)
+    assert play(lively, "x", "--max-bytes", 1e30).out == model.complete("x", max_bytes=300)
 
 
 @pytest.mark.parametrize("argument", [["-"], []])
@@ -259,6 +260,9 @@ def test_saved_completions_are_those_of_the_batch_and_are_judged_again_alike(
     report = json.loads(ran(evaluate, "nas.evaluate", ["--completions", str(path), "--json"], capsys).out)
     assert report["n"] == 3
     assert report["collapse_rate"] == sum(row["rule"] is not None for row in rows) / 3
+    path.write_text("".join(f"{json.dumps(one)}\n" for one in told))
+    again = json.loads(ran(evaluate, "nas.evaluate", ["--completions", str(path), "--json"], capsys).out)
+    assert again | {"examples": None} == report | {"examples": None}  # there without the prompts' indices
     verdict = done.out.splitlines()[-2]
     assert f"by the detector {report['collapse_rate']:.1%}" in verdict
 
@@ -323,6 +327,8 @@ def test_a_session_completes_several_lines_and_obeys_commands(lively: Path, tmp_
         more = model.complete(whole, max_bytes=40, temperature=0.5, seed=4)
         last_line = whole.rpartition("\n")[2]
         terminal.wait_for_text(f"{shown(last_line + more)}\n")
+        terminal.enter("x = '\udcff'")
+        terminal.wait_for_text("the prompt is not UTF-8 text")
         terminal.enter(":set heat 3")
         terminal.wait_for_text("unknown setting 'heat'")
         terminal.enter(":help")

@@ -108,7 +108,7 @@ def _steps(
             waiting[len(prompt)].append(number)
 
     cache = model.new_cache(*tokens.shape)
-    room = torch.full_like(starts, byte_limit)
+    room = torch.full_like(starts, min(byte_limit, torch.iinfo(torch.int64).max))
     rows, position = starts.new_empty(0), 0  # the prompt in each row of the cache; how many tokens all have read
     with _generating(model):
         while waiting or len(rows):
