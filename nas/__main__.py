@@ -16,6 +16,7 @@ COMMANDS = {
     "train": "train an exported architecture fully",
     "tokenizer": "train a tokenizer or check anyone's, show how it cuts code",
     "export": "write a checkpoint as transformers or llama.cpp load it",
+    "play": "complete code at a prompt, once, or for a file of prompts",
     "evaluate": "let a model write, count collapse, junk and valid Python",
     "audit": "check a model, its loss and its decoding for leaks of the answer",
 }

@@ -36,7 +36,7 @@ def run(command: Callable[[], int | None], name: str) -> NoReturn:
     except CodenasError as error:
         code = _fail(name, str(error), error.exit_code)
     except KeyboardInterrupt as interrupt:
-        code = 143 if interrupt.args == (signal.SIGTERM,) else 130
+        code = 143 if is_termination(interrupt) else 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
@@ -74,6 +74,11 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog.removeprefix('python -m ')}: error: {message}; {self.prog} --help lists the flags\n")
 
 
+def is_termination(error: BaseException) -> bool:
+    """Whether it is SIGTERM's KeyboardInterrupt and not Ctrl-C's, for who goes on after the latter."""
+    return error.args == (signal.SIGTERM,)
+
+
 def command_line(name: str, argv: list[str] | None) -> str:
     """The command as a user would type it again; `argv` None stands for the arguments of this process."""
     return shlex.join(["python", "-m", name, *(sys.argv[1:] if argv is None else argv)])
@@ -89,7 +94,10 @@ def whole(text: str) -> int:
 
 def count(text: str) -> int:
     """A flag's value that is a whole number of at least 0."""
-    return 0 if _number(text) == 0 else whole(text)
+    value = _number(text)
+    if value < 0 or not value.is_integer():
+        raise argparse.ArgumentTypeError(f"a whole number of at least 0, found '{text}'")
+    return int(value)
 
 
 def seed(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -137,7 +138,7 @@ def print_end(folder: Path, summary: Mapping[str, Any], completions: Sequence[Co
         f"collapse sampled {holdout['sampled_collapse_rate']:.3f}, greedy {holdout['greedy_collapse_rate']:.3f}",
         "samples": str(folder / SAMPLES_FILE),
         "weights": str(folder / BEST_WEIGHTS),
-        "next": f"python -c \"import nas; print(nas.load('{folder}').complete('def '))\"",
+        "next": f"python -m nas.play {shlex.quote(str(folder))}",
     }
     print()
     for name, text in lines.items():

@@ -222,6 +222,18 @@ def test_what_is_no_whole_number(text: str) -> None:
         cli.whole(text)
 
 
+@pytest.mark.parametrize(("text", "value"), [("0", 0), ("40", 40), ("1e3", 1000)])
+def test_counts(text: str, value: int) -> None:
+    assert cli.count(text) == value
+    assert isinstance(cli.count(text), int)
+
+
+@pytest.mark.parametrize("text", ["-1", "0.5", "many", "", "nan", "inf"])
+def test_what_is_no_count(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="found"):
+        cli.count(text)
+
+
 @pytest.mark.parametrize(("text", "value"), [("0", 0), ("-5", -5), ("9223372036854775807", (1 << 63) - 1)])
 def test_seeds(text: str, value: int) -> None:
     assert cli.seed(text) == value

@@ -74,7 +74,7 @@ def test_the_readme_names_the_commands_a_user_starts_with() -> None:
         ("`nas tokenizer train 512 --size 3`", "nas.tokenizer --size"),
         ("run `nas report DIR --collapse=3` now", "nas.report --collapse"),
         ("`python -m nas.nothing --x`", "nas.nothing"),
-        ("`nas play x`", "nas play"),
+        ("`nas plya x`", "nas plya"),
         ("```\nmake seearch BUDGET=3\n```\n", "make seearch"),
     ],
 )

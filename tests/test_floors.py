@@ -12,7 +12,7 @@ import pytest
 import nas
 
 PACKAGE = Path(nas.__file__).parent
-COMMANDS = ("corpus", "search", "train", "export", "evaluate", "report", "audit", "tokenizer", "__main__")
+COMMANDS = ("corpus", "search", "train", "export", "play", "evaluate", "report", "audit", "tokenizer", "__main__")
 FLOORS = (
     (
         *("architecture", "transformers_class", "dimension", "space_sections", "space", "fitness", "records", "errors"),
@@ -20,7 +20,7 @@ FLOORS = (
     ),
     ("data", "model"),
     ("trial",),
-    ("study", "full_training", "reporting", "release"),
+    ("study", "full_training", "reporting", "release", "playing"),
     (*COMMANDS, "experiments", "__init__"),
 )
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
@@ -32,6 +32,7 @@ NEVER = {
     "study": {"ray", "plotly", "rich"},
     "full_training": {"optuna", "ray", "plotly", "rich"},
     "release": {"optuna", "ray", "plotly", "rich"},
+    "playing": {"optuna", "ray", "plotly", "rich"},
     "reporting": {"torch", "ray", "tokenizers", "nas.data", "nas.model", "nas.trial"},
 }
 
@@ -104,6 +105,8 @@ def test_every_part_with_a_floor_is_there() -> None:
         ("transformers_class", "import transformers"),
         ("release", "from nas.study.driver import Search"),
         ("release", "import optuna"),
+        ("playing", "from nas.study.folder import StudyFolder"),
+        ("playing", "import nas.reporting"),
         ("search", "from nas.train import main"),
     ],
 )

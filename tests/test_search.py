@@ -30,7 +30,7 @@ from study.commands import (
 )
 from study.spaces import FOUR, write_space
 
-from nas import __main__, audit, corpus, evaluate, export, report, search, tokenizer, train
+from nas import __main__, audit, corpus, evaluate, export, play, report, search, tokenizer, train
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData, Vocabulary
 from nas.study.folder import StudyFolder
@@ -596,6 +596,10 @@ FLAGS: dict[Any, set[str]] = {
         *("--completions", "--compare", "--protocol", "--prompts", "--num-prompts", "--save", "--json", "--help"),
     },
     export: {"--to", "--out", "--dtype", "--json", "--help"},
+    play: {
+        *("--temperature", "--greedy", "--top-p", "--top-k", "--max-bytes", "--seed", "--stop", "--num-samples"),
+        *("--prompts", "--save", "--json", "--device", "--no-history", "--help"),
+    },
     report: {"--collapse-weight", "--png", "--json", "--help"},
     audit: {"--model", "--vocab-size", "--seq-len", "--corpus", "--train", "--json", "--help"},
     corpus: {"--out", "--split", "--seed", "--json", "--help"},
@@ -621,7 +625,7 @@ def test_nas_lists_and_runs_its_commands(
         return int(exit.value.code or 0), *capfd.readouterr()
 
     assert __main__.COMMANDS.keys() == {
-        *("search", "report", "train", "export", "evaluate", "audit", "tokenizer", "corpus"),
+        *("search", "report", "train", "export", "play", "evaluate", "audit", "tokenizer", "corpus"),
     }
     code, out, _ = nas("--help")
     assert code == 0 and all(f"\n  {name} " in out for name in __main__.COMMANDS)
@@ -631,9 +635,7 @@ def test_nas_lists_and_runs_its_commands(
     assert code == 2 and "unknown command 'serach'; did you mean 'search'?" in err
 
 
-@pytest.mark.parametrize(
-    "command", ["nas.search", "nas.train", "nas.export", "nas.evaluate", "nas.report", "nas.tokenizer", "nas"]
-)
+@pytest.mark.parametrize("command", [*(f"nas.{name}" for name in __main__.COMMANDS), "nas"])
 def test_help_imports_neither_torch_nor_optuna(command: str) -> None:
     code = (
         "import runpy, sys\n"

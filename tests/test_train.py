@@ -94,7 +94,7 @@ def test_the_seeds_flat_json_trains_with_a_warning(
         assert train.main(flags(arch_json, corpus_folder, tmp_path / "run")) == 0
     assert [str(one.message).partition("'")[2].partition("'")[0] for one in warned] == ["quantization", "pruning_ratio"]
     out = capsys.readouterr().out
-    for word in ("best        step ", "holdout     bpb ", "samples     ", "weights     ", "next        python -c"):
+    for word in ("best        step ", "holdout     bpb ", "samples     ", "weights     ", "next        python -m "):
         assert f"\n{word}" in out
     assert out.count("completion starts after >>>") == 3
     samples = (tmp_path / "run" / "samples.jsonl").read_text(encoding="utf-8").split("\n")[:-1]

@@ -2,7 +2,7 @@
 
 from nas.model.cross_entropy import Taught
 from nas.model.decoder import Decoder
-from nas.model.generation import generate
+from nas.model.generation import generate, stream_tokens
 from nas.model.sampling import GREEDY, SamplingSettings
 
-__all__ = ["GREEDY", "Decoder", "SamplingSettings", "Taught", "generate"]
+__all__ = ["GREEDY", "Decoder", "SamplingSettings", "Taught", "generate", "stream_tokens"]

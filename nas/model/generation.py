@@ -10,7 +10,8 @@ rows have come to its length, and joins them. A row that ended leaves, and the l
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -40,19 +41,37 @@ def generate(
     drawn with uniforms[row, j], whatever its prompt's length and its neighbours, so that two models, or one
     model in two batches, can be compared on the same random numbers.
     """
-    assert settings.is_greedy or uniforms is not None, "sampling needs uniforms"
-    if not prompts or byte_limit <= 0:
-        return [[] for _ in prompts]
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode(), packed_weights(model):
-            return _generate(model, prompts, settings, uniforms, token_bytes, byte_limit, eot_id, max_length)
-    finally:
-        model.train(was_training)
+    completions: list[list[int]] = [[] for _ in prompts]
+    for rows, drawn in _steps(model, prompts, settings, uniforms, token_bytes, byte_limit, eot_id, max_length):
+        for row, token in zip(rows.tolist(), drawn.tolist(), strict=True):
+            if token != eot_id:
+                completions[row].append(token)
+    return completions
 
 
-def _generate(
+def stream_tokens(
+    model: Decoder,
+    prompt: Sequence[int],
+    settings: SamplingSettings,
+    *,
+    uniforms: Tensor | None,
+    token_bytes: Tensor,
+    byte_limit: int,
+    eot_id: int,
+    max_length: int | None = None,
+) -> Generator[int, None, None]:
+    """The new token ids of one prompt, each as it is drawn: those of `generate` with the same `uniforms`, here (J,).
+
+    Until it is exhausted or closed the weights must not change.
+    """
+    numbers = None if uniforms is None else uniforms[None]
+    for _, drawn in _steps(model, [prompt], settings, numbers, token_bytes, byte_limit, eot_id, max_length):
+        if (token := int(drawn)) != eot_id:
+            yield token
+
+
+@torch.inference_mode()
+def _steps(
     model: Decoder,
     prompts: Sequence[Sequence[int]],
     settings: SamplingSettings,
@@ -61,7 +80,14 @@ def _generate(
     byte_limit: int,
     eot_id: int,
     max_length: int | None,
-) -> list[list[int]]:
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """For each step the prompts that are being continued (R,) and their next tokens (R,), the end of text among them.
+
+    As a decorator, unlike as a `with`, inference mode is off again while the consumer computes.
+    """
+    assert settings.is_greedy or uniforms is not None, "sampling needs uniforms"
+    if not prompts or byte_limit <= 0:
+        return
     device = model.embedding.weight.device
     starts = torch.tensor([len(prompt) for prompt in prompts], device=device)
     limit = min(max_length or model.config.max_seq_length, model.config.max_seq_length)
@@ -82,25 +108,36 @@ def _generate(
             waiting[len(prompt)].append(number)
 
     cache = model.new_cache(*tokens.shape)
-    ends, room = starts.clone(), torch.full_like(starts, byte_limit)
+    room = torch.full_like(starts, min(byte_limit, torch.iinfo(torch.int64).max))
     rows, position = starts.new_empty(0), 0  # the prompt in each row of the cache; how many tokens all have read
-    while waiting or len(rows):
-        position = position if len(rows) else min(waiting)
-        joining = starts.new_tensor(waiting.pop(position, []))
-        states = _read(model, cache, tokens, rows, joining, position)
-        rows = torch.cat((rows, joining))
-        logits = model.unembed(states)
-        if settings.is_greedy or uniforms is None:
-            token = logits.argmax(dim=1)
-        else:
-            token = sample(logits, settings, uniforms[rows, position - starts[rows]])
-        tokens[rows, position] = token
-        room[rows] -= token_bytes[token]
-        position += 1
-        ends[rows] = torch.where(token == eot_id, position - 1, position)
-        rows = _without(rows, (token == eot_id) | (room[rows] <= 0) | (stops[rows] <= position), cache)
-    spans = zip(tokens.cpu(), starts.tolist(), ends.tolist(), strict=True)
-    return [row[start:end].tolist() for row, start, end in spans]
+    with _generating(model):
+        while waiting or len(rows):
+            position = position if len(rows) else min(waiting)
+            joining = starts.new_tensor(waiting.pop(position, []))
+            states = _read(model, cache, tokens, rows, joining, position)
+            rows = torch.cat((rows, joining))
+            logits = model.unembed(states)
+            if settings.is_greedy or uniforms is None:
+                token = logits.argmax(dim=1)
+            else:
+                token = sample(logits, settings, uniforms[rows, position - starts[rows]])
+            yield rows, token
+            tokens[rows, position] = token
+            room[rows] -= token_bytes[token]
+            position += 1
+            rows = _without(rows, (token == eot_id) | (room[rows] <= 0) | (stops[rows] <= position), cache)
+
+
+@contextmanager
+def _generating(model: Decoder) -> Iterator[None]:
+    """Inside, no dropout and packed weights; then the model is as it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        with packed_weights(model):
+            yield
+    finally:
+        model.train(was_training)
 
 
 def _read(

@@ -25,10 +25,11 @@ def packed_weights(model: Decoder) -> Iterator[None]:
     """Inside, the products of a float32 `model` on an x86 processor read packed copies of its weights.
 
     The weights must not change meanwhile, and nothing can be differentiated. Elsewhere (another type, a GPU, a
-    PyTorch without oneDNN) nothing happens.
+    PyTorch without oneDNN) nothing happens, nor inside another such block, whose copies stay.
     """
     linears = [module for module in model.modules() if isinstance(module, Linear)]
-    if not can_pack(model.output_weight):
+    is_packed = model.packed_embedding is not None or any(linear.packed is not None for linear in linears)
+    if is_packed or not can_pack(model.output_weight):
         yield
         return
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,8 +11,9 @@ import torch
 
 from nas.data import Vocabulary
 from nas.errors import CheckpointError, UsageError
-from nas.model import Decoder, SamplingSettings, generate
+from nas.model import Decoder, SamplingSettings, stream_tokens
 from nas.trial.bits_per_byte import measure_likelihood
+from nas.trial.completion_stream import CompletionStream
 from nas.trial.weights import load_weights
 
 BEST_WEIGHTS = "best.safetensors"
@@ -51,29 +53,72 @@ class LanguageModel:
         top_p: float = 0.9,
         top_k: int = 40,
         seed: int = 0,
+        stop: str | Sequence[str] = (),
     ) -> str:
-        """What the model writes after `prompt`: at most `max_bytes` bytes, or up to an end of text.
+        """What the model writes after `prompt`: at most `max_bytes` bytes, up to an end of text or one of `stop`.
 
         Temperature 0 is greedy. A prompt that leaves no room in max_seq_length is cut at its front; an
         empty one starts a document. The same seed gives the same text. It is never executed.
         """
+        return "".join(
+            self.stream(
+                prompt,
+                max_bytes=max_bytes,
+                temperature=temperature,
+                top_p=top_p,
+                top_k=top_k,
+                seed=seed,
+                stop=stop,
+            )
+        )
+
+    def stream(
+        self,
+        prompt: str,
+        *,
+        max_bytes: int = 200,
+        temperature: float = 0.8,
+        top_p: float = 0.9,
+        top_k: int = 40,
+        seed: int = 0,
+        stop: str | Sequence[str] = (),
+    ) -> CompletionStream:
+        """The text that `complete` gives, in pieces, each as soon as it is written.
+
+        UsageError, here and not with the first piece, for a value that cannot be.
+        """
+        sampling = SamplingSettings(temperature, top_p, top_k)
+        stops = (stop,) if isinstance(stop, str) else tuple(stop)
         if max_bytes < 1:
             raise UsageError(f"max_bytes must be at least 1, found {max_bytes}")
+        if "" in stops:
+            raise UsageError("a stop must not be empty: every text begins with it")
+        try:
+            prompt.encode()
+        except UnicodeEncodeError:
+            raise UsageError("the prompt is not UTF-8 text; mend its encoding") from None
         length = self.model.config.max_seq_length
         room = max(1, length - max_bytes, length // 2)
-        ids = (self.vocabulary.encode(prompt) or [self.vocabulary.eot_id])[-room:]
+        ids = self.vocabulary.encode(prompt) or [self.vocabulary.eot_id]
+        read = ids[-room:]
         generator = torch.Generator().manual_seed(seed)
-        sampling = SamplingSettings(temperature, top_p, top_k)
-        (generated,) = generate(
+        tokens = stream_tokens(
             self.model,
-            [ids],
+            read,
             sampling,
-            uniforms=torch.rand((1, length), dtype=torch.float64, generator=generator),
+            uniforms=torch.rand(length, dtype=torch.float64, generator=generator),
             token_bytes=torch.from_numpy(self.vocabulary.num_bytes).long(),
             byte_limit=max_bytes,
             eot_id=self.vocabulary.eot_id,
         )
-        return self.vocabulary.decode(generated)[:max_bytes].decode("utf-8", errors="replace")
+        return CompletionStream(
+            tokens,
+            self.vocabulary,
+            max_bytes=max_bytes,
+            max_tokens=length - len(read),
+            stops=stops,
+            left_out=len(ids) - len(read),
+        )
 
     def bits_per_byte(self, text: str) -> float:
         """Bits per byte of `text` as one document, its end of text counted as a byte; ValueError when it is empty."""

@@ -42,9 +42,13 @@ def cut_prompts(documents: Sequence[str], num_prompts: int, max_bytes: int, comp
     return list(prompts)
 
 
-def prompt_uniforms(num_prompts: int, num_tokens: int) -> torch.Tensor:
-    """Numbers in [0, 1), (num_prompts, num_tokens) float64: row i samples prompt i, however many there are."""
-    rows = [np.random.default_rng(derived_seed("uniforms", PROMPTS_VERSION, row)) for row in range(num_prompts)]
+def prompt_uniforms(num_prompts: int, num_tokens: int, seed: int = 0) -> torch.Tensor:
+    """Numbers in [0, 1), (num_prompts, num_tokens) float64: row i samples prompt i, however many there are.
+
+    Seed 0 gives those of every trial and evaluation.
+    """
+    more = (seed,) if seed else ()
+    rows = [np.random.default_rng(derived_seed("uniforms", PROMPTS_VERSION, row, *more)) for row in range(num_prompts)]
     return torch.from_numpy(np.stack([rng.random(num_tokens) for rng in rows]))
 
 

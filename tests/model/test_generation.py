@@ -5,7 +5,7 @@ import torch
 
 from nas.architecture import ArchitectureConfig
 from nas.errors import UsageError
-from nas.model import GREEDY, Decoder, SamplingSettings, generate
+from nas.model import GREEDY, Decoder, SamplingSettings, generate, stream_tokens
 from nas.model.sampling import sample
 
 from .architectures import tiny
@@ -127,6 +127,32 @@ def test_a_completion_ends_at_max_length_and_with_its_uniforms() -> None:
 def test_nothing_is_generated_for_no_prompts_or_no_bytes() -> None:
     assert complete(lively(tiny()), GREEDY, []) == []
     assert complete(lively(tiny()), GREEDY, [0, 1], byte_limit=0) == [[], []]
+
+
+@pytest.mark.parametrize("settings", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("byte_limit", [5, 100])
+def test_streamed_tokens_are_those_of_a_batch(settings: SamplingSettings, byte_limit: int) -> None:
+    model = lively(tiny())
+    together = complete(model, settings, list(range(len(PROMPTS))), byte_limit)
+    options = {"token_bytes": TOKEN_BYTES, "byte_limit": byte_limit, "eot_id": EOT}
+    streamed = [
+        list(stream_tokens(model, prompt, settings, uniforms=UNIFORMS[row], **options))
+        for row, prompt in enumerate(PROMPTS)
+    ]
+    assert streamed == together
+
+
+def test_a_stream_that_is_closed_leaves_the_model_as_it_was() -> None:
+    model = lively(tiny(residual_dropout=0.9, vocab_size=300, hidden_dim=64)).float().train()
+    options = {"token_bytes": torch.ones(300, dtype=torch.int64), "byte_limit": 100, "eot_id": -1}
+    stream = stream_tokens(model, PROMPTS[0], GREEDY, uniforms=None, **options)
+    next(stream)
+    assert not torch.is_inference_mode_enabled()
+    next(stream)
+    assert not model.training
+    stream.close()
+    assert model.training
+    assert all(getattr(one, "packed", None) is None for one in model.modules())
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -46,6 +46,15 @@ def test_nothing_stays_packed_so_that_weights_can_change(tied: bool) -> None:
     assert not model(IDS).any()
 
 
+def test_a_block_within_another_leaves_its_copies() -> None:
+    model = Decoder(wide())
+    with packed_weights.packed_weights(model):
+        with packed_weights.packed_weights(model):
+            pass
+        assert is_packed(model) == packed_weights.can_pack(model.output_weight)
+    assert not is_packed(model)
+
+
 def test_a_small_matrix_is_left_as_it_is() -> None:
     assert packed_weights.pack(torch.zeros(63, 65)) is None
 

@@ -4,16 +4,19 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 import nas
 from nas.data import PreparedData
 from nas.errors import CheckpointError, UsageError
 from nas.model import Decoder
 from nas.space import Candidate
+from nas.trial.completion_stream import before_stop, first_stop
 from nas.trial.language_model import LanguageModel
 from nas.trial.run import TrialPaths, run_trial
 from nas.trial.weights import save_weights
 
+from .quality.fixed import BYTES, fixed_model
 from .tiny import tiny, trial_settings
 
 
@@ -32,6 +35,22 @@ def model(folder: Path) -> LanguageModel:
     return nas.load(folder)
 
 
+def writes(data: bytes) -> LanguageModel:
+    """Greedy, and after nothing: these bytes, one a token. By their places: learned positions, and nothing else."""
+    model = Decoder(tiny(hidden_dim=256, position_encoding="learned", normalization="layernorm"), seed=0)
+    with torch.no_grad():
+        for parameter in model.blocks.parameters():
+            parameter.zero_()
+        model.embedding.weight.zero_()
+        assert model.absolute is not None
+        places = model.absolute.weight
+        places.zero_()
+        model.output_weight.copy_(torch.eye(256))
+        for place, byte in enumerate(data):
+            places[place, byte] = 1.0
+    return LanguageModel(model.eval(), BYTES)
+
+
 def test_the_same_seed_writes_the_same_text_and_another_one_another(model: LanguageModel, folder: Path) -> None:
     text = model.complete("def ", seed=1)
     assert isinstance(text, str)
@@ -44,6 +63,87 @@ def test_the_same_seed_writes_the_same_text_and_another_one_another(model: Langu
 def test_temperature_zero_is_greedy_whatever_the_seed(model: LanguageModel) -> None:
     greedy = {model.complete("def ", temperature=0, seed=seed) for seed in range(3)}
     assert greedy == {model.complete("def ", top_k=1)}
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8, 1.5])
+@pytest.mark.parametrize("prompt", ["", "def ", "a" * 200])
+def test_the_pieces_of_a_stream_are_the_completion(model: LanguageModel, prompt: str, temperature: float) -> None:
+    pieces = list(model.stream(prompt, max_bytes=30, temperature=temperature, seed=4))
+    assert "".join(pieces) == model.complete(prompt, max_bytes=30, temperature=temperature, seed=4)
+    assert all(pieces)
+    assert len(pieces) > 3
+
+
+@pytest.mark.parametrize("max_bytes", range(1, 12))
+def test_a_character_of_several_tokens_is_one_piece_and_half_of_one_is_said(max_bytes: int) -> None:
+    text = "é€😀xé"
+    model = writes(text.encode() + b"\0")
+    pieces = list(model.stream("", max_bytes=max_bytes, temperature=0))
+    assert "".join(pieces) == text.encode()[:max_bytes].decode(errors="replace")
+    assert all(one in text or one == "\ufffd" for one in pieces)
+    assert max(map(len, pieces)) == 1
+
+
+def test_bytes_that_are_no_utf_8_are_replaced_as_in_the_whole() -> None:
+    data = b"a\xff\xe2\x82b\xf0\x9f\xc3\xa9\xe2\x82"
+    assert writes(data + b"\0").complete("", temperature=0) == data.decode(errors="replace")
+
+
+def test_a_stream_knows_what_is_written_and_who_ended_it() -> None:
+    model = writes(b"pass\n\0")
+    ended = model.stream("", temperature=0)
+    assert (next(ended), ended.text, ended.ended) == ("p", "p", False)
+    assert ("".join(ended), ended.text, ended.ended) == ("ass\n", "pass\n", True)
+    limited = model.stream("", temperature=0, max_bytes=5)
+    assert ("".join(limited), limited.ended) == ("pass\n", False)
+    stopped = model.stream("", temperature=0, stop="\n")
+    assert ("".join(stopped), stopped.ended) == ("pass", False)
+    closed = model.stream("", temperature=0)
+    next(closed)
+    closed.close()
+    assert (list(closed), closed.text, closed.ended) == ([], "p", False)
+    full = fixed_model({"a": 0.0}, max_seq_length=9).stream("xyz", temperature=0)
+    assert ("".join(full), full.ended, full.left_out) == ("a" * 6, False, 0)
+    cut = fixed_model({"a": 0.0}, max_seq_length=9).stream("x" * 12, temperature=0)
+    assert ("".join(cut), cut.ended, cut.left_out) == ("a" * 5, False, 8)
+
+
+@pytest.mark.parametrize(
+    ("stops", "before"),
+    [
+        (["c"], "ab"),
+        (["bc"], "a"),
+        (["x", "cab"], "ab"),
+        (["abcabd"], "abc"),
+        (["abcabcabd"], ""),
+        (["abcx", "d"], "abcabcab"),
+        (["abc", "b"], "a"),  # b is complete first
+        (["c", "abc"], ""),  # of those complete together the longest
+        (["x"], "abcabcabd"),
+        ([], "abcabcabd"),
+    ],
+)
+def test_a_completion_ends_before_its_first_stop_wherever_the_pieces_are_cut(stops: list[str], before: str) -> None:
+    text = "abcabcabd"
+    assert text[: first_stop(text, stops)] == before
+    for size in range(1, 10):
+        pieces = (text[start : start + size] for start in range(0, 9, size))
+        found = list(before_stop(pieces, stops))
+        assert "".join(found) == before
+        assert all(found)
+    assert writes(text.encode() + b"\0").complete("", temperature=0, stop=stops) == before
+
+
+def test_what_cannot_begin_a_stop_is_not_held_back() -> None:
+    stream = fixed_model({"a": 0.0}).stream("", stop=["ab", "\n\n"])
+    assert [next(stream), next(stream)] == ["a", "a"]
+
+
+def test_another_completion_can_be_written_within_a_stream(model: LanguageModel) -> None:
+    stream = model.stream("def ", seed=2)
+    first = next(stream)
+    model.complete("x")
+    assert first + "".join(stream) == model.complete("def ", seed=2)
 
 
 @pytest.mark.parametrize("max_bytes", [1, 7, 30])
@@ -72,6 +172,7 @@ def test_a_long_prompt_is_cut_at_its_front(model: LanguageModel) -> None:
         ({"top_p": 1.5}, "top_p must be above 0"),
         ({"top_k": -1}, "top_k must be 0"),
         ({"max_bytes": 0}, "max_bytes must be at least 1, found 0"),
+        ({"stop": ["x", ""]}, "a stop must not be empty"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(
@@ -79,6 +180,8 @@ def test_settings_that_make_no_sense_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         model.complete("def ", **settings)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=message):
+        model.stream("def ", **settings)  # type: ignore[arg-type]
 
 
 def test_bits_per_byte_of_a_text_count_its_end_and_do_not_depend_on_what_came_before(model: LanguageModel) -> None:

@@ -102,6 +102,9 @@ def test_uniforms_of_a_prompt_do_not_depend_on_how_many_prompts_there_are() -> N
     assert many.shape == (50, 40)
     assert many.dtype == torch.float64
     assert torch.equal(prompt_uniforms(7, 40), many[:7])
+    other = prompt_uniforms(50, 40, seed=1)
+    assert torch.equal(prompt_uniforms(7, 40, seed=1), other[:7])
+    assert not (other == many).any()
 
 
 def test_uniforms_are_uniform_and_none_stands_twice() -> None:

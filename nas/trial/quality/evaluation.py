@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.errors import UsageError
+from nas.trial.completion_stream import first_stop
 from nas.trial.language_model import LanguageModel
 from nas.trial.quality.completions import Completion, read_completions
 from nas.trial.quality.judged import Judged
 from nas.trial.quality.prompts import Prompt
-from nas.trial.quality.protocols import PROTOCOLS, prompts_that_fit, protocol_of, write
+from nas.trial.quality.protocols import PROTOCOLS, Protocol, prompts_that_fit, protocol_of, write
 from nas.trial.quality.report import QualityReport, report
 
 
@@ -27,17 +28,31 @@ def evaluate_model(
     model: LanguageModel, path: Path, prompts: Sequence[Prompt], protocols: Sequence[str]
 ) -> Iterator[Evaluation]:
     """Each protocol in turn, as it is done."""
-    fitting = prompts_that_fit(model, prompts)
     for name in protocols:
-        written = write(model, fitting, PROTOCOLS[name], f"{checkpoint_name(path)}-{name}")
-        judged = tuple(Judged.of(one) for one in written.completions)
-        facts = {
-            "num_params": model.model.config.num_params,
-            "vocab_size": model.vocabulary.size,
-            "left_out": len(prompts) - len(fitting),
-            "cut_short": written.num_cut_short,
-        }
-        yield Evaluation(report(judged, str(path), name, **facts), judged)
+        yield evaluate_protocol(model, path, prompts, PROTOCOLS[name])
+
+
+def evaluate_protocol(
+    model: LanguageModel,
+    path: Path,
+    prompts: Sequence[Prompt],
+    protocol: Protocol,
+    *,
+    seed: int = 0,
+    stops: Sequence[str] = (),
+) -> Evaluation:
+    """Under any protocol, on the prompts that fit; a completion is judged up to the first of `stops`."""
+    fitting = prompts_that_fit(model, prompts)
+    written = write(model, fitting, protocol, f"{checkpoint_name(path)}-{protocol.name}", seed)
+    judged = tuple(Judged.of(_before_stop(one, stops)) for one in written.completions)
+    facts = {
+        "num_params": model.model.config.num_params,
+        "vocab_size": model.vocabulary.size,
+        "left_out": len(prompts) - len(fitting),
+        "cut_short": written.num_cut_short,
+    }
+    name = protocol.name if protocol.name in PROTOCOLS else None
+    return Evaluation(report(judged, str(path), name, **facts), judged)
 
 
 def evaluate_file(path: Path, protocols: Sequence[str] | None) -> list[Evaluation]:
@@ -68,3 +83,9 @@ def checkpoint_name(path: Path) -> str:
 def _evaluated(completions: Sequence[Completion], path: Path, protocol: str | None) -> Evaluation:
     judged = tuple(Judged.of(one) for one in completions)
     return Evaluation(report(judged, str(path), protocol), judged)
+
+
+def _before_stop(one: Completion, stops: Sequence[str]) -> Completion:
+    place = first_stop(one.completion, stops)
+    changed = {"completion": one.completion[:place], "ended": False}
+    return one if place is None else one.model_copy(update=changed)

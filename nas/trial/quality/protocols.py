@@ -75,12 +75,13 @@ def prompts_that_fit(model: LanguageModel, prompts: Sequence[Prompt]) -> list[Pr
     return fitting
 
 
-def write(model: LanguageModel, prompts: Sequence[Prompt], protocol: Protocol, run_id: str) -> Written:
+def write(model: LanguageModel, prompts: Sequence[Prompt], protocol: Protocol, run_id: str, seed: int = 0) -> Written:
     """What `model` writes after each prompt.
 
-    A prompt's random numbers depend on its index alone, so its completion does not depend on the prompts beside it.
+    A prompt's random numbers depend on its index and the seed alone, so its completion does not depend on the prompts
+    beside it.
     """
-    uniforms = prompt_uniforms(max(one.index for one in prompts) + 1, protocol.max_tokens)
+    uniforms = prompt_uniforms(max(one.index for one in prompts) + 1, protocol.max_tokens, seed)
     written: list[Completion] = []
     num_cut_short = 0
     for start in range(0, len(prompts), _ROWS):
