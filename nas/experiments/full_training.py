@@ -1,0 +1,67 @@
+"""`python -m nas.experiments.full_training`: does what a search found hold in full training?
+
+The best of README's search, Llama scaled to the budget, and the seed's L4 H256 under both vocabularies are trained
+on one corpus under equal FLOPs, and judged on the holdout. With --teacher they learn from a trained model as well,
+which is paid for out of the same FLOPs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nas import cli
+
+_MAIN = ("winner", "llama", "seed-a", "seed-c")
+
+
+def parser() -> argparse.ArgumentParser:
+    built = cli.parser("nas.experiments.full_training", "Train architectures fully beside each other.")
+    built.add_argument("--flops", type=cli.positive, default=1e14, metavar="N", help="of each (default: 1e14)")
+    built.add_argument("--seeds", type=cli.whole, default=3, metavar="N", help="from 0 on (default: 3)")
+    built.add_argument("--only", action="append", metavar="NAME", help=f"may be repeated (default: {', '.join(_MAIN)})")
+    built.add_argument("--teacher", type=Path, metavar="DIR", help="the run folder of a model to learn from")
+    built.add_argument("--corpus", default="python-100mb", metavar="PATH", help="as in nas.train")
+    built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one for each --threads)")
+    built.add_argument("--threads", type=cli.whole, default=1, metavar="N", help="of a training (default: 1)")
+    built.add_argument("--runs", default="runs/full-training", metavar="DIR", help="run folders are kept there")
+    built.add_argument("--data", default="docs/full-training.jsonl", metavar="FILE", help="one line a training")
+    built.add_argument("--doc", default="docs/full-training.md", metavar="FILE", help="where the tables go")
+    return built
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+
+    from nas.data import prepare_data
+    from nas.errors import UsageError, unknown_name
+    from nas.experiments.contenders import NAMES, contenders
+    from nas.experiments.document import write_tables
+    from nas.experiments.full_runs import Job, read_runs, run_jobs
+    from nas.experiments.full_tables import tables
+    from nas.files import write_json
+    from nas.study.provenance import provenance
+    from nas.trial.machine import available_cores
+    from nas.trial.numerics import plan_numerics
+
+    names = arguments.only or _MAIN
+    for name in names:
+        if name not in NAMES:
+            raise UsageError(unknown_name("architecture", name, NAMES))
+    found = contenders(arguments.flops)
+    data = prepare_data(arguments.corpus, sorted({one.vocabulary for one in found.values()}))
+    jobs = [
+        Job(found[name], arguments.flops, seed, arguments.teacher) for seed in range(arguments.seeds) for name in names
+    ]
+    workers = arguments.workers or max(1, available_cores() // arguments.threads)
+    path = Path(arguments.data)
+    run_jobs(jobs, data, plan_numerics("cpu", arguments.threads), Path(arguments.runs), path, workers)
+    command = cli.command_line("nas.experiments.full_training", argv)
+    write_json(path.with_suffix(".provenance.json"), provenance(command, workers))
+    write_tables(Path(arguments.doc), "runs", tables(list(read_runs(path).values())))
+    print(f"written: {path}, {arguments.doc}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main, "nas.experiments.full_training")
