@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trial.tiny import NUMERICS, tiny
+
+from nas.data import PreparedData
+from nas.errors import UsageError
+from nas.experiments import full_runs, full_training
+from nas.experiments.contenders import NAMES, Contender, contenders
+from nas.experiments.full_runs import FullRun, Job, read_runs, run_job
+from nas.experiments.full_tables import tables
+from nas.records import Judgement
+from nas.study.references import compute_optimal_params
+from nas.trial.quality.prompts import choose_prompts
+
+CONTENDER = Contender("tiny", tiny(max_seq_length=256, num_layers=2), "bytes")
+
+
+@pytest.mark.parametrize("flops", [1e13, 1e14, 1e15])
+def test_contenders_train_under_the_same_flops_and_no_giant_by_few_steps(flops: float) -> None:
+    found = contenders(flops)
+    assert tuple(found) == NAMES
+    for one in found.values():
+        recipe = one.recipe(flops, seed=3)
+        spent = one.architecture.train_flops_per_token(256) * recipe.batch_tokens * recipe.num_steps
+        assert 0.99 * flops < spent <= flops
+        assert recipe.num_steps >= 1000 or recipe.batch_tokens == 256
+        assert recipe.seed == 3
+    assert found["seed-c"].architecture.num_params == 28_355_328
+
+
+def test_the_llama_of_a_budget_has_about_the_size_that_is_best_for_it() -> None:
+    for flops in (1e13, 1e14, 1e15):
+        size = contenders(flops)["llama"].architecture.non_embedding_params
+        assert 0.6 < size / compute_optimal_params(flops) < 1.6
+
+
+def test_a_teacher_is_paid_for_out_of_the_same_flops() -> None:
+    per_token = CONTENDER.architecture.train_flops_per_token(256)
+    alone, taught = CONTENDER.recipe(1e12, 0), CONTENDER.recipe(1e12, 0, teacher_flops_per_token=per_token)
+    tokens = [one.num_steps * one.batch_tokens for one in (alone, taught)]
+    assert tokens[1] == pytest.approx(tokens[0] / 2, rel=0.01)
+
+
+def test_a_run_is_trained_judged_and_learnt_from(
+    data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(full_runs, "choose_prompts", lambda path, count: choose_prompts(path, 8))
+    steps = CONTENDER.architecture.train_flops_per_token(256) * 256
+    short = Contender("tiny", CONTENDER.architecture, "bytes", batch_tokens=256)
+    found = run_job(Job(short, 3.5 * steps, seed=1), data, NUMERICS, tmp_path / "teacher")
+    assert (found.num_steps, found.batch_tokens, found.train_bytes) == (3, 256, 768)
+    assert found.train_flops == 3 * steps
+    assert (found.teacher_flops, found.rollbacks) == (0, 0)
+    assert found.protocols.keys() == {"seed", "greedy", "plain"}
+    assert all(low <= rate <= high for rate, low, high in found.protocols.values())
+    assert found.compressors["xz"] < found.compressors["gzip"] < found.holdout.bpb
+    job = Job(short, 3.5 * steps, seed=1, teacher=tmp_path / "teacher")
+    assert job.name.endswith("-seed1-taught-by-teacher")
+    taught = run_job(job, data, NUMERICS, tmp_path / "student")
+    assert taught.num_steps == 2
+    assert taught.teacher_flops == 2 * 256 * CONTENDER.architecture.forward_flops_per_token(256)
+    lines = tmp_path / "runs.jsonl"
+    lines.write_text(f"{found.model_dump_json()}\n{taught.model_dump_json()}\n{taught.model_dump_json()[:40]}")
+    assert read_runs(lines) == {found.name: found, taught.name: taught}
+
+
+def run(**changes: Any) -> FullRun:
+    judgement = Judgement(
+        bpb=changes.pop("bpb", 1.5),
+        perplexity=9.0,
+        num_bytes=1000,
+        novel_bpb=1.75,
+        novel_num_bytes=500,
+        num_prompts=128,
+        sampled_collapse_rate=0.0,
+        greedy_collapse_rate=changes.pop("greedy", 0.5),
+        collapse_rules={},
+    )
+    values: dict[str, Any] = {
+        **{"name": "a", "contender": "winner", "architecture": tiny(), "vocabulary": "bytes", "corpus_hash": "x"},
+        **{"threads": 1, "dtype": "float32", "seed": 0, "train_flops": 9.99e13, "teacher_flops": 0, "num_steps": 10},
+        **{"batch_tokens": 64, "learning_rate": 0.1, "train_bytes": 2e6, "val_bpb": 1.5, "rollbacks": 0},
+        "compressors": {"gzip": 2.0, "xz": 1.5},
+        "protocols": {"seed": (0.0, 0.0, 0.1), "greedy": (0.25, 0.2, 0.3), "plain": (0.0, 0.0, 0.1)},
+        **{"train_seconds": 120.0, "watch_seconds": 1.0, "holdout": judgement},
+    }
+    return FullRun(**values | changes)
+
+
+def test_the_table_has_means_over_seeds_the_best_first_and_the_taught_apart() -> None:
+    runs = [
+        run(bpb=1.5),
+        run(bpb=1.7, name="b", seed=1, greedy=0.25),
+        run(bpb=1.2, name="c", contender="llama"),
+        run(bpb=1.9, name="d", teacher_flops=1e13),
+    ]
+    header, _, *rows, last = tables(runs).splitlines()
+    assert header.startswith("| FLOPs | architecture | parameters |")
+    assert [row.split(" | ")[1].split(":")[0] for row in rows] == ["**llama**", "**winner**", "**winner**, taught"]
+    cells = rows[1].split(" | ")
+    assert cells[0] == "| 1e+14"
+    assert cells[3:9] == ["2", "2 MB", "1.600 ± 0.141", "1.750 ± 0.000", "0.000", "0.375"]
+    assert cells[9:] == ["0.00, 0.25, 0.00", "2 |"]
+    assert "gzip 2.000, xz 1.500" in last
+
+
+def test_an_unknown_contender_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown architecture 'lama'; did you mean 'llama'"):
+        full_training.main(["--only", "lama"])
