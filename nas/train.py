@@ -126,6 +126,7 @@ def main(argv: list[str] | None = None) -> int:
     folder = Path(arguments.out or Path("runs") / name)
     plan = make_plan(architecture, make_recipe(architecture, exported, arguments), source, folder, arguments)
     plan.numerics.apply()
+    command = cli.command_line("nas.train", argv)
     estimated = None if quiet and not arguments.estimate else estimate(plan, source.tokens)
     if estimated is not None:
         print_estimate(plan, estimated, source, folder, arguments)
@@ -133,10 +134,12 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, f"the run in {folder}", "choose another --out"):
-        training = FullTraining(folder, plan, source.vocabulary, source.tokens, source.data, keep=arguments.keep)
+        training = FullTraining(
+            folder, plan, source.vocabulary, source.tokens, source.data, keep=arguments.keep, command=command
+        )
         train(training, estimated, quiet=quiet)
         verdict = judge_run(training, source)
-        summary = write_summary(training, source, verdict, cli.command_line("nas.train", argv))
+        summary = write_summary(training, source, verdict, command)
     if arguments.json:
         print(json.dumps({"folder": str(folder), **summary}, indent=2))
     else:

@@ -14,7 +14,10 @@ import nas
 PACKAGE = Path(nas.__file__).parent
 COMMANDS = ("corpus", "search", "train", "evaluate", "report", "audit", "tokenizer", "__main__")
 FLOORS = (
-    ("architecture", "dimension", "space_sections", "space", "fitness", "records", "errors", "files", "lock", "cli", "stop"),
+    (
+        *("architecture", "dimension", "space_sections", "space", "fitness", "records", "training_records", "errors"),
+        *("files", "json_lines", "lock", "cli", "stop"),
+    ),
     ("data", "model"),
     ("trial",),
     ("study", "full_training", "reporting"),

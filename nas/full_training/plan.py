@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from nas.architecture import ArchitectureConfig
+from nas.training_records import RUN_FILE
 from nas.trial.numerics import Numerics
 from nas.trial.recipe import Recipe
 
-RUN_FILE = "run.json"
 _VERSION = 2
 """Of what a run's folder holds: another version does not go on with it."""
 _EVALUATIONS = 20
