@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -283,6 +284,7 @@ def print_end(folder: Path, summary: Mapping[str, Any], completions: Sequence[Co
         f"collapse sampled {holdout['sampled_collapse_rate']:.3f}, greedy {holdout['greedy_collapse_rate']:.3f}",
         "samples": str(folder / SAMPLES_FILE),
         "weights": str(folder / BEST_WEIGHTS),
+        "curves": f"python -m nas.report {shlex.quote(str(folder))}",
         "next": f"python -c \"import nas; print(nas.load('{folder}').complete('def '))\"",
     }
     print()

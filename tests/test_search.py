@@ -582,7 +582,7 @@ FLAGS: dict[Any, set[str]] = {
     evaluate: {
         *("--completions", "--compare", "--protocol", "--prompts", "--num-prompts", "--save", "--json", "--help"),
     },
-    report: {"--collapse-weight", "--png", "--json", "--help"},
+    report: {"--collapse-weight", "--out", "--png", "--json", "--help"},
     audit: {"--model", "--vocab-size", "--seq-len", "--corpus", "--train", "--json", "--help"},
     corpus: {"--out", "--split", "--seed", "--json", "--help"},
     tokenizer: {"--corpus", "--out", "--json", "--help"},

@@ -1,6 +1,6 @@
 """A full training of one architecture: the trial's loop for as long as a user likes, in a folder that survives a kill.
 
-run.json            what the run is; a run of other settings is refused
+run.json            what the run is, and its command; a run of other settings is refused
 log.jsonl           one line an evaluation: step, losses, val_bpb, learning rate, samples, seconds
 checkpoints/        where to go on, and where to go back to: nas/full_training/checkpoints.py
 best.safetensors    the weights of the best evaluation so far

@@ -92,8 +92,8 @@ def test_returns_stand_with_their_reasons(tmp_path: Path) -> None:
     lines = [line(*FOUR[0]), line(*FOUR[1], returns[0]), line(*FOUR[2], *returns), line(*FOUR[3], *returns)]
     found = page(tmp_path, made_run(tmp_path / "run", lines))
     assert (
-        "The loss fell apart, and the run went back 2 times, with half the learning rate: to the beginning: the training "
-        "loss is nan at step 9; to step 200: the training loss rose <far>." in found.words
+        "The loss fell apart, and the run went back 2 times, with half the learning rate: to the beginning: the "
+        "training loss is nan at step 9; to step 200: the training loss rose <far>." in found.words
     )
     steps = [row[0] for row in found.rows if row and row[0].startswith(("100", "200", "300", "400"))]
     assert steps == ["100", "200 went back before", "300 went back before", "400"]
