@@ -109,6 +109,8 @@ class RunRecord(_OpenRecord):
     corpus_hash: str
     evaluate_every: int
     validation_bytes: int
+    distillation: dict[str, Any] | None = None
+    """The teacher, where there is one."""
     command: str | None = None
     """What began it, and goes on with it after a stop. None in runs of before."""
 

@@ -125,6 +125,7 @@ def provenance(run: TrainingRun) -> dict[str, Mapping[str, Any]]:
         "Provenance": {"command": run.command} if run.command else {},
         "Time": times,
         "Recipe": record.recipe.model_dump(),
+        "Distillation": record.distillation or {},
         "Evaluations": evaluations,
         "Numerics": record.numerics,
         "Architecture": record.architecture.model_dump(),

@@ -87,6 +87,12 @@ def test_a_run_that_was_begun_without_its_command_kept_has_a_page(tmp_path: Path
     assert "Go on:" not in page(tmp_path, made_run(tmp_path / "run", command=None)).words
 
 
+def test_a_teacher_stands_among_what_decides_the_result(tmp_path: Path) -> None:
+    runs = [made_run(tmp_path / "a", distillation={"share": 0.5, "top_k": 64}), made_run(tmp_path / "b")]
+    assert page(tmp_path, runs[0]).row("top_k")[1] == "64"
+    assert page(tmp_path, *runs).row("distillation · share")[1:] == ["0.5", MISSING]
+
+
 def test_returns_stand_with_their_reasons(tmp_path: Path) -> None:
     returns = [(0, "the training loss is nan at step 9"), (200, "the training loss rose <far>")]
     lines = [line(*FOUR[0]), line(*FOUR[1], returns[0]), line(*FOUR[2], *returns), line(*FOUR[3], *returns)]
