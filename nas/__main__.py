@@ -12,7 +12,7 @@ from nas.errors import UsageError, unknown_name
 COMMANDS = {
     "corpus": "build a corpus: sources, cleaning, split",
     "search": "search an architecture and its vocabulary, export the best",
-    "report": "rank the trials of a study again, write its report",
+    "report": "rank a study's trials again or draw a training's curves, write the report",
     "train": "train an exported architecture fully",
     "tokenizer": "train a tokenizer or check anyone's, show how it cuts code",
     "export": "write a checkpoint as transformers or llama.cpp load it",

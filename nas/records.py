@@ -6,7 +6,6 @@ runs with one seed stands at the top level; whatever a clock or a machine decide
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from nas.architecture import ArchitectureConfig, validation_line
 from nas.errors import StudyError
 from nas.fitness import fitness, pareto_front
+from nas.json_lines import read_json_lines
 
 SCHEMA_VERSION = 1
 
@@ -209,20 +209,7 @@ def read_trials(path: Path) -> list[TrialRecord]:
 
     StudyError when the file is missing or a line before the last is not a record.
     """
-    try:
-        # Bytes: a torn line may end inside a character. Not splitlines: a reason may hold another separator.
-        lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
-    except OSError as error:
-        raise StudyError(f"cannot read {path}: {error.strerror or error}") from None
-    records: dict[int, TrialRecord] = {}
-    for index, line in enumerate(lines if lines != [b""] else []):
-        try:
-            record = TrialRecord.model_validate_json(line)
-        except ValidationError as error:
-            if index == len(lines) - 1 and not _is_json(line):
-                break
-            raise StudyError(f"{path}, line {index + 1}: {validation_line(error, 'record')}") from None
-        records[record.number] = record
+    records = {one.number: one for one in read_json_lines(path, TrialRecord, "record", StudyError)}
     return [records[number] for number in sorted(records)]
 
 
@@ -234,11 +221,3 @@ def read_study(path: Path) -> StudyRecord:
         raise StudyError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     except ValidationError as error:
         raise StudyError(f"{path}: {validation_line(error, 'study')}") from None
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True

@@ -36,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
     made = assemble(arguments)
     folder, plan, source, teacher = made.folder, made.plan, made.source, made.teacher
+    command = cli.command_line("nas.train", argv)
     estimated = None if quiet and not arguments.estimate else estimate(plan, source.tokens, teacher)
     if estimated is not None:
         print_estimate(made, estimated, keep=arguments.keep)
@@ -44,11 +45,18 @@ def main(argv: list[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, f"the run in {folder}", "choose another --out"):
         training = FullTraining(
-            folder, plan, source.vocabulary, source.tokens, source.data, teacher=teacher, keep=arguments.keep
+            folder,
+            plan,
+            source.vocabulary,
+            source.tokens,
+            source.data,
+            teacher=teacher,
+            keep=arguments.keep,
+            command=command,
         )
         train(training, estimated, quiet=quiet)
         verdict = judge_run(training, source)
-        summary = write_summary(training, source, verdict, cli.command_line("nas.train", argv))
+        summary = write_summary(training, source, verdict, command)
     if arguments.json:
         print(json.dumps({"folder": str(made.folder), **summary}, indent=2))
     else:
@@ -138,6 +146,7 @@ def print_end(folder: Path, summary: Mapping[str, Any], completions: Sequence[Co
         f"collapse sampled {holdout['sampled_collapse_rate']:.3f}, greedy {holdout['greedy_collapse_rate']:.3f}",
         "samples": str(folder / SAMPLES_FILE),
         "weights": str(folder / BEST_WEIGHTS),
+        "curves": f"python -m nas.report {shlex.quote(str(folder))}",
         "next": f"python -m nas.play {shlex.quote(str(folder))}",
     }
     print()

@@ -15,8 +15,8 @@ PACKAGE = Path(nas.__file__).parent
 COMMANDS = ("corpus", "search", "train", "export", "play", "evaluate", "report", "audit", "tokenizer", "__main__")
 FLOORS = (
     (
-        *("architecture", "transformers_class", "dimension", "space_sections", "space", "fitness", "records", "errors"),
-        *("files", "lock", "cli", "stop"),
+        *("architecture", "transformers_class", "dimension", "space_sections", "space", "fitness", "records"),
+        *("training_records", "errors", "files", "json_lines", "lock", "cli", "stop"),
     ),
     ("data", "model"),
     ("trial",),

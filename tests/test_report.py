@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from reporting.runs import COMMAND, four, line, write_run
 from reporting.studies import five, study, write_samples, write_study
 
 from nas import report
@@ -95,8 +96,127 @@ def test_a_missing_folder_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
     )
     assert ran.returncode == 2
     assert ran.stdout == ""
-    assert ran.stderr.startswith("nas.report: error: no study folder at ")
+    assert ran.stderr.startswith("nas.report: error: no folder ")
     assert ran.stderr.count("\n") == 1
+
+
+def test_a_run_prints_what_is_known_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [*four()[:3], line(400, 4.25, 2.625, 3.0, 0.001, (200, "the loss rose"))]
+    folder = write_run(tmp_path / "mine", lines, finished=True)
+    assert run(monkeypatch, folder) == 0
+    printed = [one.split(maxsplit=1) for one in capsys.readouterr().out.splitlines()]
+    assert printed == [
+        ["run", str(folder)],
+        ["architecture", "L2 H96 V1024 swiglu x3 rmsnorm rope 2 heads tied, 338k parameters"],
+        ["state", "Finished: 400 steps, 205k tokens, 4e+08 FLOPs, in 7 min, evaluations 10.0% of it."],
+        [
+            "best",
+            "step 300, val_bpb 2.5000  novel 2.8750; the last one, at step 400, is 0.1250 bits per byte worse",
+        ],
+        ["holdout", "bpb 2.2500  novel 2.5000  collapse sampled 0.125, greedy 0.500"],
+        ["went", "back     to step 200: the loss rose"],
+        ["report", str(folder / "report.html")],
+        ["next", f"python -m nas.evaluate {folder}"],
+    ]
+    assert "Run mine" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_is_reported_from_its_beginning_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_run(tmp_path / "run")
+    assert run(monkeypatch, folder) == 0
+    assert "state         Begun: no evaluation yet." in capsys.readouterr().out
+    with pytest.raises(UsageError, match="there is no curve to draw"):
+        run(monkeypatch, folder, "--png", tmp_path / "curves.png")
+    write_run(folder, four()[:2], tail='{"step": 3')
+    assert run(monkeypatch, folder, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["run"], found["finished"], found["step"], found["num_steps"]) == ("run", False, 200, 400)
+    assert (found["best_step"], found["val_bpb"], found["val_novel_bpb"]) == (200, 3.0, 3.25)
+    assert (found["train_tokens"], found["train_flops"]) == (200 * 512, 2e8)
+    assert (found["holdout"], found["command"], found["corpus"]) == (None, COMMAND, None)
+    assert found["measured"] == {"train_seconds": 180.0, "watch_seconds": 20.0, "tokens_per_second": 2000.0}
+    assert (found["report"], found["png"]) == (str(folder / "report.html"), None)
+
+
+def test_a_finished_run_has_its_verdict_in_the_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [line(400, 4.25, 2.625, 3.0, 0.001, (0, "the loss is nan"))]
+    run(monkeypatch, write_run(tmp_path / "run", lines, finished=True), "--json", "--out", tmp_path / "new" / "a.html")
+    found = json.loads(capsys.readouterr().out)
+    assert (found["finished"], found["corpus"]) == (True, "stdlib")
+    assert (found["holdout"]["bpb"], found["holdout"]["collapse_rate"]) == (2.25, 0.5)
+    assert found["rollbacks"] == [{"to_step": 0, "reason": "the loss is nan"}]
+    assert found["measured"] == {"train_seconds": 360.0, "watch_seconds": 40.0}
+    assert found["report"] == str(tmp_path / "new" / "a.html")
+    assert (tmp_path / "new" / "a.html").is_file()
+    assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_several_runs_are_laid_over_each_other_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_run(Path("long-name"), four(), finished=True)
+    write_run(Path("b"))
+    assert run(monkeypatch, "long-name", "b") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "      run     step  val_bpb   novel  holdout  params  architecture",
+        "long-name  400/400   2.5000  2.8750   2.2500    338k  L2 H96 V1024 swiglu x3 rmsnorm rope 2 heads tied",
+        "        b    0/400        \N{EN DASH}       \N{EN DASH}        \N{EN DASH}    338k  "
+        "L2 H96 V1024 swiglu x3 rmsnorm rope 2 heads tied",
+        "",
+        "report        runs-report.html",
+    ]
+    assert "2 runs" in Path("runs-report.html").read_text(encoding="utf-8")
+    assert run(monkeypatch, "long-name", "b", "--json", "--out", "x.html") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["run"] for one in found["runs"]] == ["long-name", "b"]
+    assert (found["report"], found["png"]) == ("x.html", None)
+    assert not list(tmp_path.glob("*/report.html"))
+
+
+def test_a_folder_that_holds_a_study_and_a_run_is_a_study(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(folder, four())
+    assert run(monkeypatch, folder) == 0
+    assert capsys.readouterr().out.startswith("study base: 5 trials ended")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent"], r"^no folder absent; give a study, such as trials/NAME, or runs of nas\.train"),
+        (["run", "absent"], "^no folder absent"),
+        (
+            ["empty"],
+            r"^empty is neither a study of nas\.search \(no study\.json\) nor a run of nas\.train \(no run\.json\)$",
+        ),
+        (["run", "empty"], "^empty is neither a study"),
+        (["run", "study"], "^study is a study, which is reported alone; several folders are runs"),
+        (["study", "study"], "^study is a study, which is reported alone"),
+        (["run", "./run"], "^a run is given twice"),
+        (["run", "--collapse-weight", "1"], "^--collapse-weight ranks the trials of a study"),
+        (["study", "--out", "x.html"], "^--out is of runs"),
+        (["run", "--png", "no/x.png"], "^--png no/x.png: there is no folder no$"),
+    ],
+)
+def test_folders_and_flags_that_do_not_fit_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    write_run(Path("run"), four())
+    write_study(Path("study"), study(), five())
+    before = {path for path in tmp_path.rglob("*")}
+    with pytest.raises(UsageError, match=message):
+        run(monkeypatch, *arguments)
+    assert {path for path in tmp_path.rglob("*")} == before
 
 
 def test_help_imports_nothing_heavy() -> None:

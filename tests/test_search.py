@@ -600,7 +600,7 @@ FLAGS: dict[Any, set[str]] = {
         *("--temperature", "--greedy", "--top-p", "--top-k", "--max-bytes", "--seed", "--stop", "--num-samples"),
         *("--prompts", "--save", "--json", "--device", "--no-history", "--help"),
     },
-    report: {"--collapse-weight", "--png", "--json", "--help"},
+    report: {"--collapse-weight", "--out", "--png", "--json", "--help"},
     audit: {"--model", "--vocab-size", "--seq-len", "--corpus", "--train", "--json", "--help"},
     corpus: {"--out", "--split", "--seed", "--json", "--help"},
     tokenizer: {"--corpus", "--out", "--json", "--help"},

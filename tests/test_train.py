@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from nas import cli, train
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData, train_bpe
 from nas.errors import ArchitectureError, CheckpointError, CodenasError, CorpusError, UsageError
+from nas.training_records import read_training_run
 from nas.trial.recipe import learning_rate_rule
 from nas.trial.weights import load_weights, read_tensors
 
@@ -278,6 +280,10 @@ def test_the_json_output_is_one_object_and_a_finished_run_prints_it_again(
     assert json.loads((tmp_path / "run" / "summary.json").read_text()) == {
         key: value for key, value in first.items() if key != "folder"
     }
+    run = read_training_run(tmp_path / "run")
+    assert run.record.command == first["command"] == shlex.join(["python", "-m", "nas.train", *command])
+    assert run.summary is not None and run.summary.holdout.bpb == first["holdout"]["bpb"]
+    assert [one.step for one in run.lines] == [10, 20]
     assert (first["folder"], first["steps"]) == (str(tmp_path / "run"), 20)
     holdout = first["holdout"]
     assert holdout["collapse_rate"] == max(holdout["sampled_collapse_rate"], holdout["greedy_collapse_rate"])

@@ -134,7 +134,7 @@ def run_job(job: Job, data: PreparedData, numerics: Numerics, folder: Path) -> F
     for _ in training.run(lambda step, loss: None):
         pass
     verdict = judge_run(training, source)
-    write_summary(training, source, verdict, job.name)
+    write_summary(training, source, verdict, "python -m nas.experiments.full_training")
     model, protocols = LanguageModel.load(folder), {}
     for one in evaluate_model(model, folder, choose_prompts(None, None), list(PROTOCOLS)):
         report = one.report

@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"written: {arguments.doc}")
     if arguments.png:
         from nas.experiments.signal_figure import signal_figure
-        from nas.reporting.figures import write_png
+        from nas.reporting.drawing import write_png
 
         write_png(signal_figure(study), Path(arguments.png))
         print(f"written: {arguments.png}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from nas.experiments.signal_study import ELSEWHERE, SEEDS, SignalStudy
-from nas.reporting.figures import BPB_AXIS, GREY, styled
+from nas.reporting.drawing import BPB_AXIS, GREY, styled
 
 
 def signal_figure(study: SignalStudy) -> go.Figure:

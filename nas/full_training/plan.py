@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from nas.architecture import ArchitectureConfig
 from nas.full_training.teacher import Distillation, Teacher
 from nas.model import Decoder
+from nas.training_records import RUN_FILE
 from nas.trial.numerics import Numerics
 from nas.trial.recipe import Recipe
 from nas.trial.training import Training
 
-RUN_FILE = "run.json"
 _VERSION = 2
 """Of what a run's folder holds: another version does not go on with it."""
 _EVALUATIONS = 20

@@ -8,20 +8,12 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from nas.errors import Diverged
+from nas.training_records import RollBack
 
 LOSS_MEMORY = 0.9
 """Of the running loss, for each step: it looks back about ten steps."""
 MOST_RISE = 1.0
 """Nats by which the running loss may stand above its lowest: more is no noise but a training that fell apart."""
-
-
-class RollBack(BaseModel):
-    """A return to an earlier step, with half the learning rate from there on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    to_step: int
-    reason: str
 
 
 class Progress(BaseModel):

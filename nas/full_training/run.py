@@ -1,6 +1,6 @@
 """A full training of one architecture: the trial's loop for as long as a user likes, in a folder that survives a kill.
 
-run.json            what the run is; a run of other settings is refused
+run.json            what the run is, and its command; a run of other settings is refused
 log.jsonl           one line an evaluation: step, losses, val_bpb, learning rate, samples, seconds
 checkpoints/        where to go on, and where to go back to: nas/full_training/checkpoints.py
 best.safetensors    the weights of the best evaluation so far
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +26,15 @@ from nas.files import write_atomically, write_json
 from nas.full_training.checkpoint import Seconds
 from nas.full_training.checkpoints import Checkpoints
 from nas.full_training.log import cut_log
-from nas.full_training.plan import RUN_FILE, TrainingPlan
-from nas.full_training.progress import Progress, RollBack
+from nas.full_training.plan import TrainingPlan
+from nas.full_training.progress import Progress
 from nas.full_training.teacher import Teacher
+from nas.training_records import LOG_FILE, RUN_FILE, RollBack, Spent, TrainingLine, WatchedSample
 from nas.trial.bits_per_byte import measure_with_novel
 from nas.trial.judge import SAMPLED, complete
 from nas.trial.language_model import BEST_WEIGHTS, TOKENIZER_FILE
 from nas.trial.weights import save_weights
 
-LOG_FILE = "log.jsonl"
 MOST_ROLLBACKS = 3
 WATCHED_PROMPTS = ("def add(a, b):", "class Stack:")
 """Completed at each evaluation, with the same random numbers each time."""
@@ -56,16 +56,19 @@ class FullTraining:
         teacher: Teacher | None = None,
         keep: int = 2,
         save_seconds: float = 600.0,
+        command: str | None = None,
     ) -> None:
         """`tokens`: the training stream, (num_tokens,). UsageError when `folder` holds a run of other settings.
 
-        `keep` checkpoints of evaluations stay; between them one is written after every `save_seconds`.
+        `keep` checkpoints of evaluations stay; between them one is written after every `save_seconds`. `command` is
+        what a user types to go on; a new run writes it down.
         """
         self.folder = folder
         self.plan = plan
         self.checkpoints = Checkpoints(folder / "checkpoints", keep)
         self.progress, self.seconds = Progress(), Seconds()
         self._save_seconds = save_seconds
+        self._command = command
         self._vocabulary = vocabulary
         self._tokens, self._teacher = tokens, teacher
         self._validation = vocabulary.encode_documents(data.evaluation_documents("validation", plan.validation_bytes))
@@ -87,7 +90,7 @@ class FullTraining:
 
     def run(
         self, on_steps: Callable[[int, float], None], should_stop: Callable[[], bool] = lambda: False
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[TrainingLine]:
         """Train to the end, or until `should_stop` says so; yields each line of the log.
 
         `on_steps` hears (step, mean loss) about twice a second. A checkpoint is written at every line, after the best
@@ -123,7 +126,7 @@ class FullTraining:
     def _save_between(self) -> None:
         self.checkpoints.save(self._training, self.progress, self.seconds, between=True)
 
-    def _evaluate(self) -> dict[str, Any]:
+    def _evaluate(self) -> TrainingLine:
         started = time.perf_counter()
         with self._training.evaluated():
             line = self._measure()
@@ -131,46 +134,48 @@ class FullTraining:
         self.seconds = replace(self.seconds, watching=self.seconds.watching + time.perf_counter() - started)
         self.progress = self.progress.model_copy(update={"loss_sum": 0.0})
         trained = self.step * self.plan.recipe.batch_tokens
-        line["measured"] = {
-            "train_seconds": self.seconds.training,
-            "watch_seconds": self.seconds.watching,
-            "tokens_per_second": trained / self.seconds.training,
-        }
+        spent = Spent(
+            train_seconds=self.seconds.training,
+            watch_seconds=self.seconds.watching,
+            tokens_per_second=trained / self.seconds.training,
+        )
+        line = line.model_copy(update={"measured": spent})
         with (self.folder / LOG_FILE).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+            log.write(json.dumps(line.model_dump()) + "\n")
         self.checkpoints.save(self._training, self.progress, self.seconds)
         return line
 
-    def _measure(self) -> dict[str, Any]:
+    def _measure(self) -> TrainingLine:
         """A line of the log, what a clock says left out. Diverged where the weights are no numbers."""
         plan, model = self.plan, self._training.model
         likelihood = measure_with_novel(model, self._vocabulary, self._validation, self._novel)
         texts, _ = complete(model, self._vocabulary, WATCHED_PROMPTS, SAMPLED, self._watched_bytes)
-        return {
-            "step": self.step,
-            "train_flops": plan.step_flops * self.step,
-            "train_loss": self.progress.loss_sum / ((self.step - 1) % plan.evaluate_every + 1),
-            "val_bpb": likelihood.bpb,
-            "val_novel_bpb": likelihood.novel_bpb,
-            "val_perplexity": likelihood.perplexity,
-            "learning_rate": self.progress.lr_scale * plan.recipe.learning_rate_at(self.step - 1),
-            "rollbacks": [one.model_dump() for one in self.progress.rollbacks],
-            "samples": [
-                {"prompt": prompt, "completion": text} for prompt, text in zip(WATCHED_PROMPTS, texts, strict=True)
-            ],
-        }
+        return TrainingLine(
+            step=self.step,
+            train_flops=plan.step_flops * self.step,
+            train_loss=self.progress.loss_sum / ((self.step - 1) % plan.evaluate_every + 1),
+            val_bpb=likelihood.bpb,
+            val_novel_bpb=likelihood.novel_bpb,
+            val_perplexity=likelihood.perplexity,
+            learning_rate=self.progress.lr_scale * plan.recipe.learning_rate_at(self.step - 1),
+            rollbacks=self.progress.rollbacks,
+            samples=tuple(
+                WatchedSample(prompt=prompt, completion=text)
+                for prompt, text in zip(WATCHED_PROMPTS, texts, strict=True)
+            ),
+        )
 
     @property
     def _watched_bytes(self) -> int:
         return min(_WATCHED_BYTES, self.plan.architecture.max_seq_length // 2)
 
-    def _keep_if_best(self, line: dict[str, Any]) -> None:
+    def _keep_if_best(self, line: TrainingLine) -> None:
         best = self.progress.best_val_bpb
-        if best is None or line["val_bpb"] < best:
+        if best is None or line.val_bpb < best:
             found = {
                 "best_step": self.step,
-                "best_val_bpb": line["val_bpb"],
-                "best_val_novel_bpb": line["val_novel_bpb"],
+                "best_val_bpb": line.val_bpb,
+                "best_val_novel_bpb": line.val_novel_bpb,
             }
             self.progress = self.progress.model_copy(update=found)
             save_weights(self._training.model, self.best_weights)
@@ -183,6 +188,7 @@ class FullTraining:
                 f"{error}, after {MOST_ROLLBACKS} returns with half the learning rate each; "
                 "give a lower --learning-rate and another --out"
             ) from None
+        del self._training  # before its successor takes as much memory
         self._training = self.plan.new_training(self._tokens, self._teacher)
         tried = before.rollbacks[-1].to_step if before.rollbacks else 0
         found = self.checkpoints.go_back(self._training, tried=tried, first=self.plan.evaluate_every)
@@ -192,6 +198,8 @@ class FullTraining:
             update={"lr_scale": before.lr_scale / 2, "rollbacks": (*before.rollbacks, taken_back)}
         )
         self._training.lr_scale = self.progress.lr_scale
+        said = f"going back to step {self.step} with half the learning rate"
+        warnings.warn(f"{error}; {said} ({len(self.progress.rollbacks)} of {MOST_ROLLBACKS})", stacklevel=2)
         cut_log(self.folder / LOG_FILE, self.step)
 
     def _begin_or_resume(self) -> None:
@@ -202,7 +210,7 @@ class FullTraining:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.folder / TOKENIZER_FILE, self._vocabulary.save)
             write_json(self.folder / "arch.json", {"architecture": self.plan.architecture.model_dump(mode="json")})
-            write_json(run_file, self.plan.identity())
+            write_json(run_file, self.plan.identity() | ({"command": self._command} if self._command else {}))
         found = self.checkpoints.go_on(self._training)
         if found is not None:
             self.progress, self.seconds = found

@@ -10,11 +10,11 @@ from nas.files import write_json
 from nas.full_training.run import FullTraining
 from nas.full_training.source import Source
 from nas.space_sections import EvaluationSection
+from nas.training_records import SUMMARY_FILE
 from nas.trial.judge import Verdict, judge
 from nas.trial.run import write_samples
 from nas.trial.weights import load_weights
 
-SUMMARY_FILE = "summary.json"
 SAMPLES_FILE = "samples.jsonl"
 _LEAST_SEQ_LENGTH = 32
 _COMPLETION_BYTES, _PROMPT_BYTES = 200, 256

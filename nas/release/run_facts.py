@@ -14,10 +14,9 @@ from nas.data.cache import cache_root
 from nas.data.prepared import MANIFEST, read_manifest
 from nas.errors import CacheError
 from nas.records import Judgement
+from nas.training_records import LOG_FILE, RUN_FILE, SUMMARY_FILE
 from nas.trial.language_model import BEST_WEIGHTS
 from nas.trial.recipe import Recipe
-
-RUN_FILE, LOG_FILE, SUMMARY_FILE = "run.json", "log.jsonl", "summary.json"
 
 
 @dataclass(frozen=True)

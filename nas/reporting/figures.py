@@ -1,8 +1,7 @@
 """The figures of a study, drawn from records. All minimise; lower left is better.
 
-Optuna draws what it has a plot for; this module gives those plots names, units, a palette that
-colour-blind eyes can tell apart (Okabe and Ito 2008) with a symbol beside each colour, and no
-background, so that one drawing serves a light and a dark page.
+Optuna draws what it has a plot for; this module gives those plots names, units and a symbol beside
+each colour.
 """
 
 from __future__ import annotations
@@ -10,24 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 from optuna.visualization import plot_optimization_history, plot_param_importances, plot_pareto_front
 
-from nas.errors import CodenasError
 from nas.records import TrialRecord, completed
+from nas.reporting.drawing import BLUE, BPB_AXIS, GREY, ORANGE, PURPLE, TEXT, styled
 from nas.reporting.memory_study import memory_study, varying
 from nas.reporting.words import count, fixed, title
 
-CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
-
-BLUE, ORANGE, PURPLE, GREY = "#2b8cd6", "#e07b00", "#cc79a7", "#8b95a1"
-TEXT, GRID = "#7b828c", "rgba(128,136,148,0.25)"
 REFERENCE_SYMBOLS = ("diamond-open", "square-open", "triangle-up-open", "hexagon-open", "pentagon-open")
 
-BPB_AXIS = "validation bits per byte"
 COLLAPSE_AXIS = "collapse rate (share of completions)"
 FITNESS_AXIS = "fitness (bits per byte)"
 
@@ -132,33 +125,6 @@ def vocabulary_figure(records: Sequence[TrialRecord]) -> go.Figure:
     return styled(figure, "vocabulary size (tokens)", "width (hidden_dim)", height=170 + 36 * len(widths))
 
 
-def write_png(figure: go.Figure, path: Path) -> None:
-    """Write `figure` as PNG on white, through kaleido and a Chrome; CodenasError names what is missing.
-
-    Kaleido starts its browser without a sandbox, so this works as root and in containers. The figure is
-    our own drawing, and MathJax is off so that nothing is fetched.
-    """
-    try:
-        import kaleido
-        from kaleido.errors import BrowserClosedError, BrowserFailedError, ChromeNotFoundError, KaleidoError
-    except ImportError:
-        raise CodenasError("--png needs kaleido: pip install 'kaleido>=1'") from None
-    drawing = go.Figure(figure)
-    drawing.update_layout(paper_bgcolor="white", plot_bgcolor="white", font_color="#33383f")
-    try:
-        image = kaleido.calc_fig_sync(
-            drawing, opts={"format": "png", "width": 1000, "height": 640, "scale": 2}, kopts={"mathjax": False}
-        )
-    except ChromeNotFoundError:
-        raise CodenasError(
-            "--png needs a Chrome or Chromium: install one (Debian: apt-get install chromium) or run "
-            "kaleido_get_chrome; BROWSER_PATH names one that is not on PATH"
-        ) from None
-    except (BrowserFailedError, BrowserClosedError, KaleidoError, TimeoutError) as error:
-        raise CodenasError(f"--png: the browser could not draw the figure: {error or type(error).__name__}") from None
-    path.write_bytes(image)
-
-
 def _val_bpb(record: TrialRecord) -> float:
     assert record.val_bpb is not None, "a COMPLETE trial has a val_bpb"
     return record.val_bpb
@@ -235,23 +201,3 @@ def _cell_hover(cell: Sequence[TrialRecord]) -> str:
 def _vocabulary_label(record: TrialRecord) -> str:
     size = f"{record.architecture.vocab_size:,}"
     return size if record.vocabulary.startswith("bpe") else f"{size} {escape(record.vocabulary)}"
-
-
-def styled(figure: go.Figure, x_title: str, y_title: str, height: int = 480) -> go.Figure:
-    """`figure` with the axes, the colours and the margins that all figures share."""
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "automargin": True}
-    figure.update_layout(
-        template="none",
-        title=None,
-        height=height,
-        margin={"l": 60, "r": 16, "t": 36, "b": 56},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": TEXT, "activecolor": BLUE},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 13, "color": TEXT},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        hoverlabel={"align": "left", "bgcolor": "#22272e", "font": {"color": "#f2f4f7"}},
-    )
-    figure.update_xaxes(title_text=x_title, **axis)
-    figure.update_yaxes(title_text=y_title, **axis)
-    return figure

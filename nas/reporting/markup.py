@@ -65,8 +65,22 @@ def table(heads: Sequence[str], rows: Iterable[Row], *, numeric: Collection[str]
     )
 
 
+def tiles(figures: Iterable[tuple[str, str]]) -> str:
+    """The few figures that matter most, each under its name."""
+    return (
+        '<dl class="tiles">'
+        + "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in figures)
+        + "</dl>"
+    )
+
+
 def section(heading: str, *parts: str) -> str:
     return f"<section>\n<h2>{text(heading)}</h2>\n" + "\n".join(part for part in parts if part) + "\n</section>"
+
+
+def code(words: str, kind: str = "") -> str:
+    """Untrusted text as it stands. HTML leaves out a line feed right after <pre>, so one is put there."""
+    return f"<pre{attribute('class', f'code {kind}'.strip())}>\n{text(words) or '&nbsp;'}</pre>"
 
 
 def paragraph(words: str, kind: str = "") -> str:

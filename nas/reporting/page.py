@@ -1,30 +1,18 @@
-"""`report.html`: one self-contained page of a study, from its records alone.
-
-It opens offline: plotly.js stands in it once, and a content security policy refuses every request, so
-that generated text could not call home even if it were not escaped.
-"""
+"""`report.html` of a study, from its records alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
-
 from nas.files import write_text
 from nas.records import StudyRecord, TrialRecord, completed
-from nas.reporting.figures import CONFIG, history_figure, importance_figure, pareto_figure, vocabulary_figure
-from nas.reporting.markup import paragraph, section, text
-from nas.reporting.page_style import CSS, SORT_JS
+from nas.reporting.document import document, embedded
+from nas.reporting.figures import history_figure, importance_figure, pareto_figure, vocabulary_figure
+from nas.reporting.key_values import provenance_section
+from nas.reporting.markup import paragraph, section
 from nas.reporting.samples import Sample
-from nas.reporting.sections import (
-    SAMPLES_NOTICE,
-    compared,
-    provenance_section,
-    samples_section,
-    trials_section,
-)
+from nas.reporting.sections import SAMPLES_NOTICE, compared, provenance, samples_section, trials_section
 from nas.reporting.verdict import verdict_section
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -66,25 +54,9 @@ def _page(
         *(_figure_sections(records) if ranked else []),
         samples_section(records, samples) if ranked else "",
         trials_section(records) if records else "",
-        provenance_section(study),
+        provenance_section(provenance(study)),
     ]
-    plotly = f"<script>{get_plotlyjs()}</script>" if ranked else ""
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{text(study.name)}: architecture search report</title>
-<style>{CSS}</style>
-{plotly}
-</head>
-<body>
-{chr(10).join(part for part in sections if part)}
-<script>{SORT_JS}</script>
-</body>
-</html>
-"""
+    return document(f"{study.name}: architecture search report", sections, has_figures=bool(ranked))
 
 
 def _figure_sections(records: Sequence[TrialRecord]) -> list[str]:
@@ -97,7 +69,7 @@ def _figure_sections(records: Sequence[TrialRecord]) -> list[str]:
                 "in one only by losing in the other. Larger marks have more parameters.",
                 "soft",
             ),
-            _embed(pareto_figure(records), "pareto"),
+            embedded(pareto_figure(records), "pareto"),
         ),
         section(
             "Vocabulary against width",
@@ -106,22 +78,16 @@ def _figure_sections(records: Sequence[TrialRecord]) -> list[str]:
                 "complete trial.",
                 "soft",
             ),
-            _embed(vocabulary_figure(records), "vocabulary"),
+            embedded(vocabulary_figure(records), "vocabulary"),
         ),
         section(
             "How the search went",
             paragraph("Fitness of each trial in the order they were started, and the best so far.", "soft"),
-            _embed(history_figure(records), "history"),
+            embedded(history_figure(records), "history"),
         ),
         section(
             "What mattered",
             paragraph(caption, "soft"),
-            _embed(importance, "importance") if importance else "",
+            embedded(importance, "importance") if importance else "",
         ),
     ]
-
-
-def _embed(figure: go.Figure, name: str) -> str:
-    """The figure as a <div> with a fixed id, so that equal records give an equal page."""
-    html = figure.to_html(full_html=False, include_plotlyjs=False, config=CONFIG, div_id=name)
-    return f"<figure>{html}</figure>"

@@ -51,8 +51,10 @@ pre.collapsed { border-left: 4px solid var(--bad); background: var(--bad-panel);
 .decoding { margin: .55rem 0 .2rem; font-size: .8rem; color: var(--soft); }
 .decoding b { color: var(--bad); }
 figure { margin: .8rem 0; }
-.js-plotly-plot :is(.xtitle, .ytitle, .xtick text, .ytick text, .legendtext, .cbaxis text, .cbtitle, .bartext) {
+.js-plotly-plot :is([class$=title], [class$=tick] text, .legendtext, .cbaxis text, .bartext, .updatemenu-item-text) {
   fill: var(--soft) !important; }
+.js-plotly-plot .updatemenu-item-rect { stroke: var(--line) !important; }
+.js-plotly-plot .updatemenu-item-rect[style*="244, 250, 255"] { fill: var(--line) !important; }
 .js-plotly-plot .gridlayer path { stroke: var(--grid) !important; }
 @media (max-width: 480px) { body { padding: 1.1rem .8rem 3rem; } h1 { font-size: 1.35rem; } }
 @media print { :root { --ink: #000; --soft: #444; --line: #bbb; --paper: #fff; --panel: #f4f4f4; --bad-panel: #f9eeee;

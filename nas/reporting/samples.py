@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from nas.architecture import validation_line
 from nas.errors import StudyError
+from nas.json_lines import read_json_lines
 
 
 class Sample(BaseModel):
@@ -34,21 +34,5 @@ def read_samples(folder: Path, numbers: Iterable[int]) -> dict[int, list[Sample]
     for number in numbers:
         path = folder / "samples" / f"{number:04d}.jsonl"
         if path.is_file():
-            found[number] = _read(path)
+            found[number] = read_json_lines(path, Sample, "sample", StudyError)
     return found
-
-
-def _read(path: Path) -> list[Sample]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    samples = []
-    for index, line in enumerate(lines):
-        try:
-            samples.append(Sample.model_validate_json(line))
-        except ValidationError as error:
-            if index == len(lines) - 1:  # empty, or torn by a kill in mid-write
-                break
-            raise StudyError(f"{path}, line {index + 1}: {validation_line(error, 'sample')}") from None
-    return samples

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.records import StudyRecord, TrialRecord, completed, front
-from nas.reporting.markup import Cell, Row, count_cell, figure_cell, paragraph, section, table, text
+from nas.reporting.markup import Cell, Row, code, count_cell, figure_cell, paragraph, section, table, text
 from nas.reporting.samples import Sample
-from nas.reporting.words import MISSING, duration, title
+from nas.reporting.words import duration, title
 
 PROMPTS_SHOWN = 6
 SAMPLES_NOTICE = (
@@ -28,7 +28,6 @@ _TRIAL_HEADS = (
     "architecture",
     "state",
 )
-_LIST_SHOWN = 12
 
 
 def compared(records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -54,10 +53,7 @@ def samples_section(records: Sequence[TrialRecord], samples: Mapping[int, Sequen
             + "</div>"
             for one in shown
         )
-        parts.append(
-            f'<h3>Prompt {position}</h3>\n<pre class="code prompt">{text(prompt)}</pre>\n'
-            f'<div class="models">{columns}</div>'
-        )
+        parts.append(f'<h3>Prompt {position}</h3>\n{code(prompt, "prompt")}\n<div class="models">{columns}</div>')
     return section(
         "Samples",
         paragraph(SAMPLES_NOTICE, "note"),
@@ -74,8 +70,7 @@ def _completion(mode: str, sample: Sample | None) -> str:
     if sample is None:
         return f'<p class="decoding">{mode}: none</p>'
     verdict = f", <b>collapsed: {text(sample.rule)}</b>" if sample.rule else ""
-    kind = "code collapsed" if sample.rule else "code"
-    return f'<p class="decoding">{mode}{verdict}</p><pre class="{kind}">{text(sample.completion) or "&nbsp;"}</pre>'
+    return f'<p class="decoding">{mode}{verdict}</p>' + code(sample.completion, "collapsed" if sample.rule else "")
 
 
 def trials_section(records: Sequence[TrialRecord]) -> str:
@@ -119,44 +114,14 @@ def _trial_row(record: TrialRecord, on_front: set[int], *, is_best: bool) -> Row
     return "best" if is_best else kind, cells
 
 
-def provenance_section(study: StudyRecord) -> str:
-    """Corpus, compressors, phases, identity, machine: whatever the study wrote down, as rows of key and value."""
-    phases = {name: duration(seconds) for name, seconds in study.measured.items()}
+def provenance(study: StudyRecord) -> dict[str, Mapping[str, Any]]:
+    """Corpus, compressors, phases, identity, machine: whatever the study wrote down, by heading."""
     identity = {"seed": study.seed, "collapse weight": study.collapse_weight, "schema": study.schema_version}
-    groups: list[tuple[str, Mapping[str, Any]]] = [
-        ("Corpus", study.corpus),
-        ("Compressors, bits per byte", study.compressors),
-        ("Time by phase, summed over runs", phases),
-        ("Provenance", study.provenance),
-        ("Identity", {**identity, **study.identity}),
-        ("Search space", study.space),
-    ]
-    return section(
-        "Corpus and provenance",
-        *(f"<h3>{text(name)}</h3>\n" + _key_values(values) for name, values in groups if values),
-    )
-
-
-def _key_values(values: Mapping[str, Any]) -> str:
-    rows: list[Row] = [("", [Cell(key), Cell(value, kind="wrap")]) for key, value in _flat(values)]
-    return f'<div class="keys">{table((), rows)}</div>'
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{name} · ")
-        elif isinstance(value, (list, tuple)):
-            more = f", and {len(value) - _LIST_SHOWN} more" if len(value) > _LIST_SHOWN else ""
-            yield name, (", ".join(str(one) for one in value[:_LIST_SHOWN]) + more) or MISSING
-        else:
-            yield name, _plain(value)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: MISSING}[value]
-    if isinstance(value, float):
-        return f"{value:.6g}" if abs(value) < 1e15 else f"{value:.3e}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return {
+        "Corpus": study.corpus,
+        "Compressors, bits per byte": study.compressors,
+        "Time by phase, summed over runs": {name: duration(seconds) for name, seconds in study.measured.items()},
+        "Provenance": study.provenance,
+        "Identity": {**identity, **study.identity},
+        "Search space": study.space,
+    }

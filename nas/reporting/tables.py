@@ -21,14 +21,17 @@ def front(records: Sequence[TrialRecord]) -> list[str]:
     return _lines(front_of(records))
 
 
-def _lines(ranked: Sequence[TrialRecord]) -> list[str]:
-    rows = [HEADER, *(_row(rank, one) for rank, one in enumerate(ranked, start=1))]
-    if len(rows) == 1:
-        return []
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER) - 1)]
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns under each other: the last begins where it begins, the others end where they end."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     return [
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
     ]
+
+
+def _lines(ranked: Sequence[TrialRecord]) -> list[str]:
+    rows = [HEADER, *(_row(rank, one) for rank, one in enumerate(ranked, start=1))]
+    return aligned(rows) if ranked else []
 
 
 def _row(rank: int, record: TrialRecord) -> tuple[str, ...]:

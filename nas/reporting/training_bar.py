@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nas.cli import printable
 from nas.reporting.words import fixed
+from nas.training_records import TrainingLine
 
 _SAMPLE_CHARACTERS = 90
 
@@ -54,19 +54,19 @@ class TrainingBar:
         self._heard = now, step
         self._bar.update(self._task, completed=step, now=f"loss {loss:.3f}{self._evaluated}  {self._speed}")
 
-    def show(self, line: Mapping[str, Any]) -> None:
+    def show(self, line: TrainingLine) -> None:
         """A line of the log, with one of its samples under it."""
-        self._evaluated = f"  val_bpb {line['val_bpb']:.4f}"
+        self._evaluated = f"  val_bpb {line.val_bpb:.4f}"
         self.console.print(
-            f"step {line['step']:>7}  loss {line['train_loss']:.3f}  val_bpb {line['val_bpb']:.4f}  "
-            f"novel {fixed(line['val_novel_bpb'], 4)}  lr {line['learning_rate']:.2e}  {self._speed}",
+            f"step {line.step:>7}  loss {line.train_loss:.3f}  val_bpb {line.val_bpb:.4f}  "
+            f"novel {fixed(line.val_novel_bpb, 4)}  lr {line.learning_rate:.2e}  {self._speed}",
             markup=False,
             soft_wrap=True,
         )
-        for sample in line["samples"][:1]:
-            text = printable(sample["completion"]).replace("\n", "\\n")[:_SAMPLE_CHARACTERS]
-            self.console.print(f"      {sample['prompt']}>>>{text}", style="dim", markup=False, soft_wrap=True)
-        self._heard = time.perf_counter(), line["step"]
+        for sample in line.samples[:1]:
+            text = printable(sample.completion).replace("\n", "\\n")[:_SAMPLE_CHARACTERS]
+            self.console.print(f"      {sample.prompt}>>>{text}", style="dim", markup=False, soft_wrap=True)
+        self._heard = time.perf_counter(), line.step
 
     def _words(self, steps_per_second: float) -> str:
         share = ""

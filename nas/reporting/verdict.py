@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nas.fitness import fitness
 from nas.records import HoldoutResult, StudyRecord, TrialRecord, completed
-from nas.reporting.markup import Cell, Row, count_cell, figure_cell, paragraph, section, table, text
+from nas.reporting.markup import Cell, Row, count_cell, figure_cell, paragraph, section, table, text, tiles
 from nas.reporting.words import count, fixed, sentence, title
 
 _HEADS = (
@@ -74,7 +74,7 @@ def _best(ranked: Sequence[TrialRecord], collapse_weight: float) -> str:
     validation = best.validation
     sampled = validation.sampled_collapse_rate if validation else None
     greedy = validation.greedy_collapse_rate if validation else None
-    tiles = [
+    figures = [
         ("bits per byte, validation", fixed(best.val_bpb)),
         ("the same on novel lines", fixed(best.val_novel_bpb)),
         ("collapse, sampled", fixed(sampled)),
@@ -85,9 +85,7 @@ def _best(ranked: Sequence[TrialRecord], collapse_weight: float) -> str:
     return "\n".join(
         [
             paragraph(f"The best architecture is {title(best)}: {sentence(best.architecture)}.", "lead"),
-            '<dl class="tiles">'
-            + "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in tiles)
-            + "</dl>",
+            tiles(figures),
             paragraph(
                 f"Fitness is validation bits per byte plus {collapse_weight:g} times the collapse rate: the share of "
                 "completions that are a loop, blank or near-constant, sampled or greedy, whichever is worse. Lower is "

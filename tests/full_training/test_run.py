@@ -56,7 +56,7 @@ def run(folder: Path, data: PreparedData, die_at: float = math.inf, **changes: A
     lines = []
     try:
         for line in begin(folder, data, **changes).run(on_steps):
-            lines.append(line)
+            lines.append(line.model_dump(mode="json"))
     except Killed:
         assert die_at < math.inf
     return lines
@@ -171,8 +171,8 @@ def test_bits_are_shared_among_bytes_where_a_character_has_several(data: Prepare
     tokens = bytes_only.encode_documents([text])
     num_bytes = 16 * 40 + 1  # four spaces, two ASCII characters, 2 + 2 + 3 + 3 bytes of the others; a NUL
     found = measure_likelihood(load_weights(tmp_path / "run" / "best.safetensors"), tokens, 0, num_bytes, 64)
-    assert line["val_bpb"] == found.bpb
-    assert line["val_novel_bpb"] is None
+    assert line.val_bpb == found.bpb
+    assert line.val_novel_bpb is None
 
 
 @pytest.mark.parametrize("die_at", [1, 8, 10, 20, 32, 35])
@@ -244,7 +244,7 @@ def test_a_run_that_was_told_to_stop_saves_at_once_and_ends_as_if_it_had_not_bee
     assert (tmp_path / "checkpoints" / "between.safetensors").exists()
     again = begin(tmp_path, data)
     assert again.step == stopped_at
-    assert list(again.run(lambda step, loss: None))[-1]["step"] == 35
+    assert list(again.run(lambda step, loss: None))[-1].step == 35
     assert_same_run(tmp_path, whole)
 
 
@@ -286,7 +286,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_it_taken(
     ):
         training = begin(tmp_path, data)
     assert training.step == 32
-    assert [line["step"] for line in training.run(lambda step, loss: None)] == [35]
+    assert [line.step for line in training.run(lambda step, loss: None)] == [35]
     assert_same_run(tmp_path, whole)
 
 
@@ -344,6 +344,7 @@ STEEP = recipe(learning_rate=8.0, num_steps=35, seq_length=32, warmup_steps=20)
 """Too steep at its peak and half of it, well at an eighth."""
 
 
+@pytest.mark.filterwarnings("ignore:.*; going back to step")
 @pytest.mark.parametrize("die_at", [math.inf, 12])
 def test_a_training_that_falls_apart_goes_back_with_half_the_rate_and_says_so(
     data: PreparedData, tmp_path: Path, die_at: float
@@ -366,6 +367,9 @@ def test_a_training_that_falls_apart_goes_back_with_half_the_rate_and_says_so(
 
 def test_a_training_that_always_falls_apart_ends_after_a_few_returns(data: PreparedData, tmp_path: Path) -> None:
     steep = recipe(learning_rate=1e42, num_steps=35, seq_length=32)
-    with pytest.raises(Diverged, match=r"after 3 returns with half the learning rate each; give a lower --learning-r"):
+    with (
+        pytest.warns(UserWarning, match=r"at step \d+; going back to step 0 with half the learning rate \(\d of 3\)$"),
+        pytest.raises(Diverged, match=r"after 3 returns with half the learning rate each; give a lower --learning-r"),
+    ):
         run(tmp_path, data, recipe=steep)
     assert not (tmp_path / "log.jsonl").exists()

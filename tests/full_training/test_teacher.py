@@ -130,7 +130,7 @@ def test_a_student_believes_its_teacher_and_goes_on_after_a_stop_with_the_same_b
 
     whole = begin(tmp_path / "whole")
     lines = list(whole.run(lambda step, loss: None))
-    assert lines[-1]["train_loss"] < 0.2 < lines[0]["train_loss"]
+    assert lines[-1].train_loss < 0.2 < lines[0].train_loss
     assert plan.train_flops == (tiny().train_flops_per_token(32) + 1000) * 4 * 32 * 24
     assert plan.teacher_flops == 1000 * 4 * 32 * 24
     stopped = begin(tmp_path / "stopped")

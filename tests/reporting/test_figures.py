@@ -8,13 +8,13 @@ import plotly.graph_objects as go
 import pytest
 
 from nas.errors import CodenasError
+from nas.reporting.drawing import write_png
 from nas.reporting.figures import (
     MIN_FOR_IMPORTANCE,
     history_figure,
     importance_figure,
     pareto_figure,
     vocabulary_figure,
-    write_png,
 )
 
 from .studies import FRONT_OF_FIVE, ended, five, many, trial
