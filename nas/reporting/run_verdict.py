@@ -8,6 +8,7 @@ from nas.reporting.markup import paragraph, text, tiles
 from nas.reporting.run_words import returned, since_best, state
 from nas.reporting.words import count, fixed, sentence
 from nas.training_records import TrainingRun
+from nas.transformers_class import Traits, is_exportable
 
 KICKER = '<p class="kicker">Full training of a small language model of Python code</p>'
 
@@ -85,10 +86,9 @@ def _commands(run: TrainingRun) -> str:
     if run.summary is None and run.record.command:
         commands.append((run.record.command, "goes on after a stop"))
     if run.lines:
-        commands += [
-            (f"python -m nas.evaluate {folder}", "what it writes, and how much of it collapses"),
-            (f"python -m nas.export {folder} --to hf", "as transformers loads it"),
-        ]
+        commands.append((f"python -m nas.evaluate {folder}", "what it writes, and how much of it collapses"))
+    if run.lines and is_exportable(Traits.of(run.record.architecture)):
+        commands.append((f"python -m nas.export {folder} --to hf", "as transformers loads it"))
     width = max((len(command) for command, _ in commands), default=0)
     if not commands:
         return ""

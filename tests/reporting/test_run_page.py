@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,15 @@ def test_a_finished_run_has_every_section_and_makes_no_request(tmp_path: Path) -
     assert found.row("command")[1] == COMMAND
     assert found.row("decay")[1] == "sqrt"
     assert found.row("content hash")[1] == "ab" * 32
+
+
+def test_an_export_is_named_only_where_a_class_represents_the_architecture(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "mine", four(), finished=True)
+    without = run.record.architecture.model_copy(update={"position_encoding": "alibi"})
+    other = replace(run, record=run.record.model_copy(update={"architecture": without}))
+    words = page(tmp_path, other).words
+    assert "python -m nas.evaluate " in words
+    assert "nas.export" not in words
 
 
 def test_the_table_has_the_lines_of_the_log_and_marks_the_best(tmp_path: Path) -> None:
