@@ -28,8 +28,6 @@ from nas.trial.quality.evaluation import evaluate_model
 from nas.trial.quality.prompts import choose_prompts
 from nas.trial.quality.protocols import PROTOCOLS
 
-_COMPARED_BYTES = 65_536
-
 
 @dataclass(frozen=True)
 class Job:
@@ -171,8 +169,7 @@ def _open_teacher(job: Job, source: Source, numerics: Numerics) -> Teacher | Non
         return None
     return open_teacher(
         job.teacher,
-        source.vocabulary,
-        source.data.evaluation_documents("validation", _COMPARED_BYTES),
+        source,
         job.contender.recipe(job.train_flops, job.seed).seq_length,
         numerics,
         share=0.5,

@@ -23,9 +23,6 @@ from nas.trial.machine import available_cores
 from nas.trial.numerics import Numerics, plan_numerics
 from nas.trial.recipe import Recipe
 
-_COMPARED_BYTES = 65_536
-"""Of validation text, to see that student and teacher have one tokenizer."""
-
 
 @dataclass(frozen=True)
 class Assembled:
@@ -109,8 +106,7 @@ def make_teacher(recipe: Recipe, source: Source, numerics: Numerics, arguments: 
         return None
     return open_teacher(
         arguments.teacher,
-        source.vocabulary,
-        source.data.evaluation_documents("validation", _COMPARED_BYTES),
+        source,
         recipe.seq_length,
         numerics,
         share=arguments.teacher_share,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +12,16 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas.data import Vocabulary
 from nas.errors import CheckpointError, UsageError
+from nas.full_training.source import Source
 from nas.model import Decoder, Taught
 from nas.trial.audit.opening import Opened, open_path
 from nas.trial.audit.subject import Subject
 from nas.trial.numerics import Numerics
 
 _LOGITS_AT_ONCE = 1 << 24
+_COMPARED_BYTES = 65_536
+"""Of validation text, to see that student and teacher have one tokenizer."""
 _WEIGHTS = ("*.safetensors", "*.bin")
 
 
@@ -58,8 +59,7 @@ class Teacher:
 
 def open_teacher(
     path: Path,
-    vocabulary: Vocabulary,
-    texts: Sequence[str],
+    source: Source,
     seq_length: int,
     numerics: Numerics,
     *,
@@ -69,7 +69,7 @@ def open_teacher(
 ) -> Teacher:
     """A checkpoint of nas.train, or a folder of transformers'; it computes in the precision of training.
 
-    UsageError where it is not trained, reads less than `seq_length`, or cuts `texts` otherwise than `vocabulary`.
+    UsageError where it is not trained, reads less than `seq_length`, or cuts text otherwise than `source`.
     """
     opened = open_path(path)
     subject = opened.subject
@@ -79,7 +79,7 @@ def open_teacher(
         )
     if subject.max_length < seq_length:
         raise UsageError(f"--teacher {path} reads {subject.max_length} tokens at most, not sequences of {seq_length}")
-    _check_same_tokenizer(path, opened, vocabulary, texts)
+    _check_same_tokenizer(path, opened, source)
     subject.module.eval().to(device=numerics.device, dtype=numerics.training_dtype)
     return Teacher(
         subject,
@@ -93,8 +93,9 @@ def open_teacher(
     )
 
 
-def _check_same_tokenizer(path: Path, opened: Opened, vocabulary: Vocabulary, texts: Sequence[str]) -> None:
+def _check_same_tokenizer(path: Path, opened: Opened, source: Source) -> None:
     """By the ids of real text, as tokenizers of others say little about themselves."""
+    vocabulary, texts = source.vocabulary, source.data.evaluation_documents("validation", _COMPARED_BYTES)
     if opened.encode is None:
         raise UsageError(f"--teacher {path} has no tokenizer beside it, which must be that of the student")
     theirs = opened.encode(texts)

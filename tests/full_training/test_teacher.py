@@ -12,6 +12,7 @@ from nas.data import PreparedData
 from nas.errors import CheckpointError, UsageError
 from nas.full_training.plan import TrainingPlan
 from nas.full_training.run import FullTraining
+from nas.full_training.source import Source
 from nas.full_training.teacher import Distillation, Teacher, open_teacher
 from nas.model import Decoder
 from nas.trial.audit.subject import Subject
@@ -31,9 +32,9 @@ def saved(data: PreparedData, folder: Path, tokenizer: str = "bytes") -> Path:
 
 
 def opened(data: PreparedData, path: Path, seq_length: int = 64, **changes: Any) -> Teacher:
-    texts = data.evaluation_documents("validation", 10_000)
+    source = Source(data, data.vocabulary("bytes"), data.tokens("bytes", "train"))
     says: dict[str, Any] = {"share": 0.3, "temperature": 1.5, "top_k": 7}
-    return open_teacher(path, data.vocabulary("bytes"), texts, seq_length, NUMERICS, **says | changes)
+    return open_teacher(path, source, seq_length, NUMERICS, **says | changes)
 
 
 @pytest.mark.parametrize("top_k", [1, 5, 256, 999])
