@@ -23,7 +23,7 @@ _UNUSABLE = (
 
 
 def run(command: Callable[[], int | None], name: str) -> NoReturn:
-    """Run `command` and exit: 0 well, 1 failed, 2 wrong usage, 130 or 143 when stopped by a signal.
+    """Run `command` and exit: 0 well, 1 failed, 2 wrong usage, 128 and its number when stopped by a signal.
 
     A user sees one line for every error of the family in nas.errors, for a full disk, for a path that
     cannot be written, and nothing for a closed pipe; any other exception is a defect of ours and keeps its traceback.
@@ -36,7 +36,7 @@ def run(command: Callable[[], int | None], name: str) -> NoReturn:
     except CodenasError as error:
         code = _fail(name, str(error), error.exit_code)
     except KeyboardInterrupt as interrupt:
-        code = 143 if is_termination(interrupt) else 130
+        code = 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1

@@ -22,6 +22,7 @@ def locked(folder: Path, what: str, otherwise: str) -> Iterator[None]:
     `what` names it in the message, `otherwise` says what to do beside waiting. The operating system frees
     the lock when its process ends, however it ends; what a killed writer left unfinished is removed.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     holder = folder / _HOLDER
     lock = FileLock(folder / ".lock")
     try:

@@ -6,11 +6,12 @@ import signal
 from types import FrameType, TracebackType
 from typing import NoReturn, Self
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a polite kill, a terminal or connection that is closed."""
 
 
 class StopRequests:
-    """Within it Ctrl-C and SIGTERM are noted, and calling it says whether one came; a second one ends at once.
+    """Within it SIGNALS are noted, and calling it says whether one came; a second one ends at once.
 
     For the main thread, where Python lets signals be handled.
     """

@@ -33,16 +33,17 @@ def main(argv: list[str] | None = None) -> int:
     from nas.full_training.run import FullTraining
     from nas.full_training.verdict import judge_run, write_summary
     from nas.lock import locked
+    from nas.training_records import SUMMARY_FILE
 
     made = assemble(arguments)
     folder, plan, source, teacher = made.folder, made.plan, made.source, made.teacher
     command = cli.command_line("nas.train", argv)
-    estimated = None if quiet and not arguments.estimate else estimate(plan, source.tokens, teacher)
+    is_silent = (quiet or (folder / SUMMARY_FILE).exists()) and not arguments.estimate
+    estimated = None if is_silent else estimate(plan, source.tokens, teacher)
     if estimated is not None:
         print_estimate(made, estimated, keep=arguments.keep)
     if arguments.estimate:
         return 0
-    folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, f"the run in {folder}", "choose another --out"):
         training = FullTraining(
             folder,
@@ -83,7 +84,8 @@ def print_estimate(made: Assembled, estimated: Estimate, *, keep: int) -> None:
         f"{rate:,.0f} tokens/s, {estimated.peak_share(plan):.0%} of the measured peak "
         f"of {estimated.peak_flops / 1e9:,.0f} GFLOP/s",
         "memory": f"{gigabytes(estimated.memory_bytes)} on {plan.numerics.device}, in a few steps",
-        "disk": f"{keep} checkpoints (--keep) and one between, {gigabytes(estimated.checkpoint_bytes)} each",
+        "disk": f"at most {gigabytes((keep + 2) * estimated.checkpoint_bytes)}: {keep} checkpoints (--keep), one "
+        f"between, one being written, {gigabytes(estimated.checkpoint_bytes)} each",
         "folder": str(made.folder),
     }
     for name, text in lines.items():
@@ -104,7 +106,7 @@ def train(training: FullTraining, estimated: Estimate | None, *, quiet: bool) ->
     from nas.stop import StopRequests
 
     plan = training.plan
-    if training.step and not quiet:
+    if training.step and not training.is_finished and not quiet:
         print(f"going on from step {training.step:,}")
     bar = TrainingBar(
         num_steps=plan.recipe.num_steps,
@@ -118,11 +120,9 @@ def train(training: FullTraining, estimated: Estimate | None, *, quiet: bool) ->
         with bar:
             for line in training.run(bar.hear, stop):
                 bar.show(line)
-        if not training.is_finished:
-            print(
-                f"stopped at step {training.step}, which is saved; the same command goes on from there",
-                file=sys.stderr,
-            )
+        if stop():
+            where = "its end, not judged yet" if training.is_finished else f"step {training.step}"
+            print(f"stopped at {where}; all is saved, and the same command goes on from there", file=sys.stderr)
             stop.leave()
 
 

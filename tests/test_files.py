@@ -33,7 +33,7 @@ def test_the_old_content_stands_until_the_new_is_whole(tmp_path: Path) -> None:
     path.write_text("old")
 
     def write(temporary: Path) -> None:
-        assert temporary.parent == path.parent  # so that the move is one within a file system
+        assert temporary.parent.parent == path.parent  # so that the move is one within a file system
         temporary.write_text("new")
         assert path.read_text() == "old"
 

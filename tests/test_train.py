@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shlex
@@ -20,6 +21,7 @@ from nas import cli, train
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData, train_bpe
 from nas.errors import ArchitectureError, CheckpointError, CodenasError, CorpusError, UsageError
+from nas.full_training.run import FullTraining
 from nas.training_records import read_training_run
 from nas.trial.recipe import learning_rate_rule
 from nas.trial.weights import load_weights, read_tensors
@@ -221,7 +223,10 @@ def test_what_a_run_will_take_is_said_before_it_begins(
     assert re.fullmatch(
         r"about .*: [\d.e-]+ s a step, [\d,]+ tokens/s, \d+% of the measured peak of [\d,]+ GFLOP/s", lines["time"]
     )
-    assert lines["disk"] == f"4 checkpoints (--keep) and one between, {12 * ARCHITECTURE.num_params / 1e6:.3g} MB each"
+    size = 16 * ARCHITECTURE.num_params / 1e6
+    assert lines["disk"] == (
+        f"at most {6 * size:.3g} MB: 4 checkpoints (--keep), one between, one being written, {size:.3g} MB each"
+    )
     assert not (tmp_path / "run").exists()
 
 
@@ -357,7 +362,7 @@ def test_an_arch_json_that_cannot_be_used_is_one_line(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--batch-tokens", "100"], "--batch-tokens 100 is not a multiple of the sequence length 64"),
+        (["--batch-tokens", "100"], "a step of 100 tokens is no multiple of the sequence length 64"),
         (["--device", "gpu"], "unknown device 'gpu'"),
         (["--seq-length", "128"], "--seq-length 128 is more than the architecture's max_seq_length of 64"),
         (["--accumulate", "3"], "recipe: a step of 4 sequences is not cut in 3 equal parts"),
@@ -452,7 +457,7 @@ def stop(command: list[str], log: Path, number: signal.Signals) -> tuple[int, st
     return process.returncode, err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_process_that_is_told_to_stop_says_how_to_go_on(
     corpus_folder: Path, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
@@ -461,8 +466,34 @@ def test_a_process_that_is_told_to_stop_says_how_to_go_on(
     returned, err = stop([*ON_ONE_CORE, *command], tmp_path / "run" / "log.jsonl", number)
     assert returned == code
     assert "Traceback" not in err
-    assert re.search(r"^stopped at step \d+, which is saved; the same command goes on from there$", err, re.MULTILINE)
+    assert re.search(r"^stopped at step \d+; all is saved, and the same command goes on from there$", err, re.MULTILINE)
     assert (tmp_path / "run" / "checkpoints" / "between.safetensors").exists()
+
+
+def test_a_stop_at_the_last_step_is_obeyed_before_the_verdict(
+    corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = flags(write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / "run", "--max-steps", "3", "--quiet")
+    measure = FullTraining._measure
+
+    def stop_then_measure(self: FullTraining) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return measure(self)
+
+    monkeypatch.setattr(FullTraining, "_measure", stop_then_measure)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train.main([*command, "--evaluate-every", "3"])
+    assert caught.value.args == (signal.SIGTERM,)
+    assert "stopped at its end, not judged yet; all is saved, and the same command goes on" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "summary.json").exists()
+    assert train.main([*command, "--evaluate-every", "3"]) == 0
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
+def test_keys_of_a_recipe_that_are_not_read_are_said(corpus_folder: Path, tmp_path: Path) -> None:
+    arch_json = write(tmp_path / "a.json", {"architecture": VALUES, "recipe": {"weight_decay": 0.7}})
+    with pytest.warns(UserWarning, match="'weight_decay' in the arch JSON's recipe is ignored; there are flags for it"):
+        train.main(flags(arch_json, corpus_folder, tmp_path / "run", "--estimate"))
 
 
 def test_a_process_that_was_killed_goes_on_to_the_same_end(corpus_folder: Path, tmp_path: Path) -> None:

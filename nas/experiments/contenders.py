@@ -9,6 +9,7 @@ from optuna.trial import FixedTrial
 
 from nas.architecture import ArchitectureConfig, read_arch_json
 from nas.dimension import Range
+from nas.errors import UsageError
 from nas.space import load_space
 from nas.study.references import scaled_references
 from nas.trial.recipe import Recipe, plan_recipe
@@ -38,6 +39,8 @@ class Contender:
         batch = self.batch_tokens
         while train_flops / (per_token * batch) < _FEWEST_STEPS and batch > _SEQ_LENGTH:
             batch //= 2
+        if train_flops < per_token * batch:
+            raise UsageError(f"--flops {train_flops:g} is less than one step of {per_token * batch:.3g} FLOPs")
         return plan_recipe(
             self.architecture,
             num_steps=int(train_flops / (per_token * batch)),

@@ -14,11 +14,13 @@ from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData
 from nas.errors import StudyError
 from nas.experiments.contenders import Contender
+from nas.files import write_text
 from nas.full_training.plan import TrainingPlan, plan_evaluations
 from nas.full_training.run import FullTraining
 from nas.full_training.source import Source
 from nas.full_training.teacher import Teacher, open_teacher
 from nas.full_training.verdict import holdout_settings, judge_run, write_summary
+from nas.lock import locked
 from nas.records import Judgement
 from nas.study.workers import WorkerPool
 from nas.trial.compressors import compressor_bpb
@@ -42,7 +44,7 @@ class Job:
     @property
     def name(self) -> str:
         taught = f"-taught-by-{self.teacher.name}" if self.teacher else ""
-        return f"{self.contender.name}-{self.train_flops:.0e}-seed{self.seed}{taught}".replace("+", "")
+        return f"{self.contender.name}-{self.train_flops:g}-seed{self.seed}{taught}".replace("+", "")
 
 
 class FullRun(BaseModel):
@@ -91,9 +93,12 @@ def run_jobs(
     jobs: Sequence[Job], data: PreparedData, numerics: Numerics, folder: Path, path: Path, num_workers: int
 ) -> None:
     """Do those of `jobs` that are not in the file `path`, in order; StudyError when one failed."""
-    missing = [one for one in jobs if one.name not in read_runs(path)]
+    done = read_runs(path)
+    missing = [one for one in jobs if one.name not in done]
     if not missing:
         return
+    if path.exists():  # without the line that a kill may have torn
+        write_text(path, "".join(one.model_dump_json() + "\n" for one in done.values()))
     with WorkerPool(num_workers, numerics.apply) as pool:
         while missing or pool.num_free < num_workers:
             while missing and pool.num_free:
@@ -110,7 +115,12 @@ def run_jobs(
 
 
 def run_job(job: Job, data: PreparedData, numerics: Numerics, folder: Path) -> FullRun:
-    """Train, or go on, and judge."""
+    """Train, or go on, and judge; FolderBusy when another process does."""
+    with locked(folder, f"the run in {folder}", "choose another --runs"):
+        return _run_locked(job, data, numerics, folder)
+
+
+def _run_locked(job: Job, data: PreparedData, numerics: Numerics, folder: Path) -> FullRun:
     contender = job.contender
     vocabulary = data.vocabulary(contender.vocabulary)
     source = Source(data, vocabulary, data.tokens(contender.vocabulary, "train"))
@@ -127,7 +137,6 @@ def run_job(job: Job, data: PreparedData, numerics: Numerics, folder: Path) -> F
         size,
         teacher.distillation if teacher else None,
     )
-    folder.mkdir(parents=True, exist_ok=True)
     training = FullTraining(folder, plan, vocabulary, source.tokens, data, teacher=teacher)
     for _ in training.run(lambda step, loss: None):
         pass

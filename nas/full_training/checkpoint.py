@@ -1,19 +1,21 @@
-"""One file a checkpoint: weights, optimiser and progress together, so that no crash leaves halves that disagree."""
+"""One file a checkpoint: weights, optimiser, progress and the best weights so far, so that no two can disagree."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
+from torch import Tensor
 
 from nas.errors import CheckpointError
 from nas.full_training.progress import Progress
 from nas.trial.training import Training
 from nas.trial.weights import read_tensors, write_tensors
 
-_WEIGHTS = "model."
+_WEIGHTS, _BEST = "model.", "best."
 
 
 @dataclass(frozen=True)
@@ -25,22 +27,33 @@ class Seconds:
     """Evaluations and their samples."""
 
 
-def save_checkpoint(training: Training, progress: Progress, seconds: Seconds, path: Path) -> None:
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands, beside the training itself."""
+
+    progress: Progress
+    seconds: Seconds
+    best: Mapping[str, Tensor]
+    """The weights of the best evaluation, by name; empty before the first."""
+
+
+def save_checkpoint(training: Training, standing: Standing, path: Path) -> None:
     """Write `path` atomically: a safetensors file with its own hash, the progress in its header."""
     tensors = {_WEIGHTS + name: value for name, value in training.model.state_dict().items()}
+    tensors |= {_BEST + name: value for name, value in standing.best.items()}
     header = {
         "architecture": training.model.config.model_dump_json(),
-        "progress": progress.model_dump_json(),
-        "seconds": json.dumps(asdict(seconds)),
+        "progress": standing.progress.model_dump_json(),
+        "seconds": json.dumps(asdict(standing.seconds)),
     }
     write_tensors(tensors | training.state(), header, path)
 
 
-def restore_checkpoint(training: Training, path: Path) -> tuple[Progress, Seconds]:
+def restore_checkpoint(training: Training, path: Path) -> Standing:
     """Load `path` into `training`; CheckpointError when it is damaged or of another run."""
     tensors, header = read_tensors(path)
-    weights = {name.removeprefix(_WEIGHTS): one for name, one in tensors.items() if name.startswith(_WEIGHTS)}
-    state = {name: one for name, one in tensors.items() if not name.startswith(_WEIGHTS)}
+    best, weights = _taken(tensors, _BEST), _taken(tensors, _WEIGHTS)
+    state = tensors
     try:
         progress = Progress.model_validate_json(header["progress"])
         seconds = Seconds(**json.loads(header["seconds"]))
@@ -48,4 +61,10 @@ def restore_checkpoint(training: Training, path: Path) -> tuple[Progress, Second
         training.restore(progress.step, state, progress.lr_scale)
     except (KeyError, TypeError, ValueError, ValidationError, RuntimeError) as error:
         raise CheckpointError(f"{path} does not fit this run ({str(error).splitlines()[0]})") from None
-    return progress, seconds
+    return Standing(progress, seconds, best)
+
+
+def _taken(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those of a prefix, without it; they leave `tensors`."""
+    names = [name for name in tensors if name.startswith(prefix)]
+    return {name.removeprefix(prefix): tensors.pop(name) for name in names}

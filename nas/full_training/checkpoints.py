@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.errors import CheckpointError
-from nas.full_training.checkpoint import Seconds, restore_checkpoint, save_checkpoint
-from nas.full_training.progress import Progress
+from nas.full_training.checkpoint import Standing, restore_checkpoint, save_checkpoint
 from nas.trial.training import Training
 
 _NAME = re.compile(r"step-(\d{8,})\.safetensors")
@@ -27,24 +26,29 @@ class Checkpoints:
         self.keep = keep
         self._between = folder / "between.safetensors"
 
-    def save(self, training: Training, progress: Progress, seconds: Seconds, *, between: bool = False) -> None:
+    def save(self, training: Training, standing: Standing, *, between: bool = False) -> None:
         """Write one; older ones go only once it is whole. CheckpointError where it cannot be written."""
-        path = self._between if between else self.folder / f"step-{progress.step:08}.safetensors"
-        save_checkpoint(training, progress, seconds, path)
+        path = self._between if between else self.folder / f"step-{standing.progress.step:08}.safetensors"
+        save_checkpoint(training, standing, path)
         if not between:
             self._between.unlink(missing_ok=True)
-            for old in self._at_evaluations()[self.keep :]:
-                old.unlink()
+            self._leave_the_newest()
 
-    def go_on(self, training: Training) -> tuple[Progress, Seconds] | None:
+    def _leave_the_newest(self) -> None:
+        for old in self._at_evaluations()[self.keep :]:
+            old.unlink()
+
+    def go_on(self, training: Training) -> Standing | None:
         """Load the newest good one into `training`; None where there is none at all.
 
         A damaged one is said and passed over. CheckpointError where all are damaged.
         """
         newest = [self._between] if self._between.exists() else []
-        return self._first_good(training, newest + self._at_evaluations())
+        found = self._first_good(training, newest + self._at_evaluations())
+        self._leave_the_newest()
+        return found
 
-    def go_back(self, training: Training, *, tried: int, first: int) -> tuple[Progress, Seconds] | None:
+    def go_back(self, training: Training, *, tried: int, first: int) -> Standing | None:
         """As `go_on`, of those at evaluations; what is newer goes, as its steps are done again in another way.
 
         They alone count, as a clock decides when there is one in between. Where the newest is that of step `tried`,
@@ -58,11 +62,11 @@ class Checkpoints:
             paths = older
         found = self._first_good(training, paths)
         for path in self._at_evaluations():
-            if found is None or _step_of(path) > found[0].step:
+            if found is None or _step_of(path) > found.progress.step:
                 path.unlink()
         return found
 
-    def _first_good(self, training: Training, paths: Sequence[Path]) -> tuple[Progress, Seconds] | None:
+    def _first_good(self, training: Training, paths: Sequence[Path]) -> Standing | None:
         for number, path in enumerate(paths, start=1):
             try:
                 return restore_checkpoint(training, path)

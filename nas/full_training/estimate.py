@@ -18,10 +18,10 @@ from nas.trial.numerics import Numerics
 
 _MOST_STEPS = 5
 _MOST_SECONDS = 10.0
-_PRODUCT = (2048, 1024, 1024)
-"""Rows, inner and columns of the matrix product that stands for the machine's peak."""
-_CHECKPOINT_BYTES_PER_PARAMETER = 12
-"""Weights and AdamW's two moments, in float32."""
+_PRODUCT = {"cpu": (2048, 1024, 1024), "cuda": (8192, 8192, 8192)}
+"""Rows, inner and columns of the matrix product that stands for the machine's peak: large enough to be all there is."""
+_CHECKPOINT_BYTES_PER_PARAMETER = 16
+"""Weights, the best ones, and AdamW's two moments, in float32."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def estimate(plan: TrainingPlan, tokens: NDArray[np.integer], teacher: Teacher |
     recipe, numerics = plan.recipe, plan.numerics
     on_gpu = numerics.device.startswith("cuda")
     if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(numerics.device)
     training = plan.new_training(tokens, teacher)
     training.advance(1)
     seconds: list[float] = []
@@ -60,14 +60,14 @@ def estimate(plan: TrainingPlan, tokens: NDArray[np.integer], teacher: Teacher |
     return Estimate(
         step_seconds=statistics.median(seconds),
         peak_flops=measured_peak_flops(numerics),
-        memory_bytes=int(torch.cuda.max_memory_allocated()) if on_gpu else _resident_peak(),
+        memory_bytes=int(torch.cuda.max_memory_allocated(numerics.device)) if on_gpu else _resident_peak(),
         checkpoint_bytes=weights * plan.architecture.num_params,
     )
 
 
 def measured_peak_flops(numerics: Numerics) -> float:
     """FLOP/s of the fastest of a few products of two large matrices, as training multiplies them."""
-    rows, inner, columns = _PRODUCT
+    rows, inner, columns = _PRODUCT[numerics.device.partition(":")[0]]
     dtype, device = numerics.training_dtype, numerics.device
     left = torch.ones(rows, inner, dtype=dtype, device=device)
     right = torch.ones(inner, columns, dtype=dtype, device=device)

@@ -16,7 +16,7 @@ from nas.model import Decoder
 from nas.training_records import RUN_FILE
 from nas.trial.numerics import Numerics
 from nas.trial.recipe import Recipe
-from nas.trial.training import Training
+from nas.trial.training import Training, memory_errors
 
 _VERSION = 2
 """Of what a run's folder holds: another version does not go on with it."""
@@ -60,16 +60,17 @@ class TrainingPlan:
         return float(per_token * self.recipe.batch_tokens * self.recipe.num_steps)
 
     def new_training(self, tokens: NDArray[np.integer], teacher: Teacher | None) -> Training:
-        """At step 0, on the stream `tokens`, (num_tokens,)."""
-        model = Decoder(self.architecture, seed=self.recipe.seed)
-        return Training(model, tokens, self.recipe, self.numerics, teacher)
+        """At step 0, on the stream `tokens`, (num_tokens,). OutOfMemory where there is no room for it."""
+        with memory_errors():
+            model = Decoder(self.architecture, seed=self.recipe.seed)
+            return Training(model, tokens, self.recipe, self.numerics, teacher)
 
     def identity(self) -> dict[str, Any]:
         identity = {
             "version": _VERSION,
             "architecture": self.architecture.model_dump(mode="json"),
             "recipe": self.recipe.model_dump(mode="json"),
-            "numerics": self.numerics.model_dump(mode="json"),
+            "numerics": self.numerics.as_stored(),
             "corpus_hash": self.corpus_hash,
             "evaluate_every": self.evaluate_every,
             "validation_bytes": self.validation_bytes,

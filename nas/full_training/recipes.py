@@ -16,6 +16,8 @@ from nas.trial.recipe import Recipe, plan_recipe
 SEARCH, SEED = "search", "seed"
 RECIPES = (SEARCH, SEED)
 _BATCH_TOKENS = 4096
+_STORED = {"rule", "lr_multiplier", "batch_tokens", "seq_length"}
+"""What a search writes into an arch JSON's recipe."""
 _SEED_RECIPE: dict[str, Any] = {
     "learning_rate": 3e-4,
     "final_learning_rate": 1e-5,
@@ -42,11 +44,15 @@ def full_recipe(
     `wanted` holds what the user asks for: fields of Recipe, `max_steps` or `flops`, which pay for a teacher too,
     `batch_tokens`. UsageError for what does not fit together.
     """
+    for key in set(stored) - _STORED:
+        warnings.warn(f"'{key}' in the arch JSON's recipe is ignored; there are flags for it", stacklevel=2)
     seq_length = _seq_length(architecture, name, stored, wanted.get("seq_length"))
     default = _SEED_BATCH_TOKENS if name == SEED else positive(stored, "batch_tokens", max(_BATCH_TOKENS, seq_length))
     batch_tokens: int = wanted.get("batch_tokens") or default
     if batch_tokens % seq_length:
-        raise UsageError(f"--batch-tokens {batch_tokens} is not a multiple of the sequence length {seq_length}")
+        raise UsageError(
+            f"a step of {batch_tokens} tokens is no multiple of the sequence length {seq_length}; give --batch-tokens"
+        )
     step_flops = (architecture.train_flops_per_token(seq_length) + teacher_flops_per_token) * batch_tokens
     num_steps = _num_steps(name, step_flops, wanted)
     recipe = plan_recipe(

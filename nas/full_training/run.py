@@ -13,17 +13,19 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from nas.data import PreparedData, Vocabulary
 from nas.errors import CheckpointError, Diverged, UsageError
-from nas.files import write_atomically, write_json
-from nas.full_training.checkpoint import Seconds
+from nas.files import json_text, write_atomically, write_json
+from nas.full_training.checkpoint import Seconds, Standing
 from nas.full_training.checkpoints import Checkpoints
 from nas.full_training.log import cut_log
 from nas.full_training.plan import TrainingPlan
@@ -33,8 +35,10 @@ from nas.training_records import LOG_FILE, RUN_FILE, RollBack, Spent, TrainingLi
 from nas.trial.bits_per_byte import measure_with_novel
 from nas.trial.judge import SAMPLED, complete
 from nas.trial.language_model import BEST_WEIGHTS, TOKENIZER_FILE
-from nas.trial.weights import save_weights
+from nas.trial.training import memory_errors
+from nas.trial.weights import read_tensors, write_weights
 
+ARCH_FILE, STUDY_FILE = "arch.json", "study.json"
 MOST_ROLLBACKS = 3
 WATCHED_PROMPTS = ("def add(a, b):", "class Stack:")
 """Completed at each evaluation, with the same random numbers each time."""
@@ -67,6 +71,7 @@ class FullTraining:
         self.plan = plan
         self.checkpoints = Checkpoints(folder / "checkpoints", keep)
         self.progress, self.seconds = Progress(), Seconds()
+        self._best: Mapping[str, torch.Tensor] = {}
         self._save_seconds = save_seconds
         self._command = command
         self._vocabulary = vocabulary
@@ -105,9 +110,13 @@ class FullTraining:
                 if self.step < target:
                     self._save_between()
                     return
-                yield self._evaluate()
+                line = self._evaluate()
             except Diverged as error:
-                self._roll_back(error)
+                reason = str(error)  # not the error itself, which holds on to the model
+            else:
+                yield line
+                continue
+            self._roll_back(reason)
 
     def _train_to(self, target: int, on_steps: Callable[[int, float], None], should_stop: Callable[[], bool]) -> None:
         steps, saved = 1, time.monotonic()
@@ -119,16 +128,41 @@ class FullTraining:
             self.progress = self.progress.after(losses)
             on_steps(self.step, sum(losses) / len(losses))
             steps = max(1, int(len(losses) * min(2.0, _CHUNK_SECONDS / taken)))
-            if time.monotonic() - saved > self._save_seconds:
+            # Not at an evaluation, which writes one itself: a run that went on from there would leave it out.
+            if self.step < target and time.monotonic() - saved > self._save_seconds:
                 self._save_between()
                 saved = time.monotonic()
 
     def _save_between(self) -> None:
-        self.checkpoints.save(self._training, self.progress, self.seconds, between=True)
+        self.checkpoints.save(self._training, self._standing, between=True)
+
+    @property
+    def _standing(self) -> Standing:
+        return Standing(self.progress, self.seconds, self._best)
+
+    def _stand(self, at: Standing | None) -> None:
+        """Go on from a checkpoint, or from the beginning; the file of the best weights follows."""
+        at = at or Standing(Progress(), Seconds(), {})
+        self.progress, self.seconds, self._best = at.progress, at.seconds, at.best
+        if self._best and not self._best_is_kept():
+            self._write_best()
+        cut_log(self.folder / LOG_FILE, self.step)
+
+    def _best_is_kept(self) -> bool:
+        """False where the file is missing or damaged, or of steps that are done again in another way."""
+        try:
+            stored, _ = read_tensors(self.best_weights)
+        except CheckpointError:
+            return False
+        same = stored.keys() == self._best.keys()
+        return same and all(torch.equal(stored[name], value) for name, value in self._best.items())
+
+    def _write_best(self) -> None:
+        write_weights(self.plan.architecture, self._best, self.best_weights)
 
     def _evaluate(self) -> TrainingLine:
         started = time.perf_counter()
-        with self._training.evaluated():
+        with memory_errors(), self._training.evaluated():
             line = self._measure()
             self._keep_if_best(line)
         self.seconds = replace(self.seconds, watching=self.seconds.watching + time.perf_counter() - started)
@@ -142,7 +176,7 @@ class FullTraining:
         line = line.model_copy(update={"measured": spent})
         with (self.folder / LOG_FILE).open("a", encoding="utf-8") as log:
             log.write(json.dumps(line.model_dump()) + "\n")
-        self.checkpoints.save(self._training, self.progress, self.seconds)
+        self.checkpoints.save(self._training, self._standing)
         return line
 
     def _measure(self) -> TrainingLine:
@@ -178,48 +212,59 @@ class FullTraining:
                 "best_val_novel_bpb": line.val_novel_bpb,
             }
             self.progress = self.progress.model_copy(update=found)
-            save_weights(self._training.model, self.best_weights)
+            self._best = {name: one.detach().cpu().clone() for name, one in self._training.model.state_dict().items()}
+            self._write_best()
 
-    def _roll_back(self, error: Diverged) -> None:
-        """To an evaluation before, or the beginning, with half the rate; `error` again where that did not help."""
+    def _roll_back(self, reason: str) -> None:
+        """To an evaluation before, or the beginning, with half the rate; Diverged where that did not help."""
         before = self.progress
         if len(before.rollbacks) >= MOST_ROLLBACKS:
             raise Diverged(
-                f"{error}, after {MOST_ROLLBACKS} returns with half the learning rate each; "
+                f"{reason}, after {MOST_ROLLBACKS} returns with half the learning rate each; "
                 "give a lower --learning-rate and another --out"
-            ) from None
+            )
         del self._training  # before its successor takes as much memory
         self._training = self.plan.new_training(self._tokens, self._teacher)
         tried = before.rollbacks[-1].to_step if before.rollbacks else 0
         found = self.checkpoints.go_back(self._training, tried=tried, first=self.plan.evaluate_every)
-        progress = found[0] if found else Progress()
-        taken_back = RollBack(to_step=progress.step, reason=str(error))
-        self.progress = progress.model_copy(
+        self._stand(found)
+        taken_back = RollBack(to_step=self.step, reason=reason)
+        self.progress = self.progress.model_copy(
             update={"lr_scale": before.lr_scale / 2, "rollbacks": (*before.rollbacks, taken_back)}
         )
         self._training.lr_scale = self.progress.lr_scale
         said = f"going back to step {self.step} with half the learning rate"
-        warnings.warn(f"{error}; {said} ({len(self.progress.rollbacks)} of {MOST_ROLLBACKS})", stacklevel=2)
-        cut_log(self.folder / LOG_FILE, self.step)
+        warnings.warn(f"{reason}; {said} ({len(self.progress.rollbacks)} of {MOST_ROLLBACKS})", stacklevel=2)
 
     def _begin_or_resume(self) -> None:
         run_file = self.folder / RUN_FILE
         if run_file.exists():
             self._check_same_run(run_file)
         else:
+            self._check_nothing_is_overwritten()
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.folder / TOKENIZER_FILE, self._vocabulary.save)
-            write_json(self.folder / "arch.json", {"architecture": self.plan.architecture.model_dump(mode="json")})
+            write_json(self.folder / ARCH_FILE, self._arch_json)
             write_json(run_file, self.plan.identity() | ({"command": self._command} if self._command else {}))
-        found = self.checkpoints.go_on(self._training)
-        if found is not None:
-            self.progress, self.seconds = found
-        cut_log(self.folder / LOG_FILE, self.step)
+        self._stand(self.checkpoints.go_on(self._training))
+
+    @property
+    def _arch_json(self) -> dict[str, Any]:
+        return {"architecture": self.plan.architecture.model_dump(mode="json")}
+
+    def _check_nothing_is_overwritten(self) -> None:
+        """A run in the folder of a search, or of an arch JSON, would write over what that holds."""
+        arch = self.folder / ARCH_FILE
+        is_own = not arch.exists() or arch.read_text(encoding="utf-8") == json_text(self._arch_json)
+        if not is_own or (self.folder / STUDY_FILE).exists():
+            raise UsageError(f"{self.folder} holds an arch.json or a study that is not a run's; use another --out")
 
     def _check_same_run(self, run_file: Path) -> None:
         try:
-            stored = dict(json.loads(run_file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            stored = json.loads(run_file.read_text(encoding="utf-8"))
+            if not isinstance(stored, dict):
+                raise ValueError(f"no object of keys but {type(stored).__name__}")
+        except (OSError, ValueError) as error:
             raise CheckpointError(f"{run_file} is damaged ({error}); use another --out to start afresh") from None
         asked = self.plan.identity()
         different = [key for key in asked if stored.get(key) != asked[key]]

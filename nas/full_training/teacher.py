@@ -45,13 +45,16 @@ class Teacher:
     """Called with ids (B, T) it gives what it says of the token after each, B x T rows."""
 
     subject: Subject
+    vocab_size: int
+    """Of the student. A teacher may have more logits: many models have rows for no token."""
     distillation: Distillation
 
     @torch.inference_mode()
     def __call__(self, ids: Tensor) -> Taught:
         rows = max(1, _LOGITS_AT_ONCE // (ids.shape[1] * self.subject.vocab_size))
-        temperature, count = self.distillation.temperature, min(self.distillation.top_k, self.subject.vocab_size)
-        found = [self.subject.logits(part).float().topk(count) for part in torch.split(ids, rows)]
+        temperature, count = self.distillation.temperature, min(self.distillation.top_k, self.vocab_size)
+        logits = (self.subject.logits(part)[..., : self.vocab_size] for part in torch.split(ids, rows))
+        found = [one.float().topk(count) for one in logits]
         likely = torch.cat([one.values for one in found]).flatten(0, 1)
         tokens = torch.cat([one.indices for one in found]).flatten(0, 1)
         return Taught(tokens, torch.softmax(likely / temperature, dim=1), self.distillation.share, temperature)
@@ -80,9 +83,12 @@ def open_teacher(
     if subject.max_length < seq_length:
         raise UsageError(f"--teacher {path} reads {subject.max_length} tokens at most, not sequences of {seq_length}")
     _check_same_tokenizer(path, opened, source)
-    subject.module.eval().to(device=numerics.device, dtype=numerics.training_dtype)
+    subject.module.eval().to(numerics.device)
+    for parameter in subject.module.parameters():  # not buffers: rounded angles of rotations are other angles
+        parameter.data = parameter.data.to(numerics.training_dtype)
     return Teacher(
         subject,
+        source.vocabulary.size,
         Distillation(
             teacher=_hash_of(path),
             share=share,
@@ -99,7 +105,7 @@ def _check_same_tokenizer(path: Path, opened: Opened, source: Source) -> None:
     if opened.encode is None:
         raise UsageError(f"--teacher {path} has no tokenizer beside it, which must be that of the student")
     theirs = opened.encode(texts)
-    if opened.subject.vocab_size != vocabulary.size or theirs.tolist() != vocabulary.encode_documents(texts).tolist():
+    if opened.subject.vocab_size < vocabulary.size or theirs.tolist() != vocabulary.encode_documents(texts).tolist():
         raise UsageError(
             f"--teacher {path} has another tokenizer of {opened.subject.vocab_size} tokens, the student one of "
             f"{vocabulary.size}; train the student with its tokenizer: --tokenizer {path}"
@@ -112,7 +118,7 @@ def _flops_per_token(subject: Subject, seq_length: int) -> int:
         return subject.module.config.forward_flops_per_token(seq_length)
     # Fused attention on a CPU would not be counted.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.inference_mode():
-        subject.logits(torch.zeros(1, seq_length, dtype=torch.int64))
+        subject.logits(torch.zeros(1, seq_length, dtype=torch.int64, device=subject.device))
     return int(counter.get_total_flops()) // seq_length
 
 

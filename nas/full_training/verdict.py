@@ -13,6 +13,7 @@ from nas.space_sections import EvaluationSection
 from nas.training_records import SUMMARY_FILE
 from nas.trial.judge import Verdict, judge
 from nas.trial.run import write_samples
+from nas.trial.training import memory_errors
 from nas.trial.weights import load_weights
 
 SAMPLES_FILE = "samples.jsonl"
@@ -35,8 +36,9 @@ def holdout_settings(architecture: ArchitectureConfig) -> tuple[EvaluationSectio
 def judge_run(training: FullTraining, source: Source) -> Verdict:
     """The best weights on the holdout."""
     settings, prompt_bytes = holdout_settings(training.plan.architecture)
-    model = load_weights(training.best_weights).to(training.plan.numerics.device)
-    return judge(model, source.vocabulary, source.data, "holdout", settings, prompt_bytes)
+    with memory_errors():
+        model = load_weights(training.best_weights).to(training.plan.numerics.device)
+        return judge(model, source.vocabulary, source.data, "holdout", settings, prompt_bytes)
 
 
 def write_summary(training: FullTraining, source: Source, verdict: Verdict, command: str) -> dict[str, Any]:

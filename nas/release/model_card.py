@@ -99,7 +99,7 @@ def _training(facts: RunFacts) -> str:
     recipe = facts.recipe
     if recipe is None:
         return ""
-    step = f"; these are the weights of step {facts.evaluation['step']:,}" if facts.evaluation else ""
+    step = f"; these are the weights of step {facts.evaluation.step:,}" if facts.evaluation else ""
     return (
         f"{recipe.num_steps:,} steps of {recipe.batch_tokens:,} tokens in sequences of {recipe.seq_length}, AdamW "
         f"with a peak learning rate of {recipe.learning_rate:.3g}, seed {recipe.seed}{step}."
@@ -109,7 +109,7 @@ def _training(facts: RunFacts) -> str:
 def _results(facts: RunFacts) -> str:
     rows = []
     if (line := facts.evaluation) is not None:
-        rows.append(("validation", _figure(line.get("val_bpb")), _figure(line.get("val_novel_bpb")), "", ""))
+        rows.append(("validation", _figure(line.val_bpb), _figure(line.val_novel_bpb), "", ""))
     if (judged := facts.holdout) is not None:
         collapse = (_figure(judged.sampled_collapse_rate, 3), _figure(judged.greedy_collapse_rate, 3))
         rows.append(("holdout", _figure(judged.bpb), _figure(judged.novel_bpb), *collapse))

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from nas.data.cache import cache_root
 from nas.data.prepared import MANIFEST, read_manifest
-from nas.errors import CacheError
+from nas.errors import CacheError, CheckpointError
+from nas.json_lines import read_json_lines
 from nas.records import Judgement
-from nas.training_records import LOG_FILE, RUN_FILE, SUMMARY_FILE
+from nas.training_records import LOG_FILE, RUN_FILE, SUMMARY_FILE, TrainingLine
 from nas.trial.language_model import BEST_WEIGHTS
 from nas.trial.recipe import Recipe
 
@@ -28,7 +29,7 @@ class RunFacts:
     corpus_hash: str | None = None
     corpus: Mapping[str, Any] | None = None
     """The manifest of the corpus (nas/data/prepared.py)."""
-    evaluation: Mapping[str, Any] | None = None
+    evaluation: TrainingLine | None = None
     """The line of the log at which these weights were the best so far."""
     holdout: Judgement | None = None
     command: str | None = None
@@ -84,13 +85,13 @@ def _judgement(values: Any) -> Judgement | None:
         return None
 
 
-def _best_evaluation(log: Path) -> dict[str, Any] | None:
+def _best_evaluation(log: Path) -> TrainingLine | None:
     """The first line of the lowest bits per byte: the one at which nas.train kept its weights."""
     try:
-        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-        return min(lines, key=lambda line: float(line["val_bpb"]), default=None)
-    except (OSError, ValueError, KeyError, TypeError):
+        lines = read_json_lines(log, TrainingLine, "line", CheckpointError)
+    except (OSError, CheckpointError):
         return None
+    return min(lines, key=lambda line: line.val_bpb, default=None)
 
 
 def _find_manifest(corpus_hash: object) -> dict[str, Any] | None:

@@ -39,9 +39,14 @@ class Numerics(BaseModel):
     def kept(self, stored: Mapping[str, Any]) -> Numerics:
         """With the precision and threads that a study or run began with, so that it goes on as it began.
 
-        bf16 is right on any processor, only slower where the hardware lacks it.
+        bf16 is right on any processor, only slower where the hardware lacks it. Which of several GPUs it goes on with
+        is no matter: `as_stored` leaves it out.
         """
         return Numerics.model_validate({**self.model_dump(), **{key: stored[key] for key in ("dtype", "threads")}})
+
+    def as_stored(self) -> dict[str, Any]:
+        """What decides a result, as a run writes it down."""
+        return self.model_dump(mode="json") | {"device": self.device.partition(":")[0]}
 
     def apply(self) -> None:
         """Set this process up; call once, before the first computation."""

@@ -20,7 +20,12 @@ _HASH = "sha256"
 
 
 def save_weights(model: Decoder, path: Path) -> None:
-    write_tensors(model.state_dict(), {"architecture": model.config.model_dump_json()}, path)
+    write_weights(model.config, model.state_dict(), path)
+
+
+def write_weights(config: ArchitectureConfig, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """As `save_weights`, of the tensors of a model of `config` by name."""
+    write_tensors(tensors, {"architecture": config.model_dump_json()}, path)
 
 
 def load_weights(path: Path) -> Decoder:
@@ -42,7 +47,7 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], header: Mapping[str, str]
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     metadata = {"format": "pt", **header, _HASH: _hash_of(plain)}
     try:
-        write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata))
+        write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata), durable=True)
     except SafetensorError as error:  # a full disk too: the library has no other error
         raise CheckpointError(
             f"cannot write checkpoint {path} ({_first_line(error)}); free some space and run the same command again"

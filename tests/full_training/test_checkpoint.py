@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from trial.tiny import NUMERICS, random_tokens, recipe, same_weights, tiny
 
 from nas.errors import CheckpointError
-from nas.full_training.checkpoint import Seconds, restore_checkpoint, save_checkpoint
+from nas.full_training.checkpoint import Seconds, Standing, restore_checkpoint, save_checkpoint
 from nas.full_training.progress import Progress, RollBack
 from nas.model import Decoder
 from nas.trial.training import Training
@@ -46,9 +46,12 @@ def test_a_training_goes_on_from_its_checkpoint_with_the_same_bits(
     tmp_path: Path, progress: Progress, changes: dict[str, Any]
 ) -> None:
     path = tmp_path / "last.safetensors"
-    save_checkpoint(training(5, **changes), progress, SECONDS, path)
+    best = {"some.weight": torch.ones(3)}
+    save_checkpoint(training(5, **changes), Standing(progress, SECONDS, best), path)
     resumed = training(0, **changes)
-    assert restore_checkpoint(resumed, path) == (progress, SECONDS)
+    found = restore_checkpoint(resumed, path)
+    assert (found.progress, found.seconds) == (progress, SECONDS)
+    assert found.best.keys() == best.keys() and torch.equal(found.best["some.weight"], best["some.weight"])
     assert resumed.step == 5
     resumed.advance(7)
     whole = training(12, **changes)
@@ -60,7 +63,7 @@ def test_a_training_goes_on_from_its_checkpoint_with_the_same_bits(
 
 def test_a_checkpoint_of_another_architecture_does_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"
-    save_checkpoint(training(1), Progress(step=1), SECONDS, path)
+    save_checkpoint(training(1), Standing(Progress(step=1), SECONDS, {}), path)
     other = Training(Decoder(tiny(hidden_dim=16), seed=0), random_tokens(600), recipe(), NUMERICS)
     with pytest.raises(CheckpointError, match=r"does not fit this run \(.*\)$") as caught:
         restore_checkpoint(other, path)
@@ -70,7 +73,7 @@ def test_a_checkpoint_of_another_architecture_does_not_fit(tmp_path: Path) -> No
 @pytest.mark.parametrize("missing", ["progress", "seconds"])
 def test_a_checkpoint_without_its_progress_does_not_fit(tmp_path: Path, missing: str) -> None:
     path = tmp_path / "last.safetensors"
-    save_checkpoint(training(1), Progress(step=1), SECONDS, path)
+    save_checkpoint(training(1), Standing(Progress(step=1), SECONDS, {}), path)
     tensors, header = read_tensors(path)
     header.pop(missing)
     write_tensors(tensors, header, path)

@@ -6,13 +6,13 @@ from nas.full_training.estimate import estimate, measured_peak_flops
 from nas.full_training.plan import TrainingPlan
 
 
-def test_an_estimate_is_of_real_steps_and_leaves_nothing_behind() -> None:
+def test_an_estimate_is_of_real_steps() -> None:
     config = tiny(num_layers=2)
     plan = TrainingPlan(config, recipe(num_steps=1000, ema_decay=0.9), NUMERICS, "hash", 100, 4096)
     found = estimate(plan, random_tokens(600))
     assert 0 < found.step_seconds < 60
     assert found.seconds(1000) == 1000 * found.step_seconds
-    assert found.checkpoint_bytes == 16 * config.num_params
+    assert found.checkpoint_bytes == 20 * config.num_params
     assert found.memory_bytes > 10_000_000
     expected = config.train_flops_per_token(16) * 64 / found.step_seconds / found.peak_flops
     assert found.peak_share(plan) == expected

@@ -40,7 +40,7 @@ def opened(data: PreparedData, path: Path, seq_length: int = 64, **changes: Any)
 @pytest.mark.parametrize("top_k", [1, 5, 256, 999])
 def test_what_a_teacher_says_is_the_softmax_over_its_likeliest_tokens(top_k: int) -> None:
     model = Decoder(CONFIG, seed=3).eval()
-    teacher = Teacher(Subject(model, 256, 64), SAYS.model_copy(update={"top_k": top_k}))
+    teacher = Teacher(Subject(model, 256, 64), 256, SAYS.model_copy(update={"top_k": top_k}))
     ids = torch.from_numpy(random_tokens(128).astype("int64")).view(4, 32)
     taught = teacher(ids)
     logits = model(ids).detach().flatten(0, 1)
@@ -121,7 +121,7 @@ def test_a_student_believes_its_teacher_and_goes_on_after_a_stop_with_the_same_b
     data: PreparedData, tmp_path: Path, accumulate: int
 ) -> None:
     says = SAYS.model_copy(update={"share": 1.0, "temperature": 1.0, "flops_per_token": 1000})
-    teacher = Teacher(Subject(Oracle(), 256, 64), says)
+    teacher = Teacher(Subject(Oracle(), 256, 64), 256, says)
     made = recipe(num_steps=24, seq_length=32, accumulate=accumulate)
     plan = TrainingPlan(tiny(), made, NUMERICS, "hash", 8, 2048, distillation=says)
 

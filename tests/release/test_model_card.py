@@ -14,10 +14,10 @@ from nas.release.run_facts import RunFacts
 from nas.trial.language_model import LanguageModel
 
 from .checkpoints import architecture, disturbed, language_model
-from .test_run_facts import JUDGEMENT
+from .test_run_facts import JUDGEMENT, line
 
 COMMAND = "python -m nas.export runs/mine --to hf"
-EVALUATION = {"step": 8, "val_bpb": 2.0, "val_novel_bpb": None}
+EVALUATION = line(8, 2.0).model_copy(update={"val_novel_bpb": None})
 
 
 def card(given: LanguageModel | None = None, **facts: Any) -> str:

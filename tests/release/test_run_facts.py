@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from nas.data import PreparedData
 from nas.files import write_json
 from nas.records import Judgement
 from nas.release.run_facts import RunFacts
+from nas.training_records import TrainingLine
 
 JUDGEMENT = Judgement(
     bpb=1.5,
@@ -25,13 +25,25 @@ JUDGEMENT = Judgement(
 )
 
 
+def line(step: int, val_bpb: float) -> TrainingLine:
+    return TrainingLine(
+        step=step,
+        train_flops=1e9 * step,
+        train_loss=3.0,
+        val_bpb=val_bpb,
+        val_novel_bpb=val_bpb + 0.25,
+        val_perplexity=9.0,
+        learning_rate=0.1,
+        rollbacks=(),
+        samples=(),
+    )
+
+
 def write_run(folder: Path, corpus_hash: str, **summary: Any) -> None:
     """What nas.train leaves beside its weights."""
     write_json(folder / "run.json", {"recipe": recipe().model_dump(mode="json"), "corpus_hash": corpus_hash})
-    lines = [
-        {"step": step, "val_bpb": bpb, "val_novel_bpb": bpb + 0.25} for step, bpb in ((4, 3.0), (8, 2.0), (12, 2.0))
-    ]
-    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    lines = [line(step, bpb).model_dump_json() + "\n" for step, bpb in ((4, 3.0), (8, 2.0), (12, 2.0))]
+    (folder / "log.jsonl").write_text("".join(lines) + lines[0][:30])  # a kill tore the last one
     if summary:
         write_json(folder / "summary.json", summary)
 
@@ -43,7 +55,7 @@ def test_a_run_folder_says_what_it_knows(tmp_path: Path, data: PreparedData) -> 
     assert (facts.weights, facts.name) == (tmp_path / "best.safetensors", tmp_path.name)
     assert facts.recipe == recipe()
     assert facts.corpus is not None and facts.corpus["splits"] == data.manifest["splits"]
-    assert facts.evaluation == {"step": 8, "val_bpb": 2.0, "val_novel_bpb": 2.25}
+    assert facts.evaluation == line(8, 2.0)
     assert facts.holdout == JUDGEMENT
     assert facts.command == "python -m nas.train --arch-json a.json"
 
