@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData
@@ -20,6 +20,7 @@ from nas.full_training.run import FullTraining
 from nas.full_training.source import Source
 from nas.full_training.teacher import Teacher, open_teacher
 from nas.full_training.verdict import holdout_settings, judge_run, write_summary
+from nas.json_lines import read_json_lines
 from nas.lock import locked
 from nas.records import Judgement
 from nas.study.workers import WorkerPool
@@ -78,15 +79,9 @@ class FullRun(BaseModel):
 
 
 def read_runs(path: Path) -> dict[str, FullRun]:
-    """By name; a torn last line is left out."""
-    found = {}
-    for line in path.read_text(encoding="utf-8").split("\n") if path.exists() else []:
-        try:
-            one = FullRun.model_validate_json(line)
-        except ValidationError:
-            continue
-        found[one.name] = one
-    return found
+    """By name; a torn last line is left out. StudyError when another is damaged."""
+    lines = read_json_lines(path, FullRun, "training", StudyError) if path.exists() else []
+    return {one.name: one for one in lines}
 
 
 def run_jobs(

@@ -17,7 +17,7 @@ MOST_RISE = 1.0
 
 
 class Progress(BaseModel):
-    """A function of the plan and of `step` alone: a clock decides nothing in it."""
+    """A function of the plan, of `step` and of how many checkpoints stay to go back to: no clock decides it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
