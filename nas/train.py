@@ -40,7 +40,9 @@ def main(argv: list[str] | None = None) -> int:
     command = cli.command_line("nas.train", argv)
     is_silent = (quiet or (folder / SUMMARY_FILE).exists()) and not arguments.estimate
     estimated = None if is_silent else estimate(plan, source.tokens, teacher)
-    if estimated is not None:
+    if estimated is not None and arguments.json:
+        print(json.dumps(estimate_json(made, estimated), indent=2))
+    elif estimated is not None:
         print_estimate(made, estimated, keep=arguments.keep)
     if arguments.estimate:
         return 0
@@ -63,6 +65,27 @@ def main(argv: list[str] | None = None) -> int:
     else:
         print_end(folder, summary, verdict.completions[:_SAMPLES_SHOWN])
     return 0
+
+
+def estimate_json(made: Assembled, estimated: Estimate) -> dict[str, Any]:
+    """The figures of `print_estimate`."""
+    plan, recipe = made.plan, made.plan.recipe
+    return {
+        "folder": str(made.folder),
+        "architecture": plan.architecture.model_dump(mode="json"),
+        "num_params": plan.architecture.num_params,
+        "steps": recipe.num_steps,
+        "train_tokens": recipe.num_steps * recipe.batch_tokens,
+        "train_flops": plan.train_flops,
+        "teacher_flops": plan.teacher_flops,
+        "measured": {
+            "seconds": estimated.seconds(recipe.num_steps),
+            "step_seconds": estimated.step_seconds,
+            "peak_flops": estimated.peak_flops,
+            "memory_bytes": estimated.memory_bytes,
+        },
+        "checkpoint_bytes": estimated.checkpoint_bytes,
+    }
 
 
 def print_estimate(made: Assembled, estimated: Estimate, *, keep: int) -> None:

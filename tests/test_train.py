@@ -227,6 +227,11 @@ def test_what_a_run_will_take_is_said_before_it_begins(
     assert lines["disk"] == (
         f"at most {6 * size:.3g} MB: 4 checkpoints (--keep), one between, one being written, {size:.3g} MB each"
     )
+    with pytest.warns(UserWarning, match="sequences of 64 tokens"):
+        assert train.main([*command, "--max-steps", "5000", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["train_flops"], found["train_tokens"], found["teacher_flops"]) == (flops, 1_280_000, 0)
+    assert found["measured"]["seconds"] == 5000 * found["measured"]["step_seconds"] > 0
     assert not (tmp_path / "run").exists()
 
 
