@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--prompts", type=Path, metavar="FILE", help="one a line (default: 256 of ours)")
     how.add_argument("--num-prompts", type=cli.whole, metavar="N", help="so many, spread over all (default: all)")
+    how.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
     built.add_argument("--save", type=Path, metavar="FILE", help="write the completions, one JSON object a line")
     built.add_argument("--json", action="store_true", help="print one JSON object for each input, one a line")
     return built
@@ -126,7 +127,7 @@ def evaluations(path: Path, arguments: argparse.Namespace, *, from_file: bool) -
         yield from evaluate_file(path, protocols)
     else:
         prompts = choose_prompts(arguments.prompts, arguments.num_prompts)
-        yield from evaluate_model(LanguageModel.load(path), path, prompts, protocols)
+        yield from evaluate_model(LanguageModel.open_on(path, arguments.device), path, prompts, protocols)
 
 
 def as_json(found: Sequence[Evaluation], comparisons: Sequence[Comparison]) -> dict[str, Any]:

@@ -102,16 +102,9 @@ def check_usage(arguments: argparse.Namespace, *, is_interactive: bool) -> None:
 
 
 def open_model(arguments: argparse.Namespace) -> LanguageModel:
-    """On its device, with the threads of a training."""
     from nas.trial.language_model import LanguageModel
-    from nas.trial.machine import available_cores
-    from nas.trial.numerics import plan_numerics
 
-    numerics = plan_numerics(arguments.device, threads=available_cores())
-    numerics.apply()
-    model = LanguageModel.load(arguments.checkpoint)
-    model.model.to(numerics.device)
-    return model
+    return LanguageModel.open_on(arguments.checkpoint, arguments.device)
 
 
 def read_standard_input() -> str:

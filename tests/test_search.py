@@ -593,7 +593,8 @@ FLAGS: dict[Any, set[str]] = {
         *("--teacher", "--teacher-share", "--teacher-temperature", "--teacher-top-k"),
     },
     evaluate: {
-        *("--completions", "--compare", "--protocol", "--prompts", "--num-prompts", "--save", "--json", "--help"),
+        *("--completions", "--compare", "--protocol", "--prompts", "--num-prompts", "--device", "--save", "--json"),
+        "--help",
     },
     export: {"--to", "--out", "--dtype", "--json", "--help"},
     play: {

@@ -14,6 +14,8 @@ from nas.errors import CheckpointError, UsageError
 from nas.model import Decoder, SamplingSettings, stream_tokens
 from nas.trial.bits_per_byte import measure_likelihood
 from nas.trial.completion_stream import CompletionStream
+from nas.trial.machine import available_cores
+from nas.trial.numerics import plan_numerics
 from nas.trial.weights import load_weights
 
 BEST_WEIGHTS = "best.safetensors"
@@ -43,6 +45,15 @@ class LanguageModel:
                 f"the tokenizer beside it one of {vocabulary.size}"
             )
         return cls(model.eval(), vocabulary)
+
+    @classmethod
+    def open_on(cls, path: str | Path, device: str) -> Self:
+        """As `load`, on `device` (auto, cpu, cuda, cuda:N), with this process set up for it; UsageError without it."""
+        numerics = plan_numerics(device, threads=available_cores())
+        numerics.apply()
+        opened = cls.load(path)
+        opened.model.to(numerics.device)
+        return opened
 
     def complete(
         self,
