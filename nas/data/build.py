@@ -1,6 +1,7 @@
 """Building a corpus: sources become three files of text, and a manifest that says how.
 
-read > clean > exact copies > near-duplicates > cap on a package > split > what is still like evaluation > texts.
+read > clean > exact copies > near-duplicates > cap on a package > split > what is made of training text changes sides
+> what is still like evaluation goes > texts.
 Texts wait in a spool on disk, so memory holds a kilobyte a document and the length of the corpus is no matter.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.data.copied_runs import copied_shares
 from nas.data.corpus import check_size, cleaned_documents, ordered_counts
 from nas.data.corpus_recipe import CorpusRecipe
 from nas.data.near_duplicates import (
@@ -31,6 +33,7 @@ from nas.data.novel_lines import novel_bytes, seen_line_share, seen_lines
 from nas.data.prepared import EVALUATION_SPLITS, SPLITS, novel_file, text_file
 from nas.data.sources import WheelSource
 from nas.data.split import MAX_CLUSTER_SHARE, Split, split_entries
+from nas.data.split_without_copies import split_without_copies
 from nas.data.spool import Entry, Spool
 from nas.data.wheels import fetch_wheels
 from nas.files import write_atomically
@@ -69,7 +72,7 @@ def build_texts(recipe: CorpusRecipe, folder: Path, seed: int, progress: Callabl
             report.at(f"read {len(spool.entries):,} documents, {spool.num_bytes / 1e6:.0f} MB")
         check_size(recipe, spool.num_bytes, counts)
         duplicates = _compare(spool, recipe.split.cluster_similarity, report)
-        chosen, greatest = _choose(recipe, spool.entries, duplicates, counts)
+        chosen, alike = _choose(recipe, spool, duplicates, counts, report)
         check_size(recipe, sum(entry.num_bytes for entries in chosen.values() for entry in entries), counts)
         files = {text_file(name): _write(folder / text_file(name), spool, chosen[name]) for name in SPLITS}
         splits: dict[str, dict[str, Any]] = {
@@ -84,35 +87,45 @@ def build_texts(recipe: CorpusRecipe, folder: Path, seed: int, progress: Callabl
             "counts": ordered_counts(counts),
             "splits": splits,
             "packages": {name: _by_package(chosen[name]) for name in SPLITS},
-            "similarity": {
-                "train_to_evaluation_at_most": round(greatest, 4),
-                "plain_split": _plain_split(spool, duplicates, recipe),
-            },
+            "similarity": {**alike, "plain_split": _plain_split(spool, duplicates, recipe)},
             "files": files,
         }
 
 
 def _choose(
-    recipe: CorpusRecipe, entries: Sequence[Entry], duplicates: Duplicates, counts: Counter[str]
-) -> tuple[dict[str, Sequence[Entry]], float]:
-    """The documents of each split, and the greatest similarity of training to evaluation; `counts` is added to."""
+    recipe: CorpusRecipe, spool: Spool, duplicates: Duplicates, counts: Counter[str], report: _Progress
+) -> tuple[dict[str, Sequence[Entry]], dict[str, float]]:
+    """The documents of each split, and how like training evaluation is now; `counts` is added to."""
+    entries = spool.entries
     distinct = _distinct(entries, duplicates, recipe.cleaning.near_duplicates)
     capped = _cap_packages(distinct, recipe.cleaning.max_package_share)
     cluster = duplicates.clusters(recipe.split.cluster_similarity)
     by_package = recipe.split.by == "package"
-    split = split_entries(
-        capped,
-        (lambda entry: entry.package) if by_package else (lambda entry: cluster[entry.index]),
-        recipe.split.evaluation_bytes,
-        max_cluster_share=1 if by_package else MAX_CLUSTER_SHARE,
-    )
+
+    def cut(to_split: Sequence[Entry]) -> Split:
+        return split_entries(
+            to_split,
+            (lambda entry: entry.package) if by_package else (lambda entry: cluster[entry.index]),
+            recipe.split.evaluation_bytes,
+            max_cluster_share=1 if by_package else MAX_CLUSTER_SHARE,
+        )
+
+    if by_package:
+        split, num_moved = cut(capped), 0
+    else:
+        split, num_moved = split_without_copies(capped, cut, spool, report.at)
     train, greatest = _unlike_evaluation(split, duplicates.signatures, recipe.split.cluster_similarity)
+    shares = copied_shares([*map(spool.data, (*split.validation, *split.holdout))], map(spool.data, train))
     counts["near_duplicates"] = len(entries) - len(distinct)
     counts["over_share"] = len(distinct) - len(capped)
     counts["held_out"] = len(split.left_over)
     counts["similar_to_evaluation"] = len(split.train) - len(train)
     counts["kept"] = len(train) + len(split.validation) + len(split.holdout)
-    return {"train": train, "validation": split.validation, "holdout": split.holdout}, greatest
+    return {"train": train, "validation": split.validation, "holdout": split.holdout}, {
+        "train_to_evaluation_at_most": round(greatest, 4),
+        "changed_sides": num_moved,
+        "copied_share_at_most": round(float(shares.max(initial=0.0)), 4),
+    }
 
 
 def _compare(spool: Spool, at_least: float, report: _Progress) -> Duplicates:

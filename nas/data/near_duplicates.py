@@ -80,16 +80,25 @@ def greatest_similarity(signatures: NDArray[np.uint32], others: NDArray[np.uint3
     return greatest
 
 
+def word_runs(text: bytes, length: int) -> NDArray[np.uint64]:
+    """A 64-bit hash of each run of `length` words, in their order: (max(0, words - length + 1),)."""
+    words = np.array([zlib.crc32(word) for word in _WORD.findall(text)], dtype=np.uint64)
+    return _hashed_runs(words, length)
+
+
 def _shingles(text: bytes) -> NDArray[np.uint64]:
     """A 64-bit hash of each distinct 5-gram; a text of fewer words is one shingle."""
     words = np.array([zlib.crc32(word) for word in _WORD.findall(text)], dtype=np.uint64)
-    count = max(len(words) - SHINGLE_WORDS + 1, 1)
-    words = np.pad(words, (0, max(SHINGLE_WORDS - len(words), 0)))
+    return np.unique(_hashed_runs(np.pad(words, (0, max(SHINGLE_WORDS - len(words), 0))), SHINGLE_WORDS))
+
+
+def _hashed_runs(words: NDArray[np.uint64], length: int) -> NDArray[np.uint64]:
+    count = max(len(words) - length + 1, 0)
     hashes = np.zeros(count, dtype=np.uint64)
-    for place in range(SHINGLE_WORDS):
+    for place in range(length):
         hashes = (hashes ^ words[place : place + count]) * _MIX
         hashes ^= hashes >> np.uint64(29)
-    return np.unique(hashes)
+    return hashes
 
 
 def _candidates(signatures: NDArray[np.uint32]) -> NDArray[np.int64]:

@@ -42,7 +42,7 @@ from nas.data.vocabulary import (
 from nas.errors import CacheError
 from nas.files import remove_leftovers, write_json
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Part of the cache key: raise it whenever the same source would give other files."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,22 @@ def test_no_file_of_evaluation_is_like_one_of_training(prepared: PreparedData) -
     signatures = {split: np.stack([signature(text.encode()) for text in prepared.documents(split)]) for split in SPLITS}
     for split in ("validation", "holdout"):
         assert greatest_similarity(signatures[split], signatures["train"]).max() < 0.5
+
+
+def test_no_file_of_evaluation_is_made_of_training_text(prepared: PreparedData) -> None:
+    """By an implementation of its own: sets of words, not of hashes."""
+
+    def runs(text: str) -> list[tuple[str, ...]]:
+        words = re.findall(r"\w+", text, re.ASCII)
+        return [tuple(words[start : start + 8]) for start in range(len(words) - 7)]
+
+    evaluation = [runs(text) for split in ("validation", "holdout") for text in prepared.documents(split)]
+    wanted = {run for own in evaluation for run in own}
+    seen = {run for text in prepared.documents("train") for run in runs(text) if run in wanted}
+    shares = [sum(run in seen for run in own) / len(own) for own in evaluation if own]
+    assert max(shares) == pytest.approx(prepared.manifest["similarity"]["copied_share_at_most"], abs=1e-4)
+    assert max(shares) < 0.5
+    assert prepared.manifest["similarity"]["changed_sides"] > 0
 
 
 @pytest.mark.parametrize("name", ["char", "gpt2", f"bpe-{LARGEST}"])

@@ -1,0 +1,40 @@
+"""A split whose evaluation is not made of training text: documents that are change sides, until none is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from nas.data.copied_runs import COPY_SHARE, copied_shares
+from nas.data.split import Split
+from nas.data.spool import Entry, Spool
+from nas.errors import CorpusError
+
+_MOST_ROUNDS = 20
+
+
+def split_without_copies(
+    entries: Sequence[Entry], cut: Callable[[Sequence[Entry]], Split], spool: Spool, say: Callable[[str], None]
+) -> tuple[Split, int]:
+    """`cut` the entries; where evaluation documents are copied from training, they are trained on and others judged.
+
+    Also how many changed sides. Documents that their source has placed stay where they are. Where a corpus is so
+    repetitive that after _MOST_ROUNDS some are left, or that the others could not be split, those stay in evaluation:
+    the manifest says how much of them is copied.
+    """
+    moved: set[int] = set()
+    split = cut(entries)
+    for _ in range(_MOST_ROUNDS):
+        evaluation = [entry for entry in (*split.validation, *split.holdout) if entry.split is None]
+        shares = copied_shares([*map(spool.data, evaluation)], map(spool.data, split.train))
+        copied = {entry.index for entry, share in zip(evaluation, shares, strict=True) if share >= COPY_SHARE}
+        if not copied:
+            break
+        say(f"{len(copied)} of {len(evaluation)} evaluation documents are made of training text and change sides")
+        try:
+            trained = [replace(one, split="train") if one.index in moved | copied else one for one in entries]
+            split = cut(trained)
+        except CorpusError:
+            break
+        moved |= copied
+    return split, len(moved)
