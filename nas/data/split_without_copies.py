@@ -19,8 +19,8 @@ def split_without_copies(
     """`cut` the entries; where evaluation documents are copied from training, they are trained on and others judged.
 
     Also how many changed sides. Documents that their source has placed stay where they are. Where a corpus is so
-    repetitive that after _MOST_ROUNDS some are left, or that the others could not be split, those stay in evaluation:
-    the manifest says how much of them is copied.
+    repetitive that all are copied, that some are after _MOST_ROUNDS, or that the others could not be split, those stay
+    in evaluation: the manifest says how much of them is copied.
     """
     moved: set[int] = set()
     split = cut(entries)
@@ -28,7 +28,7 @@ def split_without_copies(
         evaluation = [entry for entry in (*split.validation, *split.holdout) if entry.split is None]
         shares = copied_shares([*map(spool.data, evaluation)], map(spool.data, split.train))
         copied = {entry.index for entry, share in zip(evaluation, shares, strict=True) if share >= COPY_SHARE}
-        if not copied:
+        if not copied or len(copied) == len(evaluation):
             break
         say(f"{len(copied)} of {len(evaluation)} evaluation documents are made of training text and change sides")
         try:

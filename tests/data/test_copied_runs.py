@@ -84,3 +84,14 @@ def test_documents_that_their_source_has_placed_stay(tmp_path: Path) -> None:
         split, changed = split_without_copies(spool.entries, cut, spool, lambda line: None)
     assert changed == 0
     assert [entry.index for entry in (*split.validation, *split.holdout)] == [20, 21]
+
+
+def test_where_everything_is_copied_nothing_changes_sides(tmp_path: Path) -> None:
+    texts = [" ".join(words(seed)[start : start + 700] for seed in range(4)) for start in range(30)]
+
+    def cut(entries: list[Entry]) -> Split:
+        return split_entries(entries, lambda entry: entry.index, 1 << 40)
+
+    with spooled(tmp_path, texts, {}) as spool:
+        plain = cut(spool.entries)
+        assert split_without_copies(spool.entries, cut, spool, lambda line: None) == (plain, 0)
