@@ -90,10 +90,10 @@ def print_manifest(manifest: dict[str, Any], folder: Path) -> None:
         f"evaluation; split without care, {plain['validation']['like_training']} of validation's "
         f"{plain['validation']['documents']} would have a near-copy in training"
     )
-    alike = manifest["similarity"]
+    alike, most = manifest["similarity"], manifest["recipe"]["split"]["copied_share"]
     print(
         f"copied      at most {alike['copied_share_at_most']:.0%} of a document of evaluation stands word for word in "
-        f"training; {alike['changed_sides']} that did so by half or more changed sides"
+        f"training; {alike['changed_sides']} that did so by {most:.0%} changed sides"
     )
     for name in ("validation", "holdout"):
         share = manifest["splits"][name]["seen_line_share"]

@@ -173,7 +173,8 @@ def test_validation_text_that_stands_in_the_training_text_is_a_leak(
         (tmp_path / path.name).write_text(text, encoding="utf-8")
         (tmp_path / f"copy_of_{path.name}").write_text(re.sub(r"\breturn\b", "give", text), encoding="utf-8")
     recipe = tmp_path / "careless.toml"
-    recipe.write_text('[[sources]]\nfolder = "."\n[cleaning]\nnear_duplicates = 1\n[split]\ncluster_similarity = 1\n')
+    careless = "[cleaning]\nnear_duplicates = 1\n[split]\ncluster_similarity = 1\ncopied_share = 1\n"
+    recipe.write_text(f'[[sources]]\nfolder = "."\n{careless}')
     found: Ran = audited(checkpoint, "--corpus", recipe, "--json")
     assert found.code == 1
     by_check = {one["check"]: one for one in json.loads(found.out)["findings"]}

@@ -113,7 +113,7 @@ def _choose(
     if by_package:
         split, num_moved = cut(capped), 0
     else:
-        split, num_moved = split_without_copies(capped, cut, spool, report.at)
+        split, num_moved = split_without_copies(capped, cut, spool, report.at, recipe.split.copied_share)
     train, greatest = _unlike_evaluation(split, duplicates.signatures, recipe.split.cluster_similarity)
     shares = copied_shares([*map(spool.data, (*split.validation, *split.holdout))], map(spool.data, train))
     counts["near_duplicates"] = len(entries) - len(distinct)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from nas.architecture import validation_line
 from nas.data.cleaning import Cleaning
+from nas.data.copied_runs import COPY_SHARE
 from nas.data.sources import SOURCE_KINDS, FolderSource, GitSource, GlobSource, Source, TextSource
 from nas.errors import CorpusError, unknown_name
 
@@ -30,6 +31,8 @@ class SplitRules(BaseModel):
     """Validation and holdout are no longer than this, each."""
     cluster_similarity: float = Field(default=0.5, gt=0, le=1)
     """Documents this similar never stand on both sides."""
+    copied_share: float = Field(default=COPY_SHARE, gt=0, le=1)
+    """Documents of which so much stands word for word in training are not judged on, but trained on."""
 
 
 class CorpusRecipe(BaseModel):

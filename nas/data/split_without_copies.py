@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from nas.data.copied_runs import COPY_SHARE, copied_shares
+from nas.data.copied_runs import copied_shares
 from nas.data.split import Split
 from nas.data.spool import Entry, Spool
 from nas.errors import CorpusError
@@ -14,9 +14,13 @@ _MOST_ROUNDS = 20
 
 
 def split_without_copies(
-    entries: Sequence[Entry], cut: Callable[[Sequence[Entry]], Split], spool: Spool, say: Callable[[str], None]
+    entries: Sequence[Entry],
+    cut: Callable[[Sequence[Entry]], Split],
+    spool: Spool,
+    say: Callable[[str], None],
+    at_least: float,
 ) -> tuple[Split, int]:
-    """`cut` the entries; where evaluation documents are copied from training, they are trained on and others judged.
+    """`cut` the entries; evaluation documents copied `at_least` so much are trained on, and others judged.
 
     Also how many changed sides. Documents that their source has placed stay where they are. Where a corpus is so
     repetitive that all are copied, that some are after _MOST_ROUNDS, or that the others could not be split, those stay
@@ -27,7 +31,7 @@ def split_without_copies(
     for _ in range(_MOST_ROUNDS):
         evaluation = [entry for entry in (*split.validation, *split.holdout) if entry.split is None]
         shares = copied_shares([*map(spool.data, evaluation)], map(spool.data, split.train))
-        copied = {entry.index for entry, share in zip(evaluation, shares, strict=True) if share >= COPY_SHARE}
+        copied = {entry.index for entry, share in zip(evaluation, shares, strict=True) if share >= at_least}
         if not copied or len(copied) == len(evaluation):
             break
         say(f"{len(copied)} of {len(evaluation)} evaluation documents are made of training text and change sides")

@@ -60,7 +60,7 @@ def test_documents_made_of_several_others_change_sides_and_others_are_judged(tmp
 
     with spooled(tmp_path, texts, {}) as spool:
         plain = cut(spool.entries)
-        split, changed = split_without_copies(spool.entries, cut, spool, said.append)
+        split, changed = split_without_copies(spool.entries, cut, spool, said.append, 0.5)
         training = [spool.data(one) for one in split.train]
         for one in ("validation", "holdout"):
             judged = [spool.data(entry) for entry in getattr(split, one)]
@@ -81,7 +81,7 @@ def test_documents_that_their_source_has_placed_stay(tmp_path: Path) -> None:
         return split_entries(entries, lambda entry: entry.index, 1 << 40)
 
     with spooled(tmp_path, texts, placed) as spool:
-        split, changed = split_without_copies(spool.entries, cut, spool, lambda line: None)
+        split, changed = split_without_copies(spool.entries, cut, spool, lambda line: None, 0.5)
     assert changed == 0
     assert [entry.index for entry in (*split.validation, *split.holdout)] == [20, 21]
 
@@ -94,4 +94,4 @@ def test_where_everything_is_copied_nothing_changes_sides(tmp_path: Path) -> Non
 
     with spooled(tmp_path, texts, {}) as spool:
         plain = cut(spool.entries)
-        assert split_without_copies(spool.entries, cut, spool, lambda line: None) == (plain, 0)
+        assert split_without_copies(spool.entries, cut, spool, lambda line: None, 0.5) == (plain, 0)
