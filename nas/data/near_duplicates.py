@@ -82,14 +82,18 @@ def greatest_similarity(signatures: NDArray[np.uint32], others: NDArray[np.uint3
 
 def word_runs(text: bytes, length: int) -> NDArray[np.uint64]:
     """A 64-bit hash of each run of `length` words, in their order: (max(0, words - length + 1),)."""
-    words = np.array([zlib.crc32(word) for word in _WORD.findall(text)], dtype=np.uint64)
-    return _hashed_runs(words, length)
+    return _hashed_runs(_words(text), length)
 
 
 def _shingles(text: bytes) -> NDArray[np.uint64]:
     """A 64-bit hash of each distinct 5-gram; a text of fewer words is one shingle."""
-    words = np.array([zlib.crc32(word) for word in _WORD.findall(text)], dtype=np.uint64)
+    words = _words(text)
     return np.unique(_hashed_runs(np.pad(words, (0, max(SHINGLE_WORDS - len(words), 0))), SHINGLE_WORDS))
+
+
+def _words(text: bytes) -> NDArray[np.uint64]:
+    """A 32-bit hash of each word, in their order."""
+    return np.array([zlib.crc32(word) for word in _WORD.findall(text)], dtype=np.uint64)
 
 
 def _hashed_runs(words: NDArray[np.uint64], length: int) -> NDArray[np.uint64]:
