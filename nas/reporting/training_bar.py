@@ -56,7 +56,7 @@ class TrainingBar:
 
     def show(self, line: TrainingLine) -> None:
         """A line of the log, with one of its samples under it."""
-        self._evaluated = f"  val_bpb {line.val_bpb:.4f}"
+        self._evaluated = f"  val_bpb {line.val_bpb:.4f}  novel {fixed(line.val_novel_bpb, 4)}"
         self.console.print(
             f"step {line.step:>7}  loss {line.train_loss:.3f}  val_bpb {line.val_bpb:.4f}  "
             f"novel {fixed(line.val_novel_bpb, 4)}  lr {line.learning_rate:.2e}  {self._speed}",
