@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 def fitness(val_bpb: float, collapse_rate: float, collapse_weight: float) -> float:
     """Bits per byte, lower is better: validation bits per byte plus the price of collapsed completions.
@@ -20,6 +23,61 @@ def pareto_front(points: Sequence[Sequence[float]]) -> list[int]:
     points all stay. Plain O(n^2) comparison: a study has thousands of trials at most.
     """
     return [index for index, point in enumerate(points) if not any(_dominates(other, point) for other in points)]
+
+
+def non_dominated_ranks(points: Sequence[Sequence[float]]) -> list[int]:
+    """The front of each point, all objectives minimised: 0 for those that no other dominates, 1 without these, ...
+
+    Deb et al. 2002 (NSGA-II), section III A. With one objective it is the place among the different values.
+    """
+    values = np.asarray(points, dtype=float).reshape(len(points), -1)
+    if values.shape[1] == 1:
+        return [int(one) for one in np.unique(values, return_inverse=True)[1].reshape(-1)]
+    pairs = values[:, None] - values[None]
+    dominates: NDArray[np.bool_] = np.all(pairs <= 0, axis=2) & np.any(pairs < 0, axis=2)
+    ranks = np.full(len(values), -1)
+    rank, left = 0, np.ones(len(values), dtype=bool)
+    while left.any():
+        front = left & ~dominates[left].any(axis=0)
+        ranks[front] = rank
+        rank, left = rank + 1, left & ~front
+    return [int(one) for one in ranks]
+
+
+def crowding_distances(points: Sequence[Sequence[float]]) -> list[float]:
+    """How far from its neighbours each point of one front stands; the ends of an objective are infinitely far.
+
+    Deb et al. 2002 (NSGA-II), section III B.
+    """
+    values = np.asarray(points, dtype=float).reshape(len(points), -1)
+    distances = np.zeros(len(values))
+    for column in values.T:
+        order = np.argsort(column, kind="stable")
+        span = column[order[-1]] - column[order[0]]
+        distances[order[[0, -1]]] = np.inf
+        if span > 0:
+            distances[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
+    return [float(one) for one in distances]
+
+
+def hypervolume(points: Sequence[Sequence[float]], reference: Sequence[float]) -> float:
+    """The volume between the front of `points` and `reference`, all objectives minimised (Zitzler and Thiele 1998).
+
+    Points that are not below the reference in every objective add nothing. By slices along the last objective, which
+    is exponential in their number: two to four are meant.
+    """
+    inside = [tuple(one) for one in points if all(a < b for a, b in zip(one, reference, strict=True))]
+    if not inside:
+        return 0.0
+    if len(reference) == 1:
+        return reference[0] - min(one[0] for one in inside)
+    inside.sort(key=lambda one: one[-1])
+    ends = [one[-1] for one in inside[1:]] + [reference[-1]]
+    return sum(
+        (end - point[-1]) * hypervolume([one[:-1] for one in inside[: index + 1]], reference[:-1])
+        for index, (point, end) in enumerate(zip(inside, ends, strict=True))
+        if end > point[-1]
+    )
 
 
 def _dominates(first: Sequence[float], second: Sequence[float]) -> bool:

@@ -34,6 +34,8 @@ class CurvePoint(_Record):
     train_bytes: float
     train_loss: float
     """Mean nats per token since the point before."""
+    decay_of: int | None = None
+    """The rung whose decay this is a point of; None on the trunk, which the rungs share."""
 
 
 class Judgement(_Record):
@@ -71,8 +73,8 @@ class Cost(_Record):
     train_flops_per_token: int
     train_flops: float
     train_tokens: int
-    train_bytes: float
-    """Tokens times the vocabulary's mean bytes per token."""
+    train_bytes: float | None
+    """Tokens times the vocabulary's mean bytes per token; None where no corpus is known."""
     train_steps: int
 
 
@@ -90,6 +92,32 @@ class Measured(_Record):
     """Wall time of one decoding step over the whole batch of prompts, divided by the rows in it."""
     peak_memory_bytes: int
     """Peak resident memory of the worker process so far; on CUDA, the device's peak in this trial."""
+
+    def after(self, below: Measured) -> Measured:
+        """Of the rungs below and this one: seconds add up, speeds are this one's."""
+        seconds = ("total_seconds", "train_seconds", "evaluate_seconds", "generate_seconds")
+        summed = {name: getattr(below, name) + getattr(self, name) for name in seconds}
+        peak = max(below.peak_memory_bytes, self.peak_memory_bytes)
+        return self.model_copy(update={**summed, "started": below.started, "peak_memory_bytes": peak})
+
+
+class RungResult(_Record):
+    """What a trial scored on validation at one rung, after a decay of its own."""
+
+    rung: int
+    """From 0, the lowest."""
+    train_flops: float
+    """Of a training of this length alone: the trunk from its start, and the decay."""
+    train_bytes: float | None
+    spent_flops: float
+    """What the rung added to the trial: the trunk since the rung below, and the decay."""
+    fitness: float
+    val_bpb: float
+    collapse_rate: float
+    validation: Judgement | None = None
+    """None where an objective of the user's own says no more than the figures above."""
+    order: int = 0
+    """How many results the study had before this one. Those alone decided whether the trial went on."""
 
 
 class TrialRecord(_Record):
@@ -112,14 +140,16 @@ class TrialRecord(_Record):
     collapse_rate: float | None = None
     validation: Judgement | None = None
     cost: Cost | None = None
+    rungs: tuple[RungResult, ...] = ()
+    """The rungs at which it was judged, the lowest first; a trial that was stopped has them too."""
     curve: tuple[CurvePoint, ...] = ()
     measured: Measured | None = None
 
     @model_validator(mode="after")
     def _complete_has_results(self) -> Self:
-        results = (self.fitness, self.val_bpb, self.collapse_rate, self.validation, self.cost)
+        results = (self.fitness, self.val_bpb, self.collapse_rate, self.cost)
         if self.is_complete and None in results:
-            raise ValueError("a COMPLETE trial has fitness, val_bpb, collapse_rate, validation and cost")
+            raise ValueError("a COMPLETE trial has fitness, val_bpb, collapse_rate and cost")
         return self
 
     @property
@@ -133,24 +163,48 @@ class TrialRecord(_Record):
     @property
     def scores(self) -> dict[str, float]:
         """The figures of a COMPLETE trial that people look up by name; empty for any other."""
-        if self.validation is None or self.cost is None or self.val_bpb is None or self.collapse_rate is None:
+        if self.cost is None or self.val_bpb is None or self.collapse_rate is None:
             return {}
+        judged: dict[str, float] = {}
+        if self.validation is not None:
+            judged = {
+                **({} if self.val_novel_bpb is None else {"val_novel_bpb": self.val_novel_bpb}),
+                "val_perplexity": self.validation.perplexity,
+                "sampled_collapse_rate": self.validation.sampled_collapse_rate,
+                "greedy_collapse_rate": self.validation.greedy_collapse_rate,
+            }
         return {
             "val_bpb": self.val_bpb,
-            **({} if self.val_novel_bpb is None else {"val_novel_bpb": self.val_novel_bpb}),
-            "val_perplexity": self.validation.perplexity,
             "collapse_rate": self.collapse_rate,
-            "sampled_collapse_rate": self.validation.sampled_collapse_rate,
-            "greedy_collapse_rate": self.validation.greedy_collapse_rate,
+            **judged,
             "num_params": self.cost.num_params,
             "train_flops": self.cost.train_flops,
         }
 
+    def after(self, below: TrialRecord | None) -> TrialRecord:
+        """This record of a rung joined to that of the rungs below it."""
+        if below is None:
+            return self
+        measured = self.measured.after(below.measured) if self.measured and below.measured else self.measured
+        return self.model_copy(
+            update={"rungs": below.rungs + self.rungs, "curve": below.curve + self.curve, "measured": measured}
+        )
+
+    def stopped(self, reason: str) -> TrialRecord:
+        """The record of a trial that ends below the top: what it scored stands in its rungs alone."""
+        none = dict.fromkeys(("fitness", "val_bpb", "collapse_rate", "validation"))
+        return self.model_copy(update={**none, "state": "PRUNED", "reason": reason})
+
     def reweighted(self, collapse_weight: float) -> TrialRecord:
         """The same trial with its fitness at another collapse weight."""
-        if self.val_bpb is None or self.collapse_rate is None:
-            return self
-        return self.model_copy(update={"fitness": fitness(self.val_bpb, self.collapse_rate, collapse_weight)})
+        rungs = tuple(
+            one.model_copy(update={"fitness": fitness(one.val_bpb, one.collapse_rate, collapse_weight)})
+            for one in self.rungs
+        )
+        update: dict[str, Any] = {"rungs": rungs}
+        if self.val_bpb is not None and self.collapse_rate is not None:
+            update["fitness"] = fitness(self.val_bpb, self.collapse_rate, collapse_weight)
+        return self.model_copy(update=update)
 
     def reproducible(self) -> dict[str, Any]:
         """All that two runs with one seed must share, as JSON data."""
@@ -158,11 +212,16 @@ class TrialRecord(_Record):
 
 
 class HoldoutResult(_Record):
-    """The verdict on one trial: its model on data that the search never looked at."""
+    """A finalist trained again with a fresh seed, on data that the search never looked at."""
 
     number: int
-    fitness: float
-    judgement: Judgement
+    """Of the trial that found the architecture."""
+    seed: int | None = None
+    """None in studies of before, which judged the weights of the trial itself."""
+    fitness: float | None
+    judgement: Judgement | None
+    reason: str | None = None
+    """Why there is no judgement, in one line."""
 
 
 class StudyRecord(_Record):

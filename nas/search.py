@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from nas import cli
 from nas.errors import UsageError
 
 if TYPE_CHECKING:
+    from nas.records import StudyRecord, TrialRecord
     from nas.study.session import SearchOutcome, SearchPlan
 
 DEFAULT_BUDGET = 40
@@ -34,12 +36,22 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--collapse-weight", type=cli.not_negative, metavar="W", help="bits per byte that a collapse rate of 1 costs"
     )
+    what.add_argument(
+        "--objectives",
+        default="fitness",
+        metavar="NAME,...",
+        help="what is minimised, such as val_bpb,collapse_rate,num_params (default: fitness, the first two in one)",
+    )
     what.add_argument("--exportable", action="store_true", help="only architectures that nas.export --to hf can write")
     what.add_argument("--seed", type=cli.seed, default=0, metavar="N", help="decides all that is drawn (default: 0)")
     budget = built.add_argument_group("how much")
     budget.add_argument(
         "--budget", type=cli.whole, metavar="N", help=f"trials in all, resumed ones counted (default: {DEFAULT_BUDGET})"
     )
+    budget.add_argument(
+        "--rungs", type=cli.whole, metavar="N", help="budgets at which weak trials are stopped; 1: none is (default: 3)"
+    )
+    budget.add_argument("--sampler", metavar="NAME", default="tpe", help="tpe, gp, nsga2 or random (default: tpe)")
     budget.add_argument("--hours", type=cli.positive, metavar="H", help="start no trial after this many hours")
     budget.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core; on a GPU one)")
     budget.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
@@ -74,6 +86,9 @@ def main(argv: list[str] | None = None) -> int:
         trial_flops=arguments.trial_flops,
         collapse_weight=arguments.collapse_weight,
         exportable=arguments.exportable,
+        objectives=tuple(arguments.objectives.split(",")),
+        num_rungs=arguments.rungs,
+        sampler=arguments.sampler,
         budget=arguments.budget if arguments.budget or arguments.hours else DEFAULT_BUDGET,
         hours=arguments.hours,
         storage=arguments.storage,
@@ -142,7 +157,6 @@ def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
 
 def print_summary(outcome: SearchOutcome, report: Path) -> None:
     from nas.records import completed
-    from nas.reporting.words import fixed
 
     folder, study = outcome.folder.path, outcome.study
     if outcome.was_complete:
@@ -161,21 +175,8 @@ def print_summary(outcome: SearchOutcome, report: Path) -> None:
         most = f"; most often: {reasons.most_common(1)[0][0]}" if reasons else ""
         print(f"no trial of {len(outcome.records)} completed{most}; {report} lists them")
         return
-    best = ranked[0]
+    print_best(study, outcome.records)
     states = Counter(one.state for one in outcome.records)
-    print(f"best        trial {best.number}: {best.architecture.describe()}")
-    print(
-        f"            val_bpb {best.val_bpb:.3f}  novel {fixed(best.val_novel_bpb)}  "
-        f"collapse {best.collapse_rate:.3f}  fitness {best.fitness:.3f}"
-    )
-    for judged in study.verdict:
-        record = next(one for one in outcome.records if one.number == judged.number)
-        kind = record.reference or ("best" if record is best else "")
-        print(
-            f"holdout     trial {judged.number:>4} {kind:<6} bpb {judged.judgement.bpb:.3f}  "
-            f"novel {fixed(judged.judgement.novel_bpb)}  "
-            f"collapse {judged.judgement.collapse_rate:.3f}  fitness {judged.fitness:.3f}"
-        )
     shown = "  ".join(f"{name} {value:.3f}" for name, value in study.compressors["holdout"].items())
     print(f"            same bytes: {shown}")
     print(f"trials      {'  '.join(f'{count} {state}' for state, count in sorted(states.items()))}")
@@ -184,6 +185,34 @@ def print_summary(outcome: SearchOutcome, report: Path) -> None:
     print(f"front       {folder / 'front'} ({len(outcome.exported) - 1} architectures)")
     print(f"arch JSON   {outcome.folder.arch_json}")
     print(f"next        python -m nas.train --arch-json {outcome.folder.arch_json} --max-steps 2000")
+
+
+def print_best(study: StudyRecord, records: Sequence[TrialRecord]) -> None:
+    """The architecture that is taken, and the finalists it was chosen among."""
+    from nas.finals import chosen_trial, comparison_of
+    from nas.reporting.words import fixed
+
+    weight = study.collapse_weight
+    best, comparison = chosen_trial(study, records, weight), comparison_of(study, records, weight)
+    assert best is not None
+    print(f"best        trial {best.number}: {best.architecture.describe()}")
+    print(
+        f"            val_bpb {best.val_bpb:.3f}  novel {fixed(best.val_novel_bpb)}  "
+        f"collapse {best.collapse_rate:.3f}  fitness {best.fitness:.3f}"
+    )
+    if comparison is None:
+        return
+    print(f"            {comparison.reason}")
+    references = {one.number: one.reference for one in records}
+    for one in comparison.finalists:
+        behind = f"  {one.behind:+.3f} ± {one.half_width:.3f}" if one.half_width is not None else ""
+        print(
+            f"holdout     trial {one.number:>4} {references[one.number] or '':<6} bpb {one.bpb:.3f}  "
+            f"novel {fixed(one.novel_bpb)}  collapse {one.collapse_rate:.3f}  fitness {one.fitness:.3f}{behind}"
+        )
+    for lost in comparison.failed:
+        print(f"            trial {lost.number:>4} fell apart with seed {lost.seed}: {lost.reason}")
+    print(f"            means of {comparison.best.num_seeds} fresh seeds; behind the best with its 95% interval")
 
 
 def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
@@ -198,7 +227,10 @@ def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
         "space": f"{plan.space.name}, {plan.space.num_combinations:.3g} combinations{exportable}",
         "corpus": f"{plan.options.corpus}: {describe_corpus(plan.options.corpus)}",
         "vocabularies": ", ".join(plan.space.vocabulary_names),
-        "budget": f"{budget}{hours}, {plan.space.training.flops_per_trial:.2g} training FLOPs each",
+        "objectives": ", ".join(plan.options.objectives),
+        "budget": f"{budget}{hours}, proposed by {plan.options.sampler}",
+        "rungs": ", ".join(f"{one:.2g}" for one in plan.space.training.rung_flops) + " training FLOPs",
+        "cost": f"at most {plan.cost}",
         "workers": f"{plan.num_workers} on {plan.numerics.device}, {plan.numerics.threads} torch threads each",
     }
     if as_json:
@@ -206,6 +238,8 @@ def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
     else:
         for name, value in facts.items():
             print(f"{name:<13} {value}")
+        if plan.reruns_differ:
+            print("note          limits or objectives are measured by the clock or the machine: reruns may differ")
         print("dry run: nothing was trained or written")
 
 

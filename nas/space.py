@@ -24,6 +24,7 @@ from nas.space_sections import (
     EvaluationSection,
     SearchSection,
     TrainingSection,
+    VerdictSection,
     vocabulary_name,
 )
 from nas.transformers_class import Traits, is_exportable, kv_heads_kind, nearest_refusal
@@ -42,7 +43,7 @@ class Candidate:
 
 
 class SearchSpace(BaseModel):
-    """A search space file: [search], [constraints], [training], [evaluation]."""
+    """A search space file: [search], [constraints], [training], [evaluation], [verdict]."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,6 +52,7 @@ class SearchSpace(BaseModel):
     constraints: ConstraintsSection = ConstraintsSection()
     training: TrainingSection
     evaluation: EvaluationSection = EvaluationSection()
+    verdict: VerdictSection = VerdictSection()
 
     @model_validator(mode="after")
     def _check_prompts(self) -> Self:
@@ -80,10 +82,10 @@ class SearchSpace(BaseModel):
     def excess(self, architecture: ArchitectureConfig) -> dict[str, float]:
         """How far the architecture is over each limit, as a share of it; it is legal when none is above 0.
 
-        Beside [constraints]: flops_per_trial must buy at least MIN_STEPS training steps.
+        Beside [constraints]: flops_per_trial, at the lowest rung, must buy at least MIN_STEPS training steps.
         """
         limits = self.constraints.excess(architecture, self.training.batch_tokens)
-        return limits | {"flops_per_trial": MIN_STEPS / max(self.training.num_steps(architecture), 1e-9) - 1}
+        return limits | {"flops_per_trial": MIN_STEPS / max(self.training.num_steps(architecture, 0), 1e-9) - 1}
 
     def only_exportable(self) -> Self:
         """The same space, in which only what a class of transformers represents is legal.
@@ -167,6 +169,7 @@ def _refuse_unknown(values: Mapping[str, Any], path: Path) -> None:
         "constraints": ConstraintsSection,
         "training": TrainingSection,
         "evaluation": EvaluationSection,
+        "verdict": VerdictSection,
     }
     for section, content in values.items():
         if section not in sections:

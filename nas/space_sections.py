@@ -1,4 +1,4 @@
-"""The sections of a search space file, each checked when it is read: [search], [constraints], [training], [evaluation].
+"""The sections of a search space file, each checked when it is read.
 
 Every combination of a [search] section is legal: heads come as head_dim and query_group_size (queries that
 share one key/value head), hidden_dim must be a multiple of every head_dim, and a query group that does not
@@ -16,10 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from nas.architecture import CHOICES, ArchitectureConfig
 from nas.dimension import Dimension, Range, choices_of, read_dimension
 from nas.errors import ArchitectureError, unknown_name
+from nas.records import Measured
 from nas.transformers_class import Traits, is_exportable
 
 BYTES_VOCAB_SIZE = 256
 MOST_PROMPT_BYTES = 256
+DECAY_SHARE = 0.2
+"""Of a training: the last steps, in which the learning rate falls to zero (Haegele et al. 2024)."""
 _NUMBER = ("num_layers", "hidden_dim", "head_dim", "query_group_size", "ffn_multiplier", "dropout", "lr_multiplier")
 _WHOLE = ("num_layers", "hidden_dim", "head_dim", "query_group_size")
 _SWITCH = ("tie_embeddings", "qk_norm")
@@ -114,7 +117,10 @@ class SearchSection(BaseModel):
 
 
 class ConstraintsSection(BaseModel):
-    """Limits known before training; an architecture over one of them is never trained."""
+    """Limits. An architecture over one that is known before training is never trained.
+
+    Those of the clock and of the machine (decoding, peak memory) make a study that a rerun may not repeat.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -122,6 +128,12 @@ class ConstraintsSection(BaseModel):
     max_train_memory_gb: float | None = Field(default=None, gt=0)
     """By the estimate of ArchitectureConfig.train_memory_bytes."""
     max_train_flops_per_token: float | None = Field(default=None, gt=0)
+    max_collapse_rate: float | None = Field(default=None, gt=0)
+    """Of a trial that is trained to the end."""
+    max_decode_ms_per_token: float | None = Field(default=None, gt=0)
+    """As measured, see Measured.decode_ms_per_token."""
+    max_peak_memory_gb: float | None = Field(default=None, gt=0)
+    """As measured, see Measured.peak_memory_bytes."""
     exportable: bool | None = None
     """True keeps what `nas.export --to hf` can write. For no it is None, as in studies that do not have the key."""
 
@@ -146,6 +158,29 @@ class ConstraintsSection(BaseModel):
             over["not_exportable"] = float(not is_exportable(Traits.of(architecture)))
         return over
 
+    @property
+    def reruns_differ(self) -> bool:
+        """Whether a limit stands on what a clock or a machine says."""
+        return self.max_decode_ms_per_token is not None or self.max_peak_memory_gb is not None
+
+    def measured_excess(self, measured: Measured | None, collapse_rate: float | None) -> dict[str, float]:
+        """As `excess` of what is known after training: the limits that are exceeded, and by what share of each.
+
+        `collapse_rate` is None below the top rung, where it is no sign yet of what it will be.
+        """
+        found = {
+            "max_collapse_rate": collapse_rate,
+            "max_decode_ms_per_token": measured and measured.decode_ms_per_token,
+            "max_peak_memory_gb": measured and measured.peak_memory_bytes / 2**30,
+        }
+        limits = {name: getattr(self, name) for name in found}
+        over = {
+            name: value / limits[name] - 1
+            for name, value in found.items()
+            if value is not None and limits[name] is not None
+        }
+        return {name: share for name, share in over.items() if share > 0}
+
 
 class TrainingSection(BaseModel):
     """What every trial gets, the same for all."""
@@ -153,6 +188,11 @@ class TrainingSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     flops_per_trial: float = Field(gt=0)
+    """Of a trial that is trained to the end, which is the top rung."""
+    num_rungs: int = Field(default=1, ge=1, le=8)
+    """Budgets at which a trial is judged; the weaker ones end below the top. With one, all are trained to the end."""
+    rung_factor: float = Field(default=3.0, ge=1.5)
+    """A rung's FLOPs over those of the rung below."""
     max_seq_length: int = Field(ge=8, le=1 << 16)
     batch_tokens: int = Field(ge=8)
 
@@ -168,10 +208,20 @@ class TrainingSection(BaseModel):
         """The longest prompt: with its completion it fits max_seq_length even where each byte is a token."""
         return min(MOST_PROMPT_BYTES, self.max_seq_length - completion_bytes)
 
-    def num_steps(self, architecture: ArchitectureConfig) -> int:
-        """The training steps that flops_per_trial buys, rounded down."""
+    @property
+    def rung_flops(self) -> tuple[float, ...]:
+        """Training FLOPs of each rung, the lowest first; the top is flops_per_trial."""
+        return tuple(self.flops_per_trial / self.rung_factor**below for below in reversed(range(self.num_rungs)))
+
+    def spent_flops(self, rung: int) -> float:
+        """What a rung adds to a trial: its own length without the trunk that the rung below has paid for."""
+        below = (1 - DECAY_SHARE) * self.rung_flops[rung - 1] if rung else 0.0
+        return self.rung_flops[rung] - below
+
+    def num_steps(self, architecture: ArchitectureConfig, rung: int = -1) -> int:
+        """The training steps that a rung's FLOPs buy, rounded down; the top rung's by default."""
         flops_per_step = architecture.train_flops_per_token(self.max_seq_length) * self.batch_tokens
-        return int(self.flops_per_trial // flops_per_step)
+        return int(self.rung_flops[rung] // flops_per_step)
 
 
 class EvaluationSection(BaseModel):
@@ -184,6 +234,19 @@ class EvaluationSection(BaseModel):
     completion_bytes: int = Field(default=200, ge=8)
     collapse_weight: float = Field(default=0.25, ge=0)
     """Bits per byte that a collapse rate of 1 costs."""
+
+
+class VerdictSection(BaseModel):
+    """How a search ends: the best few and the references, trained again with fresh seeds and judged on the holdout."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_finalists: int = Field(default=3, ge=1)
+    """The best by fitness on validation; the references come on top."""
+    num_seeds: int = Field(default=3, ge=1)
+    """Trainings of each. With one there is nothing to tell a difference from chance by."""
+    num_prompts: int = Field(default=1024, ge=1)
+    """Or as many as the holdout has."""
 
 
 def vocabulary_name(value: Any) -> str:

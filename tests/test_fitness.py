@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 
 import pytest
 
-from nas.fitness import fitness, pareto_front
+from nas.fitness import crowding_distances, fitness, hypervolume, pareto_front
 
 
 def brute_force(points: list[tuple[float, ...]]) -> list[int]:
@@ -60,3 +61,26 @@ def _grids(draw: random.Random) -> list[list[tuple[float, ...]]]:
             assert pareto_front(points) == brute_force(points)
             found.append(points)
     return found
+
+
+def test_a_hypervolume_by_hand() -> None:
+    """Two boxes to (4, 4): 3 x 1 of (1, 3) and 2 x 2 of (2, 2), which share 2 x 1."""
+    assert hypervolume([(1, 3), (2, 2), (3, 3), (5, 0)], (4, 4)) == 3 + 4 - 2
+    assert hypervolume([(2,), (1,)], (4,)) == 3
+    assert hypervolume([(4, 1)], (4, 4)) == 0
+    assert hypervolume([], (4, 4)) == 0
+
+
+def test_a_hypervolume_counts_the_cells_that_a_point_reaches() -> None:
+    """On a grid of whole numbers the volume is the number of unit cubes above some point."""
+    draw = random.Random(0)
+    points = [tuple(draw.randint(0, 6) for _ in range(3)) for _ in range(8)]
+    cubes = itertools.product(range(6), repeat=3)
+    covered = sum(any(all(p <= c for p, c in zip(point, cube, strict=True)) for point in points) for cube in cubes)
+    assert hypervolume(points, (6, 6, 6)) == covered
+
+
+def test_crowding_by_hand() -> None:
+    """Of four on a line, the inner ones by their neighbours: 3/4 in either objective."""
+    assert crowding_distances([(0, 4), (1, 3), (3, 1), (4, 0)]) == [math.inf, 1.5, 1.5, math.inf]
+    assert crowding_distances([(1, 1), (1, 1), (1, 1)])[1] == 0

@@ -16,7 +16,7 @@ COMMANDS = ("corpus", "search", "train", "export", "play", "evaluate", "report",
 FLOORS = (
     (
         *("architecture", "transformers_class", "dimension", "space_sections", "space", "fitness", "records"),
-        *("training_records", "errors", "files", "json_lines", "lock", "cli", "stop"),
+        *("training_records", "finals", "errors", "files", "json_lines", "lock", "cli", "stop"),
     ),
     ("data", "model"),
     ("trial",),
@@ -24,7 +24,7 @@ FLOORS = (
     (*COMMANDS, "experiments", "__init__"),
 )
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
-LIBRARIES_OF_FLOOR_0 = {*sys.stdlib_module_names, "filelock", "numpy", "pydantic"}
+LIBRARIES_OF_FLOOR_0 = {*sys.stdlib_module_names, "filelock", "numpy", "pydantic", "scipy"}
 NEVER = {
     "data": {"optuna", "ray", "plotly", "rich"},
     "model": {"optuna", "ray", "plotly", "rich"},

@@ -126,7 +126,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
         read_trials(tmp_path / "trials.jsonl")
 
 
-@pytest.mark.parametrize("key", ["fitness", "val_bpb", "collapse_rate", "validation", "cost"])
+@pytest.mark.parametrize("key", ["fitness", "val_bpb", "collapse_rate", "cost"])
 def test_a_complete_trial_has_all_results(key: str) -> None:
     with pytest.raises(ValidationError, match="a COMPLETE trial has"):
         complete_trial(0, **{key: None})

@@ -78,6 +78,10 @@ class PreparedData:
         with _readable(self.folder):
             return np.memmap(self.folder / tokens_file(name, split), dtype=dtype, mode="r")
 
+    def bytes_per_token(self, name: str) -> float:
+        """On the train split."""
+        return float(self.manifest["splits"]["train"]["bytes"]) / int(self._facts(name)["tokens"]["train"])
+
     def documents(self, split: str) -> list[str]:
         """The texts of a split, without their NULs."""
         with _readable(self.folder):

@@ -92,12 +92,14 @@ def run_side(side: str, seed: int, arguments: argparse.Namespace) -> SearchOutco
 
 
 def best_of(side: str, seed: int, outcome: SearchOutcome) -> Best:
-    """The trial with the best fitness on validation, and what the holdout says of it."""
+    """The trial with the best fitness on validation, and what the holdout says of it, over fresh seeds."""
+    from nas.finals import comparison_of
     from nas.records import completed
 
     best = completed(outcome.records)[0]
-    verdict = next(one for one in outcome.study.verdict if one.number == best.number)
-    assert best.fitness is not None
+    comparison = comparison_of(outcome.study, outcome.records, outcome.study.collapse_weight)
+    assert best.fitness is not None and comparison is not None
+    verdict = next(one for one in comparison.finalists if one.number == best.number)
     return Best(
         side=side,
         seed=seed,
@@ -105,8 +107,8 @@ def best_of(side: str, seed: int, outcome: SearchOutcome) -> Best:
         architecture=best.architecture.describe(),
         val_fitness=best.fitness,
         holdout_fitness=verdict.fitness,
-        holdout_bpb=verdict.judgement.bpb,
-        holdout_collapse_rate=verdict.judgement.collapse_rate,
+        holdout_bpb=verdict.bpb,
+        holdout_collapse_rate=verdict.collapse_rate,
     )
 
 

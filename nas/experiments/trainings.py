@@ -34,7 +34,7 @@ from nas.trial.collapse import DETECTOR_VERSION
 from nas.trial.numerics import Numerics
 from nas.trial.prompts import PROMPTS_VERSION
 from nas.trial.recipe import RECIPE_VERSION, Recipe, plan_recipe
-from nas.trial.run import train_model
+from nas.trial.train import train_model
 from nas.trial.weights import load_weights, save_weights
 
 
@@ -191,8 +191,9 @@ def train_and_score(wanted: Wanted, data: PreparedData, numerics: Numerics, weig
         if path and path.exists():
             model = load_weights(path)
         else:
-            model, _, seconds = train_model(architecture, vocabulary.name, data, recipe, numerics)
-            scores["train_seconds"] = round(seconds, 1)
+            trained = train_model(architecture, vocabulary.name, data, recipe, numerics)
+            model = trained.model
+            scores["train_seconds"] = round(trained.seconds, 1)
             if path:
                 save_weights(model, path)
         bits = block_bits(model, vocabulary, data)

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nas.records import TrialRecord, completed
+from nas.records import RungResult, TrialRecord, completed
 from nas.reporting.words import MISSING, duration, fixed, title, visible
 
 ENDED_SHOWN = 10
@@ -65,6 +65,13 @@ class LiveTable:
         self._running[number] = (description, time.monotonic())
         self._workers = max(self._workers, len(self._running))
         self._say(f"trial {number}  started  {description}")
+
+    def rung_ended(self, number: int, result: RungResult, num_rungs: int) -> None:
+        if num_rungs == 1:
+            return
+        parts = [f"trial {number}", f"rung {result.rung + 1} of {num_rungs}", f"val_bpb {fixed(result.val_bpb)}"]
+        parts += [f"collapse {fixed(result.collapse_rate, 2)}", f"fitness {fixed(result.fitness)}"]
+        self._say("  ".join(parts))
 
     def trial_ended(self, record: TrialRecord) -> None:
         self._running.pop(record.number, None)

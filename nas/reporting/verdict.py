@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas.fitness import fitness
-from nas.records import HoldoutResult, StudyRecord, TrialRecord, completed
+from nas.finals import Comparison, Finalist, chosen_trial, comparison_of
+from nas.records import Judgement, StudyRecord, TrialRecord, completed
 from nas.reporting.markup import Cell, Row, count_cell, figure_cell, paragraph, section, table, text, tiles
 from nas.reporting.words import count, fixed, sentence, title
 
@@ -20,6 +20,7 @@ _HEADS = (
     "collapse sampled",
     "collapse greedy",
     "fitness",
+    "behind the best",
     "params",
     "architecture",
 )
@@ -45,8 +46,8 @@ def verdict_section(folder: Path, study: StudyRecord, records: Sequence[TrialRec
         parts.append(paragraph("No trial has completed yet, so there is nothing to compare.", "lead"))
     else:
         parts += [
-            _best(ranked, collapse_weight),
-            _against_gzip(study, ranked[0]),
+            _best(study, records, collapse_weight),
+            _against_gzip(study, records, collapse_weight),
             _holdout(study, records, collapse_weight),
         ]
         if (folder / "arch.json").is_file():
@@ -69,8 +70,9 @@ def _state(study: StudyRecord, records: Sequence[TrialRecord]) -> str:
 _STATES = (("complete", "COMPLETE"), ("pruned", "PRUNED"), ("failed", "FAIL"))
 
 
-def _best(ranked: Sequence[TrialRecord], collapse_weight: float) -> str:
-    best = ranked[0]
+def _best(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float) -> str:
+    best = chosen_trial(study, records, collapse_weight)
+    assert best is not None
     validation = best.validation
     sampled = validation.sampled_collapse_rate if validation else None
     greedy = validation.greedy_collapse_rate if validation else None
@@ -92,7 +94,7 @@ def _best(ranked: Sequence[TrialRecord], collapse_weight: float) -> str:
                 "better.",
                 "soft",
             ),
-            _against_references(ranked),
+            _against_references(completed(records)),
         ]
     )
 
@@ -112,10 +114,11 @@ def _against_references(ranked: Sequence[TrialRecord]) -> str:
     )
 
 
-def _against_gzip(study: StudyRecord, best: TrialRecord) -> str:
+def _against_gzip(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float) -> str:
     """A warning when a plain compressor predicts the same bytes as well as the best model does."""
-    result = next((one for one in study.verdict if one.number == best.number), None)
-    split, bpb = ("holdout", result.judgement.bpb) if result else ("validation", best.val_bpb)
+    comparison = comparison_of(study, records, collapse_weight)
+    bpb = min(one.bpb for one in comparison.finalists) if comparison else completed(records)[0].val_bpb
+    split = "holdout" if comparison else "validation"
     gzip = next((value for name, value in study.compressors.get(split, {}).items() if name.startswith("gzip")), None)
     if gzip is None or bpb is None or bpb < gzip:
         return ""
@@ -127,35 +130,48 @@ def _against_gzip(study: StudyRecord, best: TrialRecord) -> str:
 
 
 def _holdout(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float) -> str:
-    if not study.verdict:
+    comparison = comparison_of(study, records, collapse_weight)
+    if comparison is None:
         return paragraph("The verdict on the holdout comes at the end of a search; it is not there yet.", "note")
     by_number = {one.number: one for one in records}
-    results = sorted((_holdout_fitness(one, collapse_weight), one.number, one) for one in study.verdict)
-    best = next(iter(completed(records))).number
-    rows: list[Row] = [_result_row(result, worth, by_number.get(number), best) for worth, number, result in results]
+    rows: list[Row] = [_finalist_row(one, by_number[one.number], comparison.chosen) for one in comparison.finalists]
     for name, bpb in sorted(study.compressors.get("holdout", {}).items(), key=lambda pair: -pair[1]):
-        rows.append(("aside", [Cell(f"{name} (compressor)"), figure_cell(bpb), *[Cell("")] * 7]))
-    prompts = min(one.judgement.num_prompts for one in study.verdict)
+        rows.append(("aside", [Cell(f"{name} (compressor)"), figure_cell(bpb), *[Cell("")] * 8]))
+    judged = next(one.judgement for one in study.verdict if one.judgement is not None)
+    seeds = comparison.best.num_seeds
     return section(
         "Verdict on the holdout",
         paragraph(
-            f"Data that the search never looked at, {study.verdict[0].judgement.num_bytes:,} bytes of it, the same for "
-            "every row, best fitness first. The bar marks the best on validation."
+            f"Data that the search never looked at, {judged.num_bytes:,} bytes of it, the same for every row. Each "
+            f"architecture was trained again with {seeds} fresh seed{'s' * (seeds > 1)}; means stand here, best "
+            "fitness first. The bar marks the one that is taken."
         ),
-        _changed_winner(results[0][2], by_number, best),
-        table(_HEADS, rows, numeric=_HEADS[1:8]),
-        _novel_lines(study.verdict[0]),
+        _why(comparison, by_number),
+        table(_HEADS, rows, numeric=_HEADS[1:9]),
+        *(
+            paragraph(f"Trial {lost.number} fell apart with seed {lost.seed}: {text(lost.reason or '')}.", "note")
+            for lost in comparison.failed
+        ),
+        _novel_lines(judged),
         paragraph(
-            f"Perplexity compares within one vocabulary only. A collapse rate of {prompts} prompts is known to about "
-            f"±{_half_width(prompts):.2f} (95%, at worst).",
+            f"Perplexity compares within one vocabulary only. A collapse rate of {judged.num_prompts:,} prompts is "
+            f"known to about ±{_half_width(judged.num_prompts):.2f} a training (95%, at worst).",
             "soft",
         ),
     )
 
 
-def _novel_lines(result: HoldoutResult) -> str:
+def _why(comparison: Comparison, by_number: dict[int, TrialRecord]) -> str:
+    name = title(by_number[comparison.chosen])
+    others = sum(one.is_worse for one in comparison.finalists)
+    worse = (
+        f" {others} of the others {'is' if others == 1 else 'are'} significantly worse (5%, Holm)." if others else ""
+    )
+    return paragraph(f"{name[:1].upper()}{name[1:]} is taken: {comparison.reason}.{worse}")
+
+
+def _novel_lines(judged: Judgement) -> str:
     """What the figure on novel lines is of; empty where there is none."""
-    judged = result.judgement
     if judged.novel_bpb is None:
         return ""
     return paragraph(
@@ -165,36 +181,21 @@ def _novel_lines(result: HoldoutResult) -> str:
     )
 
 
-def _holdout_fitness(result: HoldoutResult, collapse_weight: float) -> float:
-    return fitness(result.judgement.bpb, result.judgement.collapse_rate, collapse_weight)
-
-
-def _result_row(result: HoldoutResult, worth: float, record: TrialRecord | None, best: int) -> Row:
-    judged = result.judgement
-    architecture = record.architecture if record else None
+def _finalist_row(one: Finalist, record: TrialRecord, chosen: int) -> Row:
+    behind = f"{one.behind:+.3f} ± {one.half_width:.3f}" if one.half_width is not None else ""
     cells = [
-        Cell(f"trial {result.number}", tags=(record.reference,) if record and record.reference else ()),
-        figure_cell(judged.bpb),
-        figure_cell(judged.novel_bpb),
-        figure_cell(judged.perplexity, 1),
-        figure_cell(judged.sampled_collapse_rate),
-        figure_cell(judged.greedy_collapse_rate),
-        figure_cell(worth),
-        count_cell(architecture.num_params if architecture else None),
-        Cell(architecture.describe() if architecture else "not among the trials"),
+        Cell(f"trial {one.number}", tags=(record.reference,) if record.reference else ()),
+        figure_cell(one.bpb),
+        figure_cell(one.novel_bpb),
+        figure_cell(one.perplexity, 1),
+        figure_cell(one.sampled_collapse_rate),
+        figure_cell(one.greedy_collapse_rate),
+        figure_cell(one.fitness),
+        Cell(behind),
+        count_cell(record.architecture.num_params),
+        Cell(record.architecture.describe()),
     ]
-    return "best" if result.number == best else "", cells
-
-
-def _changed_winner(first: HoldoutResult, by_number: dict[int, TrialRecord], best: int) -> str:
-    if first.number == best:
-        return ""
-    name = title(by_number[first.number]) if first.number in by_number else f"trial {first.number}"
-    return paragraph(
-        f"On the holdout {name} comes first, not trial {best}. Differences among the best may be smaller than "
-        "the noise between two trainings.",
-        "note",
-    )
+    return "best" if one.number == chosen else "", cells
 
 
 def _half_width(prompts: int) -> float:

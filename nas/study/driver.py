@@ -1,52 +1,71 @@
-"""The search loop: ask, suggest, train elsewhere, tell. One driver, one Optuna study, any number of workers."""
+"""The search loop: ask, suggest, train elsewhere, stop or go on, tell. One driver, one Optuna study, any executor."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.errors import SpaceError, StudyError
-from nas.records import TrialRecord
+from nas.records import RungResult, TrialRecord
 from nas.space import Candidate, SearchSpace
+from nas.study.objective import Evaluation, Objective
+from nas.study.objectives import Metric
+from nas.study.results import Result, result_of, results_of
 from nas.study.sampler import RANDOM_ATTEMPTS, DistinctSampler
-from nas.study.workers import Ended, WorkerPool
+from nas.study.stopping import StoppingRule
+from nas.study.trial_attributes import ENDED, RECORD_KEY, attributes_of, records_of, unfinished_record
+from nas.study.workers import Ended, Task
 
-RECORD_KEY = "record"
-_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 _FAULTS_IN_A_ROW = 5
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When a search ends: at a number of ended trials in any state, after some hours of this run, or both."""
+    """When a search starts no other trial: whichever of these is reached first."""
 
     trials: int | None = None
+    """Ended ones, in any state, those of earlier runs included."""
     hours: float | None = None
-
-
-class Objective(Protocol):
-    """Judges a candidate; called in a worker process, so it must be picklable."""
-
-    def __call__(self, candidate: Candidate, *, number: int, reference: str | None) -> TrialRecord: ...
+    """Of this run."""
+    train_flops: float | None = None
+    """Spent on rungs that ended, those of earlier runs included."""
 
 
 class Observer(Protocol):
     """Is told what happens; reports and tables are its business."""
 
     def trial_started(self, number: int, description: str) -> None: ...
+    def rung_ended(self, number: int, result: RungResult, num_rungs: int) -> None: ...
     def trial_ended(self, record: TrialRecord) -> None: ...
 
 
-def ended_records(study: optuna.Study) -> list[TrialRecord]:
-    """The records of all ended trials, by number: the study is the truth, files follow it."""
-    trials = study.get_trials(deepcopy=False, states=_ENDED)
-    return [TrialRecord.model_validate(one.user_attrs[RECORD_KEY]) for one in trials if RECORD_KEY in one.user_attrs]
+class Executor(Protocol):
+    """Runs tasks, at most so many at once: a WorkerPool, or this process."""
+
+    @property
+    def num_free(self) -> int: ...
+    def submit(self, key: Hashable, task: Task) -> None: ...
+    def wait(self, timeout: float | None = None) -> list[Ended]: ...
+
+
+@dataclass
+class _Running:
+    """A trial between its first rung and its end."""
+
+    trial: Trial
+    candidate: Candidate
+    record: TrialRecord | None = None
+    """Of the rungs it has done."""
+
+    @property
+    def next_rung(self) -> int:
+        return len(self.record.rungs) if self.record else 0
 
 
 @dataclass
@@ -57,11 +76,31 @@ class Search:
     space: SearchSpace
     sampler: DistinctSampler
     objective: Objective
-    pool: WorkerPool
+    pool: Executor
     observer: Observer
     seed: int
     keep: Callable[[TrialRecord], None]
     """Called with every ended trial, after the study was told."""
+    metrics: tuple[Metric, ...]
+    _results: list[Result] = field(init=False)
+    _running: dict[int, _Running] = field(init=False, default_factory=dict)
+    """Trials in the pool."""
+    _ready: list[_Running] = field(init=False)
+    """Trials whose next rung waits for a worker."""
+    _unfinished: list[FrozenTrial] = field(init=False)
+    _num_ended: int = field(init=False)
+    _spent_flops: float = field(init=False)
+    _faults: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        training = self.space.training
+        self._rung_flops = training.rung_flops
+        self._rule = StoppingRule(training.num_rungs, training.rung_factor, self.metrics)
+        self._results = results_of(records_of(self.study, (*ENDED, TrialState.RUNNING)), self.metrics)
+        self._spent_flops = sum(one.spent_flops for one in self._results)
+        self._num_ended = len(self.study.get_trials(deepcopy=False, states=ENDED))
+        self._unfinished = list(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+        self._ready = []
 
     def run(self, budget: Budget) -> bool:
         """Go on until `budget` is reached; trials found unfinished are finished first, under their own number.
@@ -69,101 +108,126 @@ class Search:
         False when the space had no other legal architecture before that; SpaceError when it has none at all.
         """
         started = time.monotonic()
-        unfinished = list(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
-        num_ended = len(self.study.get_trials(deepcopy=False, states=_ENDED))
-        running: dict[int, tuple[Trial, Candidate]] = {}
         used_up = False
-        faults = 0
-
-        def wants_more() -> bool:
-            in_time = budget.hours is None or time.monotonic() - started < 3600 * budget.hours
-            return in_time and (budget.trials is None or num_ended + len(running) < budget.trials)
-
         while True:
-            while self.pool.num_free and wants_more() and not used_up:
-                if not unfinished and not self._has_next():
-                    used_up = True
-                    break
-                trial = self._next_trial(unfinished)
-                candidate = self.sampler.candidate(trial.params)
-                excess = {key: over for key, over in self.space.excess(candidate.architecture).items() if over > 0}
-                if excess:
-                    self._end(trial, self._refused(trial, candidate, excess), excess)
-                    num_ended += 1
+            in_time = budget.hours is None or time.monotonic() - started < 3600 * budget.hours
+            affordable = budget.train_flops is None or self._spent_flops < budget.train_flops
+            while self.pool.num_free:
+                if self._ready:
+                    self._submit(self._ready.pop(0))
                     continue
-                running[trial.number] = (trial, candidate)
-                self._submit(trial, candidate)
-            if not running:
-                if used_up and not num_ended:
+                open_trials = self._num_ended + len(self._running)
+                within = budget.trials is None or open_trials < budget.trials
+                if used_up or not (in_time and affordable and within):
+                    break
+                used_up = not (self._unfinished or self._has_next())
+                if not used_up:
+                    self._start()
+            if not self._running:
+                if used_up and not self._num_ended:
                     raise SpaceError(
                         f"no legal architecture in {RANDOM_ATTEMPTS:,} draws from the space '{self.space.name}'; "
                         "widen it or its [constraints], or give trials more FLOPs"
                     )
                 return not used_up
             for result in self.pool.wait():
-                trial, candidate = running.pop(int(str(result.key)))
-                record = self._record_of(trial, candidate, result)
-                self._end(trial, record, {"unusable": 1.0} if record.state == "PRUNED" else {})
-                num_ended += 1
-                faults = faults + 1 if record.state == "FAIL" else 0
-            if faults >= _FAULTS_IN_A_ROW:
-                raise StudyError(
-                    f"{faults} trials in a row failed, the last with: {record.reason}; the search stops here"
-                )
+                self._take(result)
 
     def _has_next(self) -> bool:
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         return bool(waiting) or self.sampler.has_fresh(self.study)
 
-    def _next_trial(self, unfinished: list[FrozenTrial]) -> Trial:
-        trial = Trial(self.study, unfinished.pop(0)._trial_id) if unfinished else self.study.ask()
+    def _start(self) -> None:
+        """Begin the next trial, or go on with one that a killed driver left."""
+        left = self._unfinished.pop(0) if self._unfinished else None
+        trial = Trial(self.study, left._trial_id) if left else self.study.ask()
         self.space.suggest(trial, self.sampler.vocabulary_sizes)
-        return trial
+        candidate = self.sampler.candidate(trial.params)
+        excess = {key: over for key, over in self.space.excess(candidate.architecture).items() if over > 0}
+        running = _Running(trial, candidate, unfinished_record(left) if left else None)
+        if excess:
+            asked = self._evaluation(running)
+            self._end(trial, asked.ended("PRUNED", f"over the limit, not trained: {_shares(excess)}"), excess)
+        elif running.record is not None and not running.record.is_complete:
+            self._end(trial, running.record, {})  # all was written but the telling
+        elif running.record is not None:
+            self._decide(running)
+        else:
+            self._submit(running)
 
-    def _submit(self, trial: Trial, candidate: Candidate) -> None:
-        reference = trial.user_attrs.get("reference")
-        self.pool.submit(trial.number, partial(self.objective, candidate, number=trial.number, reference=reference))
-        label = f"{candidate.architecture.describe()}{f' ({reference} reference)' if reference else ''}"
-        self.observer.trial_started(trial.number, label)
+    def _submit(self, running: _Running) -> None:
+        asked = self._evaluation(running)
+        self._running[asked.number] = running
+        self.pool.submit(asked.number, partial(self.objective, asked))
+        if asked.rung == 0:
+            reference = f" ({asked.reference} reference)" if asked.reference else ""
+            self.observer.trial_started(asked.number, running.candidate.architecture.describe() + reference)
 
-    def _record_of(self, trial: Trial, candidate: Candidate, result: Ended) -> TrialRecord:
-        if isinstance(result.value, TrialRecord):
-            return result.value
-        return self._ended(trial, candidate, "FAIL", result.error or f"no record came back: {result.value!r}")
-
-    def _refused(self, trial: Trial, candidate: Candidate, excess: dict[str, float]) -> TrialRecord:
-        reason = ", ".join(f"{key} by {100 * over:.0f}%" for key, over in excess.items())
-        return self._ended(trial, candidate, "PRUNED", f"over the limit, not trained: {reason}")
-
-    def _ended(self, trial: Trial, candidate: Candidate, state: Any, reason: str) -> TrialRecord:
-        return TrialRecord(
-            number=trial.number,
-            state=state,
-            reason=reason,
-            reference=trial.user_attrs.get("reference"),
-            architecture=candidate.architecture,
-            vocabulary=candidate.vocabulary,
-            lr_multiplier=candidate.lr_multiplier,
+    def _evaluation(self, running: _Running) -> Evaluation:
+        return Evaluation(
+            candidate=running.candidate,
+            number=running.trial.number,
+            rung=running.next_rung,
+            train_flops=self._rung_flops[running.next_rung],
             seed=self.seed,
+            reference=running.trial.user_attrs.get("reference"),
         )
+
+    def _take(self, ended: Ended) -> None:
+        """Write down what came back from the pool, and decide what becomes of the trial."""
+        running = self._running.pop(int(str(ended.key)))
+        record = ended.value
+        if not isinstance(record, TrialRecord):
+            asked = self._evaluation(running)
+            record = asked.ended("FAIL", ended.error or f"no record came back: {ended.value!r}")
+        if not record.is_complete:
+            excess = {"unusable": 1.0} if record.state == "PRUNED" else {}
+            self._end(running.trial, record.after(running.record), excess)
+            return
+        order = self._results[-1].order + 1 if self._results else 0
+        rung = record.rungs[-1].model_copy(update={"order": order})
+        running.record = record.model_copy(update={"rungs": (rung,)}).after(running.record)
+        self._results.append(result_of(running.record, rung, self.metrics))
+        self._spent_flops += rung.spent_flops
+        running.trial.set_user_attr(RECORD_KEY, running.record.model_dump(mode="json"))
+        self.observer.rung_ended(record.number, rung, len(self._rung_flops))
+        self._decide(running)
+
+    def _decide(self, running: _Running) -> None:
+        """The trial ends here, or goes on to the next rung."""
+        record = running.record
+        assert record is not None
+        rung = record.rungs[-1]
+        is_top = rung.rung == len(self._rung_flops) - 1
+        before = [one for one in self._results if one.order < rung.order]
+        if over := self.space.constraints.measured_excess(record.measured, rung.collapse_rate if is_top else None):
+            self._end(running.trial, record.stopped(f"over the limit, as measured: {_shares(over)}"), over)
+        elif reason := self._rule.stops(result_of(record, rung, self.metrics), before):
+            self._end(running.trial, record.stopped(reason), {})
+        elif is_top:
+            self._end(running.trial, record, {})
+        else:
+            self._ready.append(running)
 
     def _end(self, trial: Trial, record: TrialRecord, excess: dict[str, float]) -> None:
         """Write everything of a trial into the study before telling it: a told trial is whole."""
-        for key, value in attributes_of(record).items():
-            trial.set_user_attr(key, value)
         for key, over in excess.items():
             trial.set_constraint(key, over)
+        for key, value in attributes_of(record).items():
+            trial.set_user_attr(key, value)
         if record.is_complete:
-            self.study.tell(trial, record.fitness)
+            self.study.tell(trial, [one.of(record) for one in self.metrics])
         else:
             self.study.tell(trial, state=TrialState[record.state])
         self.keep(record)
         self.observer.trial_ended(record)
+        self._num_ended += 1
+        self._faults = self._faults + 1 if record.state == "FAIL" else 0
+        if self._faults >= _FAULTS_IN_A_ROW:
+            raise StudyError(
+                f"{self._faults} trials in a row failed, the last with: {record.reason}; the search stops here"
+            )
 
 
-def attributes_of(record: TrialRecord) -> dict[str, Any]:
-    """A record as user attributes: the figures people look at by name, and the whole record."""
-    attributes: dict[str, Any] = {"architecture": record.architecture.describe(), "vocabulary": record.vocabulary}
-    if record.reason is not None:
-        attributes["reason"] = record.reason
-    return attributes | record.scores | {RECORD_KEY: record.model_dump(mode="json")}
+def _shares(excess: Mapping[str, float]) -> str:
+    return ", ".join(f"{key} by {100 * over:.0f}%" for key, over in excess.items())

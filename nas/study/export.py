@@ -10,7 +10,8 @@ from typing import Any
 from nas import __version__
 from nas.data import PreparedData
 from nas.files import write_atomically, write_json
-from nas.records import HoldoutResult, StudyRecord, TrialRecord, completed, front
+from nas.finals import Finalist, chosen_trial, comparison_of
+from nas.records import StudyRecord, TrialRecord, front
 from nas.study.folder import StudyFolder
 from nas.trial.recipe import RECIPE_VERSION
 
@@ -19,12 +20,13 @@ def export_architectures(
     folder: StudyFolder, study: StudyRecord, records: Sequence[TrialRecord], data: PreparedData
 ) -> list[Path]:
     """Write arch.json and front/ with the tokenizers they need; the paths written, arch.json first."""
-    ranked = completed(records)
-    if not ranked:
+    chosen = chosen_trial(study, records, study.collapse_weight)
+    if chosen is None:
         return []
-    verdict = {one.number: one for one in study.verdict}
-    write_json(folder.arch_json, arch_json(ranked[0], study, data, verdict.get(ranked[0].number), "tokenizers"))
-    _copy_tokenizer(data, ranked[0].vocabulary, folder.path / "tokenizers")
+    comparison = comparison_of(study, records, study.collapse_weight)
+    verdict = {one.number: one for one in comparison.finalists} if comparison else {}
+    write_json(folder.arch_json, arch_json(chosen, study, data, verdict.get(chosen.number), "tokenizers"))
+    _copy_tokenizer(data, chosen.vocabulary, folder.path / "tokenizers")
     written = [folder.arch_json]
     members = front(records)
     for record in members:
@@ -38,15 +40,14 @@ def export_architectures(
 
 
 def arch_json(
-    record: TrialRecord, study: StudyRecord, data: PreparedData, holdout: HoldoutResult | None, tokenizers: str
+    record: TrialRecord, study: StudyRecord, data: PreparedData, holdout: Finalist | None, tokenizers: str
 ) -> dict[str, Any]:
     """All that full training needs: architecture, tokenizer file (relative to this one), recipe, provenance."""
     metrics: dict[str, Any] = {"fitness": record.fitness, **record.scores}
     if holdout is not None:
-        judgement = holdout.judgement
-        metrics |= {"holdout_bpb": judgement.bpb}
-        metrics |= {} if judgement.novel_bpb is None else {"holdout_novel_bpb": judgement.novel_bpb}
-        metrics |= {"holdout_collapse_rate": judgement.collapse_rate}
+        metrics |= {"holdout_bpb": holdout.bpb}
+        metrics |= {} if holdout.novel_bpb is None else {"holdout_novel_bpb": holdout.novel_bpb}
+        metrics |= {"holdout_collapse_rate": holdout.collapse_rate, "holdout_seeds": holdout.num_seeds}
     training = study.space["training"]
     return {
         "architecture": record.architecture.model_dump(mode="json"),

@@ -45,7 +45,14 @@ class StudyFolder:
 
     def trial_paths(self, number: int, *, keep_samples: bool) -> TrialPaths:
         samples = self.path / "samples" / f"{number:04d}.jsonl" if keep_samples else None
-        return TrialPaths(weights=self.path / "weights" / f"{number:04d}.safetensors", samples=samples)
+        return TrialPaths(
+            samples=samples,
+            trunk=self.path / "trunks" / f"{number:04d}.safetensors",
+        )
+
+    def final_weights(self, number: int, seed: int) -> Path:
+        """Of a finalist, trained again with `seed`."""
+        return self.path / "weights" / f"{number:04d}-seed{seed}.safetensors"
 
     def create(self) -> None:
         """Make the folder; StudyError when it cannot be written."""
@@ -83,9 +90,9 @@ class StudyFolder:
     def write_study(self, record: StudyRecord) -> None:
         write_json(self.study_file, record.model_dump(mode="json"))
 
-    def drop_weights(self, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            self.trial_paths(number, keep_samples=False).weights.unlink(missing_ok=True)
+    def drop_trunk(self, number: int) -> None:
+        """Of a trial that has ended."""
+        (self.path / "trunks" / f"{number:04d}.safetensors").unlink(missing_ok=True)
 
 
 @contextmanager

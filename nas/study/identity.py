@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nas.errors import StudyMismatch
@@ -16,7 +16,13 @@ from nas.trial.recipe import RECIPE_VERSION
 
 
 def study_identity(
-    space: SearchSpace, corpus_hash: str, split_seed: int, seed: int, sampler: str, numerics: Numerics
+    space: SearchSpace,
+    corpus_hash: str,
+    split_seed: int,
+    seed: int,
+    sampler: str,
+    objectives: Sequence[str],
+    numerics: Numerics,
 ) -> dict[str, Any]:
     """The identity as JSON data."""
     identity = {
@@ -24,6 +30,7 @@ def study_identity(
         "corpus": {"content_hash": corpus_hash, "split_seed": split_seed},
         "seed": seed,
         "sampler": sampler,
+        "objectives": list(objectives),
         "versions": {
             "recipe": RECIPE_VERSION,
             "detector": DETECTOR_VERSION,

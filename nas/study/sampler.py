@@ -1,4 +1,4 @@
-"""Optuna's TPE, asked again until it proposes a legal architecture that the study has not seen.
+"""A sampler of Optuna, asked again until it proposes a legal architecture that the study has not seen.
 
 The proposal for trial n is a function of (seed, n, the other trials), never of what this process did
 before: a search that was killed and started again asks the same questions.
@@ -11,32 +11,38 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from nas.dimension import Suggests
 from nas.space import Candidate, SearchSpace
+from nas.study.objectives import METRICS, Metric
+from nas.study.proposers import ATTEMPTS, DEFAULT_SAMPLER, PROPOSERS, STARTUP_TRIALS, Seen
 from nas.trial.batches import derived_seed
 
-_STARTUP_TRIALS = 10
-_TPE_ATTEMPTS = 50
 RANDOM_ATTEMPTS = 5_000
 """A space in which so many draws find nothing new counts as used up."""
 
 
 class DistinctSampler(BaseSampler):
-    """TPE (multivariate, constant liar) over a flat space, one architecture never twice."""
+    """A proposer by name over a flat space, one architecture never twice."""
 
     def __init__(
-        self, space: SearchSpace, vocabulary_sizes: dict[str, int], seed: int, *, random: bool = False
+        self,
+        space: SearchSpace,
+        vocabulary_sizes: dict[str, int],
+        seed: int,
+        name: str = DEFAULT_SAMPLER,
+        metrics: Sequence[Metric] = (METRICS["fitness"],),
     ) -> None:
         """`random` draws uniformly and without reference architectures: the baseline that a search must beat."""
-        self.is_search = not random
+        self.is_search = name != "random"
+        self._name = name
         self._space = space
         self.vocabulary_sizes = vocabulary_sizes
         self._seed = seed
-        self._startup_trials = _STARTUP_TRIALS if not random else 1 << 62
         self._distributions = distributions_of(space, vocabulary_sizes)
+        self._seen_study = Seen(self._distributions, metrics, space.training.num_rungs)
         self._searched = {name: one for name, one in self._distributions.items() if not one.single()}
         self._ids: dict[int, str] = {}
 
@@ -63,10 +69,16 @@ class DistinctSampler(BaseSampler):
             return {}
         seen = self._seen(study, but=trial.number)
         ended = sum(one.state in (TrialState.COMPLETE, TrialState.PRUNED) for one in study.get_trials(deepcopy=False))
-        if ended >= self._startup_trials:
-            seed = self._seed_of(trial.number)
-            tpe = TPESampler(n_startup_trials=self._startup_trials, multivariate=True, constant_liar=True, seed=seed)
-            proposal = self._first_fresh(lambda: tpe.sample_relative(study, trial, search_space), _TPE_ATTEMPTS, seen)
+        if self.is_search and ended >= STARTUP_TRIALS:
+            proposer = PROPOSERS[self._name](self._seed_of(trial.number))
+            known, asked = self._seen_study.by(self._name, study, trial)
+            draw = self._uniform(study, trial.number, search_space)
+            proposal = self._first_fresh(
+                # What a proposer leaves open, as NSGA-II does with what mutates, is drawn at random.
+                lambda: draw() | proposer.sample_relative(known, asked, search_space),
+                ATTEMPTS[self._name],
+                seen,
+            )
             if proposal is not None:
                 return proposal
         proposal = self._random_fresh(study, trial.number, search_space, seen)
@@ -84,13 +96,14 @@ class DistinctSampler(BaseSampler):
     def _random_fresh(
         self, study: optuna.Study, number: int, search_space: dict[str, BaseDistribution], seen: set[str]
     ) -> dict[str, Any] | None:
+        return self._first_fresh(self._uniform(study, number, search_space), RANDOM_ATTEMPTS, seen)
+
+    def _uniform(
+        self, study: optuna.Study, number: int, search_space: dict[str, BaseDistribution]
+    ) -> Callable[[], dict[str, Any]]:
         uniform = RandomSampler(seed=self._seed_of(number))
         trial = create_trial(state=TrialState.RUNNING)  # RandomSampler looks at neither study nor trial
-        return self._first_fresh(
-            lambda: {name: uniform.sample_independent(study, trial, name, one) for name, one in search_space.items()},
-            RANDOM_ATTEMPTS,
-            seen,
-        )
+        return lambda: {name: uniform.sample_independent(study, trial, name, one) for name, one in search_space.items()}
 
     def _first_fresh(
         self, propose: Callable[[], dict[str, Any]], attempts: int, seen: set[str]

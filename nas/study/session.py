@@ -12,20 +12,25 @@ from typing import Any, Protocol
 import optuna
 
 from nas.data import PreparedData, prepare_data
-from nas.errors import StudyError
+from nas.errors import StudyError, UsageError, unknown_name
 from nas.records import HoldoutResult, StudyRecord, TrialRecord
 from nas.space import SearchSpace, load_space
-from nas.study.driver import Budget, Observer, Search, ended_records
+from nas.study.driver import Budget, Observer, Search
 from nas.study.export import export_architectures
 from nas.study.folder import StudyFolder
 from nas.study.identity import study_identity
+from nas.study.objectives import DEFAULT_OBJECTIVES, metrics_of
+from nas.study.proposers import DEFAULT_SAMPLER, SAMPLERS
 from nas.study.provenance import provenance
+from nas.study.references import REFERENCES
 from nas.study.sampler import DistinctSampler
 from nas.study.storage import database_errors, open_study, shown_url
-from nas.study.verdict import TrainAndJudge, finalists, judge_finalists
+from nas.study.train_and_judge import TrainAndJudge
+from nas.study.trial_attributes import ended_records
+from nas.study.verdict import is_judged, judge_finalists
 from nas.study.workers import WorkerPool
 from nas.trial.compressors import compressor_bpb
-from nas.trial.judge import judging_prompts
+from nas.trial.judge import judging_prompts, most_prompts
 from nas.trial.machine import available_cores
 from nas.trial.numerics import Numerics, plan_numerics
 from nas.trial.run import TrialSettings
@@ -59,8 +64,10 @@ class SearchOptions:
     hours: float | None = None
     storage: str | None = None
     keep_samples: bool = True
-    sampler: str = "tpe"
-    """`tpe`, or `random`: the baseline that a search has to beat."""
+    sampler: str = DEFAULT_SAMPLER
+    """One of nas.study.proposers; `random` is the baseline that a search has to beat."""
+    objectives: tuple[str, ...] = DEFAULT_OBJECTIVES
+    num_rungs: int | None = None
     command: str = ""
 
 
@@ -77,6 +84,26 @@ class SearchPlan:
     @property
     def database_url(self) -> str:
         return self.options.storage or self.folder.database_url
+
+    @property
+    def cost(self) -> str:
+        """The greatest cost there can be, in words."""
+        training, verdict = self.space.training, self.space.verdict
+        trial = sum(map(training.spent_flops, range(training.num_rungs)))
+        judged = verdict.num_finalists + len(REFERENCES) * (self.options.sampler != "random")
+        final = judged * verdict.num_seeds * training.flops_per_trial
+        finals = f"{judged} finalists with {verdict.num_seeds} seeds each"
+        if self.options.budget is None:
+            return f"{trial:.3g} training FLOPs a trial, and {final:.3g} for {finals}"
+        trials = self.options.budget * trial
+        parts = f"{self.options.budget} trials to the top {trials:.3g}, {finals} {final:.3g}"
+        return f"{trials + final:.3g} training FLOPs: {parts}"
+
+    @property
+    def reruns_differ(self) -> bool:
+        """Whether a clock or a machine has a say in what is searched."""
+        metrics = metrics_of(self.options.objectives)
+        return self.space.constraints.reruns_differ or any(one.reruns_differ for one in metrics)
 
 
 @dataclass(frozen=True)
@@ -95,10 +122,13 @@ class SearchOutcome:
 
 def plan_search(options: SearchOptions) -> SearchPlan:
     """Read the space, apply the flags, choose workers and numerics; a stored study keeps its numerics."""
+    metrics_of(options.objectives)
+    if options.sampler not in SAMPLERS:
+        raise UsageError(unknown_name("sampler", options.sampler, SAMPLERS))
     space = load_space(options.space)
-    if options.trial_flops is not None:
-        training = space.training.model_copy(update={"flops_per_trial": options.trial_flops})
-        space = space.model_copy(update={"training": training})
+    asked = {"flops_per_trial": options.trial_flops, "num_rungs": options.num_rungs}
+    training = space.training.model_copy(update={key: value for key, value in asked.items() if value is not None})
+    space = space.model_copy(update={"training": training})
     if options.collapse_weight is not None:
         evaluation = space.evaluation.model_copy(update={"collapse_weight": options.collapse_weight})
         space = space.model_copy(update={"evaluation": evaluation})
@@ -137,13 +167,15 @@ class _Session:
             data = prepare_data(
                 options.corpus, plan.space.vocabulary_names, split_seed=SPLIT_SEED, progress=self._observer.phase
             )
-            for split in ("validation", "holdout"):  # a text without prompts is known now, not after each training
-                judging_prompts(data, split, plan.space.evaluation, plan.space.prompt_bytes)
-        sampler = DistinctSampler(plan.space, data.vocabulary_sizes, options.seed, random=options.sampler == "random")
+            # A text without prompts is known now, not after each training.
+            judging_prompts(data, "validation", plan.space.evaluation, plan.space.prompt_bytes)
+            num_final_prompts = count_prompts(data, plan.space)
+        metrics = metrics_of(options.objectives)
+        sampler = DistinctSampler(plan.space, data.vocabulary_sizes, options.seed, options.sampler, metrics)
         identity = study_identity(
-            plan.space, data.corpus_hash, SPLIT_SEED, options.seed, options.sampler, plan.numerics
+            plan.space, data.corpus_hash, SPLIT_SEED, options.seed, options.sampler, options.objectives, plan.numerics
         )
-        study = open_study(folder.name, plan.database_url, plan.space, sampler, identity)
+        study = open_study(folder.name, plan.database_url, plan.space, sampler, identity, len(metrics))
         records = ended_records(study)
         self._refuse_loss(records)
         folder.write_trials(records)
@@ -153,9 +185,10 @@ class _Session:
         settings = TrialSettings(
             plan.space.training, plan.space.evaluation, plan.space.prompt_bytes, plan.numerics, options.seed
         )
-        objective = TrainAndJudge(folder, data, settings, options.keep_samples)
+        objective = TrainAndJudge(folder, data, settings, options.keep_samples, num_final_prompts)
+        self._study = summary
         try:
-            if not was_complete or {one.number for one in finalists(records)} != {one.number for one in self._verdict}:
+            if not was_complete or not is_judged(records, self._verdict, plan.space.verdict, options.seed):
                 self._work(study, sampler, objective)
         finally:
             records = ended_records(study)
@@ -204,12 +237,19 @@ class _Session:
         """The trials that are missing, then the verdict, in one set of warm workers."""
         plan, options = self._plan, self._plan.options
         with WorkerPool(plan.num_workers, objective.initialise) as pool:
-            keeper = _Keeper(plan.folder, ended_records(study))
-            search = Search(study, plan.space, sampler, objective, pool, self._observer, options.seed, keeper)
-            with self._phase("search", "searching"):
+            keeper = _Keeper(plan.folder)
+            metrics = metrics_of(options.objectives)
+            search = Search(study, plan.space, sampler, objective, pool, self._observer, options.seed, keeper, metrics)
+            with self._phase("search", f"searching, at most {plan.cost}"):
                 self._used_up = not search.run(Budget(options.budget, options.hours))
             with self._phase("verdict", "judging the best and the references on the holdout"):
-                self._verdict = judge_finalists(ended_records(study), self._verdict, objective, pool)
+                records, section = ended_records(study), plan.space.verdict
+                self._verdict = judge_finalists(records, self._verdict, section, objective, pool, self._keep_verdict)
+
+    def _keep_verdict(self, verdict: tuple[HoldoutResult, ...]) -> None:
+        """Each result is minutes of training: it is written down as it comes."""
+        self._verdict = verdict
+        self._plan.folder.write_study(self._study.model_copy(update={"verdict": verdict}))
 
     def _refuse_loss(self, records: list[TrialRecord]) -> None:
         """trials.jsonl is about to be written from the database: a database that went missing must not empty it."""
@@ -237,15 +277,21 @@ class _Session:
             self._measured[name] = self._measured.get(name, 0.0) + time.perf_counter() - started
 
 
-class _Keeper:
-    """Keeps trials.jsonl growing and the weights folder small."""
+def count_prompts(data: PreparedData, space: SearchSpace) -> int:
+    """How many prompts finalists are judged by; CorpusError where the holdout has not even those of a trial."""
+    evaluation = space.evaluation.model_copy(update={"num_prompts": space.verdict.num_prompts})
+    found = len(most_prompts(data, "holdout", evaluation, space.prompt_bytes))
+    if found < min(space.evaluation.num_prompts, space.verdict.num_prompts):
+        judging_prompts(data, "holdout", space.evaluation, space.prompt_bytes)
+    return found
 
-    def __init__(self, folder: StudyFolder, records: list[TrialRecord]) -> None:
+
+class _Keeper:
+    """Keeps trials.jsonl growing and the folder small."""
+
+    def __init__(self, folder: StudyFolder) -> None:
         self._folder = folder
-        self._records = records
 
     def __call__(self, record: TrialRecord) -> None:
-        self._records.append(record)
         self._folder.append_trial(record)
-        kept = {one.number for one in finalists(self._records)}
-        self._folder.drop_weights(one.number for one in self._records if one.number not in kept)
+        self._folder.drop_trunk(record.number)

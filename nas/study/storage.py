@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.study import StudyDirection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -21,37 +22,46 @@ IDENTITY_KEY = "identity"
 
 
 def open_study(
-    name: str, url: str, space: SearchSpace, sampler: DistinctSampler, identity: dict[str, Any]
+    name: str,
+    url: str | None,
+    space: SearchSpace,
+    sampler: DistinctSampler,
+    identity: dict[str, Any],
+    num_objectives: int = 1,
 ) -> optuna.Study:
     """The study `name` at `url`, created with the reference architectures waiting as its first trials.
 
-    Raises StudyMismatch when it is there with another identity, StudyError when the database is damaged
-    or cannot be reached.
+    Without a URL it is new and in memory. Raises StudyMismatch when it is there with another identity, StudyError when
+    the database is damaged or cannot be reached.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with database_errors(url):
-        try:
-            storage = RDBStorage(url)
-        except ImportError as error:
-            raise StudyError(
-                f"cannot use the study database {shown_url(url)}: {error}; install what it names"
-            ) from None
+    with database_errors(url or "memory"):
+        storage = _open_storage(url)
+        directions = [StudyDirection.MINIMIZE] * num_objectives
         study = optuna.create_study(
-            storage=storage, study_name=name, sampler=sampler, direction="minimize", load_if_exists=True
+            storage=storage, study_name=name, sampler=sampler, directions=directions, load_if_exists=True
         )
         if stored := study.user_attrs.get(IDENTITY_KEY):
             check_identity(name, stored, identity)
             return study
         if any("reference" not in one.user_attrs for one in study.get_trials(deepcopy=False)):
-            raise StudyError(
-                f"{shown_url(url)} holds a study '{name}' that this engine did not make; start another with --name"
-            )
+            where = shown_url(url or "memory")
+            raise StudyError(f"{where} holds a study '{name}' that this engine did not make; start another with --name")
         references = scaled_references(space, sampler.vocabulary_sizes) if sampler.is_search else {}
         for reference, params in references.items():
             study.enqueue_trial(params, user_attrs={"reference": reference}, skip_if_exists=True)
         # Last, so that a study with an identity has its references; without one it is made again.
         study.set_user_attr(IDENTITY_KEY, identity)
         return study
+
+
+def _open_storage(url: str | None) -> BaseStorage:
+    if url is None:
+        return InMemoryStorage()
+    try:
+        return RDBStorage(url)
+    except ImportError as error:
+        raise StudyError(f"cannot use the study database {shown_url(url)}: {error}; install what it names") from None
 
 
 @contextmanager

@@ -1,69 +1,63 @@
-"""The verdict: the best trials and the references on the holdout, which the search never looked at."""
+"""The verdict: the best trials and the references, trained again with fresh seeds, on the holdout.
+
+What a search ranks best is partly best by luck, the more so the more it tried. Fresh seeds on data that it never looked
+at have none of that luck.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from nas.data import PreparedData
 from nas.errors import StudyError
-from nas.fitness import fitness
 from nas.records import HoldoutResult, TrialRecord, completed
-from nas.space import Candidate
-from nas.study.folder import StudyFolder
+from nas.space_sections import VerdictSection
+from nas.study.train_and_judge import TrainAndJudge
 from nas.study.workers import WorkerPool
-from nas.trial.allocator import give_back_freed_memory
-from nas.trial.run import TrialSettings, judge_holdout, run_trial
-
-NUM_FINALISTS = 5
+from nas.trial.batches import derived_seed
 
 
-@dataclass(frozen=True)
-class TrainAndJudge:
-    """The objective of a real search: a whole trial in a worker process."""
-
-    folder: StudyFolder
-    data: PreparedData
-    settings: TrialSettings
-    keep_samples: bool
-
-    def initialise(self) -> None:
-        """Set a fresh worker process up."""
-        self.settings.numerics.apply()
-
-    def __call__(self, candidate: Candidate, *, number: int, reference: str | None) -> TrialRecord:
-        paths = self.folder.trial_paths(number, keep_samples=self.keep_samples)
-        try:
-            return run_trial(candidate, self.data, self.settings, paths, number=number, reference=reference)
-        finally:
-            give_back_freed_memory()
-
-    def holdout(self, record: TrialRecord) -> HoldoutResult:
-        paths = self.folder.trial_paths(record.number, keep_samples=self.keep_samples)
-        judgement = judge_holdout(record, self.data, self.settings, paths).judgement
-        worth = fitness(judgement.bpb, judgement.collapse_rate, self.settings.evaluation.collapse_weight)
-        return HoldoutResult(number=record.number, fitness=worth, judgement=judgement)
-
-
-def finalists(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The best five by fitness on validation, then the references that are not among them."""
+def finalists(records: Sequence[TrialRecord], section: VerdictSection) -> list[TrialRecord]:
+    """The best by fitness on validation, then the references that are not among them."""
     ranked = completed(records)
-    return ranked[:NUM_FINALISTS] + [one for one in ranked[NUM_FINALISTS:] if one.reference is not None]
+    best = ranked[: section.num_finalists]
+    return best + [one for one in ranked[section.num_finalists :] if one.reference is not None]
+
+
+def final_seeds(seed: int, section: VerdictSection) -> list[int]:
+    """Seeds that the search with `seed` has not trained with."""
+    return [derived_seed("finalists", seed, index) % 2**31 for index in range(section.num_seeds)]
+
+
+def is_judged(
+    records: Sequence[TrialRecord], known: Sequence[HoldoutResult], section: VerdictSection, seed: int
+) -> bool:
+    """Whether `known` is the whole verdict on these trials."""
+    wanted = {(one.number, fresh) for one in finalists(records, section) for fresh in final_seeds(seed, section)}
+    return wanted == {(one.number, one.seed) for one in known}
 
 
 def judge_finalists(
-    records: Sequence[TrialRecord], known: Sequence[HoldoutResult], objective: TrainAndJudge, pool: WorkerPool
+    records: Sequence[TrialRecord],
+    known: Sequence[HoldoutResult],
+    section: VerdictSection,
+    objective: TrainAndJudge,
+    pool: WorkerPool,
+    keep: Callable[[tuple[HoldoutResult, ...]], None],
 ) -> tuple[HoldoutResult, ...]:
-    """Holdout results of all finalists, best validation fitness first; those in `known` are not judged again."""
-    wanted = finalists(records)
-    results = {one.number: one for one in known}
-    waiting = [one for one in wanted if one.number not in results]
+    """Holdout results of all finalists, best validation fitness first; those in `known` are not judged again.
+
+    `keep` is called with all there are whenever one has come.
+    """
+    results = {(one.number, one.seed): one for one in known}
+    seeds = final_seeds(objective.settings.seed, section)
+    wanted = [(one, seed) for one in finalists(records, section) for seed in seeds]
+    waiting = [(one, seed) for one, seed in wanted if (one.number, seed) not in results]
     running = 0
     while waiting or running:
         while waiting and pool.num_free:
-            record = waiting.pop(0)
-            pool.submit(record.number, partial(objective.holdout, record))
+            record, seed = waiting.pop(0)
+            pool.submit(record.number, partial(objective.holdout, record, seed))
             running += 1
         for ended in pool.wait():
             running -= 1
@@ -71,5 +65,6 @@ def judge_finalists(
                 raise StudyError(
                     f"the holdout verdict on trial {ended.key} failed: {ended.error}; run the command again"
                 )
-            results[ended.value.number] = ended.value
-    return tuple(results[one.number] for one in wanted)
+            results[ended.value.number, ended.value.seed] = ended.value
+            keep(tuple(results.values()))
+    return tuple(results[one.number, seed] for one, seed in wanted)

@@ -89,9 +89,7 @@ class WorkerPool:
             how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             hint = "; out of memory?" if code == -signal.SIGKILL else ""
             return Ended(key, error=f"its worker process was lost ({how}{hint})")
-        if kind == "cannot write":
-            raise StudyError(content)
-        return Ended(key, value=content) if kind == "value" else Ended(key, error=content)
+        return _ended(key, kind, content)
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -106,6 +104,17 @@ class WorkerPool:
         fresh = self._start()
         self._workers[self._workers.index(dead)] = fresh
         return fresh
+
+
+def answer(key: Hashable, task: Task) -> Ended:
+    """Do `task` here, as a worker would; raises StudyError as `wait` does."""
+    return _ended(key, *_answer(task))
+
+
+def _ended(key: Hashable, kind: str, content: Any) -> Ended:
+    if kind == "cannot write":
+        raise StudyError(content)
+    return Ended(key, value=content) if kind == "value" else Ended(key, error=content)
 
 
 @contextmanager

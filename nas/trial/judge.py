@@ -15,7 +15,7 @@ from nas.records import Judgement
 from nas.space_sections import EvaluationSection
 from nas.trial.bits_per_byte import measure_with_novel
 from nas.trial.collapse import collapse_rule
-from nas.trial.prompts import cut_prompts, prompt_uniforms
+from nas.trial.prompts import cut_most_prompts, cut_prompts, prompt_uniforms
 
 SAMPLED = SamplingSettings(temperature=0.8, top_p=0.9, top_k=40)
 DECODINGS = {"sampled": SAMPLED, "greedy": GREEDY}
@@ -94,6 +94,11 @@ def judge(
 def judging_prompts(data: PreparedData, split: str, settings: EvaluationSection, prompt_bytes: int) -> list[str]:
     """The prompts of a split. Asked for before training too: CorpusError when the text has too few."""
     return cut_prompts(data.documents(split), settings.num_prompts, prompt_bytes, settings.completion_bytes)
+
+
+def most_prompts(data: PreparedData, split: str, settings: EvaluationSection, prompt_bytes: int) -> list[str]:
+    """As `judging_prompts`, or as many as there are."""
+    return cut_most_prompts(data.documents(split), settings.num_prompts, prompt_bytes, settings.completion_bytes)
 
 
 def complete(

@@ -17,12 +17,23 @@ _LEAST_VISIBLE = 8
 
 
 def cut_prompts(documents: Sequence[str], num_prompts: int, max_bytes: int, completion_bytes: int) -> list[str]:
-    """`num_prompts` different prompts: whole lines ending at a line of code, without its line break.
+    """As `cut_most_prompts`; CorpusError when the text is too short for so many."""
+    prompts = cut_most_prompts(documents, num_prompts, max_bytes, completion_bytes)
+    if len(prompts) < num_prompts:
+        raise CorpusError(
+            f"the text has only {len(prompts)} different prompts of {max_bytes} bytes that go on as Python code; "
+            f"{num_prompts} wanted"
+        )
+    return prompts
+
+
+def cut_most_prompts(documents: Sequence[str], num_prompts: int, max_bytes: int, completion_bytes: int) -> list[str]:
+    """`num_prompts` different prompts, or as many as there are: whole lines up to one of code, without its line break.
 
     A prompt holds as many lines before its last one as fit `max_bytes` bytes of UTF-8, and starts where
     a line starts. Its own continuation, the `completion_bytes` bytes that follow, is healthy by the detector
     and with the prompt the beginning of valid Python: so neither can be the prompt's fault. Documents take
-    turns, lines are drawn by a fixed seed. CorpusError when the text is too short for so many.
+    turns, lines are drawn by a fixed seed: fewer prompts are the first of more.
     """
     rng = np.random.default_rng(derived_seed("prompts", PROMPTS_VERSION))
     waiting = [_prompts_of(document.split("\n"), max_bytes, completion_bytes, rng) for document in documents]
@@ -34,11 +45,6 @@ def cut_prompts(documents: Sequence[str], num_prompts: int, max_bytes: int, comp
                 waiting.remove(one)
             elif len(prompts) < num_prompts:
                 prompts[prompt] = None
-    if len(prompts) < num_prompts:
-        raise CorpusError(
-            f"the text has only {len(prompts)} different prompts of {max_bytes} bytes that go on as Python code; "
-            f"{num_prompts} wanted"
-        )
     return list(prompts)
 
 

@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nas.architecture import ArchitectureConfig
+from nas.space_sections import DECAY_SHARE
 
 RECIPE_VERSION = 3
 LEARNING_RATE_TIMES_WIDTH = 0.3
@@ -43,7 +44,7 @@ class Recipe(BaseModel):
     """Tokens in a sequence."""
     warmup_steps: int = Field(default=0, ge=0)
     decay: Decay = "sqrt"
-    decay_share: float = Field(default=0.2, ge=0, le=1)
+    decay_share: float = Field(default=DECAY_SHARE, ge=0, le=1)
     """Share of all steps in which the rate falls; with the warm-up, at most all of them."""
     weight_decay: float = Field(default=0.1, ge=0)
     """Of matrices; gains and biases are never decayed."""
@@ -72,14 +73,23 @@ class Recipe(BaseModel):
     def batch_tokens(self) -> int:
         return self.batch_size * self.seq_length
 
+    @property
+    def decay_steps(self) -> int:
+        """How many of the last steps the rate falls in."""
+        return min(round(self.decay_share * self.num_steps), self.num_steps - self.warmup_steps)
+
+    @property
+    def trunk_steps(self) -> int:
+        """How many steps come before the decay."""
+        return self.num_steps - self.decay_steps
+
     def learning_rate_at(self, step: int) -> float:
         """The rate of step `step`, counted from 0."""
         rate = self.learning_rate * min(1.0, (step + 1) / (self.warmup_steps + 1))
-        decay_steps = min(round(self.decay_share * self.num_steps), self.num_steps - self.warmup_steps)
-        into = step + 1 - (self.num_steps - decay_steps)
+        into = step + 1 - self.trunk_steps
         if into <= 0:
             return rate
-        left = DECAYS[self.decay](into / (decay_steps + 1))
+        left = DECAYS[self.decay](into / (self.decay_steps + 1))
         return self.final_learning_rate + (rate - self.final_learning_rate) * left
 
 
@@ -93,21 +103,30 @@ def learning_rate_rule(architecture: ArchitectureConfig) -> float:
     return LEARNING_RATE_TIMES_WIDTH / architecture.hidden_dim
 
 
+def warmup_rule(num_steps: int) -> int:
+    """A tenth of all steps, 1,000 at most."""
+    return min(round(0.1 * num_steps), 1000)
+
+
 def plan_recipe(
     architecture: ArchitectureConfig,
     *,
     num_steps: int,
     batch_tokens: int,
     seq_length: int,
+    warmup_steps: int | None = None,
     lr_multiplier: float = 1.0,
     seed: int = 0,
 ) -> Recipe:
-    """The recipe of a training of `num_steps` steps: every rate and share by rule."""
+    """The recipe of a training of `num_steps` steps: every rate and share by rule.
+
+    Up to their decays, trainings that share their `warmup_steps` and all else but their length are one and the same.
+    """
     return Recipe(
         learning_rate=lr_multiplier * learning_rate_rule(architecture),
         num_steps=num_steps,
         batch_size=max(1, batch_tokens // seq_length),
         seq_length=seq_length,
-        warmup_steps=min(round(0.1 * num_steps), 1000),
+        warmup_steps=warmup_rule(num_steps) if warmup_steps is None else warmup_steps,
         seed=seed,
     )

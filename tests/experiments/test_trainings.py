@@ -121,6 +121,6 @@ def test_a_model_that_was_kept_is_judged_again_without_training(
 ) -> None:
     first = train_and_score(wanted(), data, NUMERICS, tmp_path)
     assert first.train_seconds is not None
-    monkeypatch.setattr("nas.experiments.trainings.train_model", lambda *given: pytest.fail("trained again"))
+    monkeypatch.setattr("nas.experiments.trainings.train_model", lambda *given, **named: pytest.fail("trained again"))
     again = train_and_score(wanted(), data, NUMERICS, tmp_path)
     assert again == first.model_copy(update={"train_seconds": None})

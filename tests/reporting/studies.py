@@ -173,10 +173,12 @@ def study(**changes: Any) -> StudyRecord:
     return StudyRecord(**{**values, **changes})
 
 
-def verdict(*results: tuple[int, float, float, float]) -> tuple[HoldoutResult, ...]:
+def verdict(*results: tuple[int, float, float, float], seed: int = 7) -> tuple[HoldoutResult, ...]:
     """Holdout results from (number, bits per byte, sampled, greedy), at a collapse weight of 1."""
     return tuple(
-        HoldoutResult(number=number, fitness=bpb + max(sampled, greedy), judgement=judgement(bpb, sampled, greedy))
+        HoldoutResult(
+            number=number, seed=seed, fitness=bpb + max(sampled, greedy), judgement=judgement(bpb, sampled, greedy)
+        )
         for number, bpb, sampled, greedy in results
     )
 

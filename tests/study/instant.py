@@ -11,8 +11,8 @@ from pathlib import Path
 
 from nas.errors import OutOfMemory
 from nas.fitness import fitness
-from nas.records import Cost, Judgement, TrialRecord
-from nas.space import Candidate
+from nas.records import Cost, Judgement, RungResult, TrialRecord
+from nas.study.objective import Evaluation
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Instant:
     """Bits per byte by formula; a mishap at the numbers that are told one."""
 
     mishaps: Mapping[int, str] = field(default_factory=dict)
-    """Trial number -> what happens: `raise`, `refuse`, `exit`, `kill`, `diverge`."""
+    """Trial number -> what happens: `raise`, `refuse`, `exit`, `kill`, `diverge`, `diverge at RUNG`."""
     seconds: float = 0.0
     calls: Path | None = None
     """A folder that gets an empty file named `<number>` a call."""
@@ -28,7 +28,8 @@ class Instant:
     def initialise(self) -> None:
         pass
 
-    def __call__(self, candidate: Candidate, *, number: int, reference: str | None) -> TrialRecord:
+    def __call__(self, asked: Evaluation) -> TrialRecord:
+        number = asked.number
         time.sleep(self.seconds)
         if self.calls is not None:
             with (self.calls / str(number)).open("a") as file:
@@ -42,49 +43,39 @@ class Instant:
                 os._exit(7)
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
-            case "diverge":
-                return ended_record(candidate, number, reference, "PRUNED", "diverged: the loss is not finite")
-        return complete_record(candidate, number, reference)
+            case "diverge" | "diverge at 1" as when if when in ("diverge", f"diverge at {asked.rung}"):
+                return asked.ended("PRUNED", "diverged: the loss is not finite")
+        return complete_record(asked)
 
 
-def ended_record(candidate: Candidate, number: int, reference: str | None, state: str, reason: str) -> TrialRecord:
-    return TrialRecord(
-        number=number,
-        state=state,
-        reason=reason,
-        reference=reference,
-        architecture=candidate.architecture,
-        vocabulary=candidate.vocabulary,
-        lr_multiplier=candidate.lr_multiplier,
-        seed=0,
-    )
-
-
-def complete_record(candidate: Candidate, number: int, reference: str | None) -> TrialRecord:
-    """val_bpb 1 + 10,000 / parameters, collapse rate 0.3, the worse of 0.1 and 0.3."""
+def complete_record(asked: Evaluation) -> TrialRecord:
+    """val_bpb 1 + 10,000 / parameters, 0.1 less a rung; collapse rate 0.3, the worse of 0.1 and 0.3."""
+    candidate = asked.candidate
     num_params = candidate.architecture.num_params
-    val_bpb = 1 + 10_000 / num_params
+    val_bpb = 1 + 10_000 / num_params - 0.1 * asked.rung
+    judgement = Judgement(
+        bpb=val_bpb,
+        perplexity=2**val_bpb,
+        num_bytes=8192,
+        num_prompts=10,
+        sampled_collapse_rate=0.1,
+        greedy_collapse_rate=0.3,
+        collapse_rules={"sampled": {"loop": 1}, "greedy": {"loop": 3}},
+    )
+    worth = fitness(val_bpb, 0.3, 1.0)
     return TrialRecord(
-        number=number,
+        number=asked.number,
         state="COMPLETE",
-        reference=reference,
+        reference=asked.reference,
         architecture=candidate.architecture,
         vocabulary=candidate.vocabulary,
         lr_multiplier=candidate.lr_multiplier,
         learning_rate=0.01 * candidate.lr_multiplier,
         seed=0,
-        fitness=fitness(val_bpb, 0.3, 1.0),
+        fitness=worth,
         val_bpb=val_bpb,
         collapse_rate=0.3,
-        validation=Judgement(
-            bpb=val_bpb,
-            perplexity=2**val_bpb,
-            num_bytes=8192,
-            num_prompts=10,
-            sampled_collapse_rate=0.1,
-            greedy_collapse_rate=0.3,
-            collapse_rules={"sampled": {"loop": 1}, "greedy": {"loop": 3}},
-        ),
+        validation=judgement,
         cost=Cost(
             num_params=num_params,
             non_embedding_params=candidate.architecture.non_embedding_params,
@@ -93,5 +84,17 @@ def complete_record(candidate: Candidate, number: int, reference: str | None) ->
             train_tokens=1000,
             train_bytes=1000.0,
             train_steps=2,
+        ),
+        rungs=(
+            RungResult(
+                rung=asked.rung,
+                train_flops=1e6,
+                train_bytes=1000.0,
+                spent_flops=1e6,
+                fitness=worth,
+                val_bpb=val_bpb,
+                collapse_rate=0.3,
+                validation=judgement,
+            ),
         ),
     )

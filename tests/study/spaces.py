@@ -28,6 +28,10 @@ batch_tokens = 512
 validation_bytes = 8_192
 num_prompts = 8
 completion_bytes = 40
+[verdict]
+num_finalists = 2
+num_seeds = 2
+num_prompts = 16
 """
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,19 @@ import pytest
 from optuna.trial import TrialState
 
 from nas.errors import SpaceError, StudyError, StudyMismatch
-from nas.records import TrialRecord
-from nas.space import SearchSpace
-from nas.study.driver import Budget, Search, attributes_of, ended_records
+from nas.records import RungResult, TrialRecord
+from nas.space import Candidate, SearchSpace
+from nas.study.driver import Budget, Search
+from nas.study.objective import Evaluation
+from nas.study.objectives import metrics_of
 from nas.study.storage import open_study
+from nas.study.trial_attributes import attributes_of, ended_records
 from nas.study.workers import WorkerPool
 
-from .instant import Instant, complete_record, ended_record
+from .instant import Instant, complete_record
 from .spaces import FOUR, sampler_of, space_of, tiny
+
+FITNESS = metrics_of(["fitness"])
 
 
 @dataclass
@@ -30,6 +36,9 @@ class Log:
 
     def trial_started(self, number: int, description: str) -> None:
         self.events.append(f"started {number}")
+
+    def rung_ended(self, number: int, result: RungResult, num_rungs: int) -> None:
+        self.events.append(f"rung {result.rung} of {number}")
 
     def trial_ended(self, record: TrialRecord) -> None:
         self.events.append(f"ended {record.number} {record.state}")
@@ -58,8 +67,12 @@ def run(
     objective = Instant(mishaps or {}, seconds, _calls(folder))
     study = opened(folder, space)
     with WorkerPool(workers, objective.initialise) as pool:
-        search = Search(study, space, sampler_of(space), objective, pool, log, 0, log.kept.append)
+        search = Search(study, space, sampler_of(space), objective, pool, log, 0, log.kept.append, FITNESS)
         return search.run(budget)
+
+
+def evaluation_of(candidate: Candidate, trial: optuna.Trial) -> Evaluation:
+    return Evaluation(candidate, trial.number, 0, 1e9, 0, trial.user_attrs.get("reference"))
 
 
 def _calls(folder: Path) -> Path:
@@ -105,7 +118,7 @@ def test_the_budget_counts_ended_trials_of_every_state(tmp_path: Path) -> None:
     assert states == {"COMPLETE": 4, "PRUNED": 1, "FAIL": 4}
     assert [one.number for one in trials] == list(range(9))
     assert [one.number for one in log.kept] == list(range(9))
-    assert log.events[:2] == ["started 0", "ended 0 COMPLETE"]
+    assert log.events[:3] == ["started 0", "rung 0 of 0", "ended 0 COMPLETE"]
     assert "ended 5 FAIL" in log.events
     assert calls(tmp_path) == dict.fromkeys(range(9), 1)
 
@@ -194,14 +207,17 @@ def test_a_trial_found_unfinished_is_finished_under_its_own_number(
     elif when != "asked":
         candidate = space.suggest(trial, sampler_of(space).vocabulary_sizes)
         if when == "written":
-            record = complete_record(candidate, trial.number, trial.user_attrs.get("reference"))
+            record = complete_record(evaluation_of(candidate, trial))
+            rungs = (record.rungs[0].model_copy(update={"order": trial.number}),)
+            record = record.model_copy(update={"rungs": rungs})
             for key, value in attributes_of(record).items():
                 trial.set_user_attr(key, value)
     del study, trial
     run(tmp_path, Budget(12))
     assert records(tmp_path) == uninterrupted
     assert [one.state.name for one in stored(tmp_path).trials] == ["COMPLETE"] * 12
-    assert calls(tmp_path) == dict.fromkeys(range(12), 1)
+    trained = [number for number in range(12) if when != "written" or number != ended]
+    assert calls(tmp_path) == dict.fromkeys(trained, 1)
 
 
 def test_several_unfinished_trials_keep_their_architectures(tmp_path: Path) -> None:
@@ -262,7 +278,7 @@ def test_what_is_kept_was_told_to_the_study_before(tmp_path: Path) -> None:
 
     objective = Instant({3: "raise"})
     with WorkerPool(1, objective.initialise) as pool:
-        Search(study, space, sampler_of(space), objective, pool, Log(), 0, keep).run(Budget(4))
+        Search(study, space, sampler_of(space), objective, pool, Log(), 0, keep, FITNESS).run(Budget(4))
     values = [one.value for one in stored(tmp_path).trials]
     assert seen == [("COMPLETE", value, True) for value in values[:3]] + [("FAIL", None, True)]
 
@@ -295,5 +311,78 @@ def test_a_trial_without_results_has_its_reason_and_no_figures() -> None:
         | {"ffn_multiplier": 2.0, "activation": "gelu", "normalization": "rmsnorm", "position_encoding": "rope"}
         | {"tie_embeddings": True, "qk_norm": False, "dropout": 0.0, "lr_multiplier": 1.0}
     )
-    attributes = attributes_of(ended_record(candidate, 0, None, "FAIL", "why"))
+    attributes = attributes_of(Evaluation(candidate, 0, 0, 1e9, 0).ended("FAIL", "why"))
     assert attributes.keys() == {"architecture", "vocabulary", "reason", "record"}
+
+
+# Rungs
+
+
+def with_rungs() -> SearchSpace:
+    space = tiny()
+    training = space.training.model_copy(update={"flops_per_trial": 1e11, "num_rungs": 3})
+    return space.model_copy(update={"training": training})
+
+
+def test_a_trial_killed_between_rungs_goes_on_from_the_next_to_the_same_end(tmp_path: Path) -> None:
+    """Stopped right after a rung's result was written, as by a kill of the driver, at each result in turn."""
+    whole, pieces = tmp_path / "whole", tmp_path / "pieces"
+    whole.mkdir()
+    pieces.mkdir()
+    run(whole, Budget(12), space=with_rungs())
+    expected = records(whole)
+    orders = sorted(rung["order"] for one in expected for rung in one["rungs"])
+    assert orders == list(range(len(orders))) and len(orders) > 15
+    for kill_at in range(len(orders)):
+        log = Killed(kill_at)
+        with suppress(KeyboardInterrupt):
+            run(pieces, Budget(12), space=with_rungs(), log=log)
+    run(pieces, Budget(12), space=with_rungs())
+    assert records(pieces) == expected
+    assert calls(pieces) == calls(whole)
+
+
+@dataclass
+class Killed(Log):
+    """Kills the driver when the result of an order was written."""
+
+    at: int = 0
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def rung_ended(self, number: int, result: RungResult, num_rungs: int) -> None:
+        if result.order == self.at:
+            raise KeyboardInterrupt
+
+
+def test_a_stopped_trial_is_pruned_but_not_infeasible(tmp_path: Path) -> None:
+    run(tmp_path, Budget(14), space=with_rungs())
+    trials = stored(tmp_path).trials
+    pruned = [one for one in trials if one.state is TrialState.PRUNED]
+    assert len(pruned) >= 4
+    assert all(not one.constraints for one in pruned)
+    assert all(one.user_attrs["reason"].startswith("stopped at rung ") for one in pruned)
+    assert all(TrialRecord.model_validate(one.user_attrs["record"]).rungs for one in pruned)
+    assert all(one.state is TrialState.COMPLETE for one in trials[:3])  # the references
+
+
+def test_what_falls_apart_at_a_later_rung_keeps_the_rungs_before(tmp_path: Path) -> None:
+    run(tmp_path, Budget(1), space=with_rungs(), mishaps={0: "diverge at 1"})
+    (trial,) = [one for one in stored(tmp_path).trials if one.state is TrialState.PRUNED]
+    record = TrialRecord.model_validate(trial.user_attrs["record"])
+    assert [one.rung for one in record.rungs] == [0]
+    assert trial.constraints == {"unusable": 1.0}
+
+
+def test_a_limit_on_what_is_measured_makes_a_trial_infeasible(tmp_path: Path) -> None:
+    """All collapse at 0.3, which counts at the top alone."""
+    space = with_rungs()
+    space = space.model_copy(update={"constraints": space.constraints.model_copy(update={"max_collapse_rate": 0.25})})
+    run(tmp_path, Budget(2), space=space)
+    for trial in stored(tmp_path).trials[:2]:
+        assert trial.state is TrialState.PRUNED
+        assert trial.constraints == {"max_collapse_rate": pytest.approx(0.2)}
+        assert trial.user_attrs["reason"] == "over the limit, as measured: max_collapse_rate by 20%"
+        assert len(TrialRecord.model_validate(trial.user_attrs["record"]).rungs) == 3

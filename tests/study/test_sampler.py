@@ -73,7 +73,7 @@ def test_the_random_sampler_hears_no_results() -> None:
     space = tiny()
     found = []
     for slope in (1.0, -1.0):
-        study = optuna.create_study(sampler=DistinctSampler(space, SIZES, 0, random=True))
+        study = optuna.create_study(sampler=DistinctSampler(space, SIZES, 0, "random"))
         for _ in range(15):
             trial = study.ask()
             space.suggest(trial, SIZES)

@@ -13,7 +13,7 @@ from nas.model import Decoder
 from nas.space import Candidate
 from nas.trial.completion_stream import before_stop, first_stop
 from nas.trial.language_model import LanguageModel
-from nas.trial.run import TrialPaths, run_trial
+from nas.trial.run import run_final
 from nas.trial.weights import save_weights
 
 from .quality.fixed import BYTES, fixed_model
@@ -24,8 +24,7 @@ from .tiny import tiny, trial_settings
 def folder(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of a few steps, as `nas.train` leaves it."""
     made = tmp_path_factory.mktemp("model")
-    where = TrialPaths(weights=made / "best.safetensors", samples=None)
-    run_trial(Candidate(tiny(), "bytes", 1.0), data, trial_settings(), where, number=0)
+    run_final(Candidate(tiny(), "bytes", 1.0), data, trial_settings(), made / "best.safetensors")
     data.vocabulary("bytes").save(made / "tokenizer.json")
     return made
 

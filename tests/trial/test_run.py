@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,24 @@ import pytest
 import torch
 
 from nas.data import PreparedData
-from nas.errors import UsageError
+from nas.errors import Diverged, UsageError
+from nas.model import Decoder
 from nas.records import TrialRecord, completed, front
 from nas.space import Candidate
 from nas.trial import judge as judge_module
 from nas.trial.bits_per_byte import measure_likelihood
 from nas.trial.collapse import RULES
 from nas.trial.recipe import learning_rate_rule
-from nas.trial.run import TrialPaths, judge_holdout, run_trial, trial_recipe
+from nas.trial.run import TrialPaths, run_final, run_trial, trial_recipe
 from nas.trial.weights import load_weights
 
-from .tiny import SEQ_LENGTH, same_weights, tiny, trial_settings
+from .tiny import SEQ_LENGTH, tiny, trial_settings
 
 CANDIDATE = Candidate(tiny(attention_dropout=0.1, residual_dropout=0.1), "bytes", 1.0)
 
 
 def paths(folder: Path) -> TrialPaths:
-    return TrialPaths(weights=folder / "weights.safetensors", samples=folder / "samples" / "trial.jsonl")
+    return TrialPaths(samples=folder / "samples" / "trial.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,6 @@ def test_two_runs_with_one_seed_are_equal_but_for_what_is_measured(
     torch.manual_seed(7)
     again = run_trial(CANDIDATE, data, trial_settings(), paths(tmp_path), number=4, reference="small")
     assert again.reproducible() == record.reproducible()
-    assert same_weights(load_weights(where.weights), load_weights(paths(tmp_path).weights))
     assert where.samples is not None
     assert where.samples.read_bytes() == (tmp_path / "samples" / "trial.jsonl").read_bytes()
 
@@ -115,19 +116,8 @@ def test_samples_are_one_object_a_completion(ended: tuple[TrialRecord, TrialPath
 
 
 def test_samples_can_be_left_out(data: PreparedData, tmp_path: Path) -> None:
-    where = TrialPaths(weights=tmp_path / "w.safetensors", samples=None)
-    run_trial(CANDIDATE, data, trial_settings(), where, number=0)
-    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
-
-
-def test_the_weights_are_those_that_were_judged(data: PreparedData, ended: tuple[TrialRecord, TrialPaths]) -> None:
-    record, where = ended
-    model = load_weights(where.weights)
-    assert model.config == record.architecture
-    documents = data.evaluation_documents("validation", 4096)
-    tokens = data.vocabulary("bytes").encode_documents(documents)
-    num_bytes = len(data.evaluation_bytes("validation", 4096))
-    assert measure_likelihood(model, tokens, 0, num_bytes, SEQ_LENGTH).bpb == record.val_bpb
+    run_trial(CANDIDATE, data, trial_settings(), TrialPaths(samples=None), number=0)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_the_measured_figures_are_of_this_run(ended: tuple[TrialRecord, TrialPaths]) -> None:
@@ -178,20 +168,23 @@ def test_the_steps_are_what_the_flops_buy() -> None:
     assert trial_recipe(Candidate(wider, "bytes", 2.0), settings).num_steps == expected
 
 
-def test_the_holdout_is_judged_on_the_saved_weights_or_on_the_same_ones_trained_again(
+def test_a_finalist_is_judged_on_the_holdout_by_the_weights_that_are_kept(
     data: PreparedData, ended: tuple[TrialRecord, TrialPaths], tmp_path: Path
 ) -> None:
-    record, where = ended
-    kept = judge_holdout(record, data, trial_settings(), where)
-    missing = paths(tmp_path)
-    assert not missing.weights.exists()
-    again = judge_holdout(record, data, trial_settings(), missing)
-    assert again.judgement == kept.judgement
-    assert again.completions == kept.completions
-    assert missing.weights.exists()
-    assert record.validation is not None
-    assert kept.judgement.bpb != record.validation.bpb
-    assert kept.judgement.num_bytes == len(data.evaluation_bytes("holdout", 4096))
+    verdict = run_final(CANDIDATE, data, trial_settings(seed=7), tmp_path / "w.safetensors")
+    model = load_weights(tmp_path / "w.safetensors")
+    assert model.config == CANDIDATE.architecture
+    tokens = data.vocabulary("bytes").encode_documents(data.evaluation_documents("holdout", 4096))
+    num_bytes = len(data.evaluation_bytes("holdout", 4096))
+    assert measure_likelihood(model, tokens, 0, num_bytes, SEQ_LENGTH).bpb == verdict.judgement.bpb
+    assert verdict.judgement.num_bytes == num_bytes
+    assert verdict.judgement.num_prompts == 6
+    again = run_final(CANDIDATE, data, trial_settings(seed=7), tmp_path / "again.safetensors")
+    assert (again.judgement, again.completions) == (verdict.judgement, verdict.completions)
+    other = run_final(CANDIDATE, data, trial_settings(seed=8), tmp_path / "other.safetensors")
+    assert other.judgement.bpb != verdict.judgement.bpb
+    with pytest.raises(Diverged):
+        run_final(Candidate(tiny(), "bytes", 1e30), data, trial_settings(), tmp_path / "none.safetensors")
 
 
 def test_a_candidate_may_have_every_choice(data: PreparedData, tmp_path: Path) -> None:
@@ -211,9 +204,8 @@ def test_a_candidate_may_have_every_choice(data: PreparedData, tmp_path: Path) -
         )
         assert record.is_complete
         assert record.cost is not None
-        assert record.cost.num_params == sum(
-            one.numel() for one in load_weights(tmp_path / str(number) / "weights.safetensors").parameters()
-        )
+        built = Decoder(record.architecture, seed=0)
+        assert record.cost.num_params == sum(one.numel() for one in built.parameters())
 
 
 def test_a_model_without_its_mask_is_never_trained(
@@ -223,7 +215,7 @@ def test_a_model_without_its_mask_is_never_trained(
     monkeypatch.setattr(
         torch.nn.functional, "scaled_dot_product_attention", lambda *given, is_causal, **named: whole(*given, **named)
     )
-    monkeypatch.setattr("nas.trial.run.train_model", lambda *given: pytest.fail("trained"))
+    monkeypatch.setattr("nas.trial.run.train_model", lambda *given, **named: pytest.fail("trained"))
     record = run_trial(CANDIDATE, data, trial_settings(), paths(tmp_path), number=0)
     assert (record.state, record.fitness) == ("PRUNED", None)
     assert record.reason is not None
@@ -266,4 +258,35 @@ def test_a_model_that_writes_nothing_of_its_own_is_not_ranked(
     assert record.reason is not None
     assert record.reason.startswith(f"collapsed: 100% of 6 sampled completions ({rule} 6)")
     assert front([record]) == completed([record]) == []
-    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_the_rungs_of_a_trial_are_trainings_of_their_own_lengths(data: PreparedData, tmp_path: Path) -> None:
+    """90, 30 and 10 steps with one warm-up: each ends as if it had been trained alone, and pays for what it adds."""
+    settings = trial_settings(num_steps=90, num_rungs=3)
+    where = replace(paths(tmp_path), trunk=tmp_path / "trunk")
+    rungs = [run_trial(CANDIDATE, data, settings, where, number=0, rung=rung) for rung in range(3)]
+    alone = [run_trial(CANDIDATE, data, settings, paths(tmp_path / "alone"), number=0, rung=rung) for rung in range(3)]
+    for forked, whole in zip(rungs, alone, strict=True):
+        assert forked.rungs == whole.rungs
+        assert (forked.validation, forked.cost) == (whole.validation, whole.cost)
+    results = [one.rungs[0] for one in rungs]
+    step = CANDIDATE.architecture.train_flops_per_token() * 512
+    assert [one.rung for one in results] == [0, 1, 2]
+    assert [one.train_flops / step for one in results] == [10, 30, 90]
+    # Decays of a fifth: the trunk is at 8 steps, then at 24, when the next begins there.
+    assert [one.spent_flops / step for one in results] == [10, 30 - 8, 90 - 24]
+    whole_trial = rungs[2].after(rungs[1].after(rungs[0]))
+    assert whole_trial.rungs == tuple(results)
+    trunk = [point.train_flops / step for point in whole_trial.curve if point.decay_of is None]
+    assert trunk == sorted(set(trunk))
+    assert trunk[-1] == 72
+    assert {point.decay_of for point in whole_trial.curve} == {None, 0, 1, 2}
+
+
+def test_below_the_top_a_model_that_hardly_writes_is_ranked(
+    data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge_module, "complete", lambda model, vocabulary, prompts, *rest: ([""] * len(prompts), 1))
+    settings = trial_settings(num_steps=30, num_rungs=2)
+    assert run_trial(CANDIDATE, data, settings, paths(tmp_path), number=0, rung=0).is_complete
+    assert run_trial(CANDIDATE, data, settings, paths(tmp_path), number=0, rung=1).state == "PRUNED"

@@ -38,12 +38,14 @@ def recipe(**changes: Any) -> Recipe:
     return Recipe(**values | changes)
 
 
-def trial_settings(num_steps: int = 25, seed: int = 0, **evaluation: Any) -> TrialSettings:
-    """FLOPs for `num_steps` steps of 512 tokens of the tiny architecture."""
+def trial_settings(num_steps: int = 25, seed: int = 0, num_rungs: int = 1, **evaluation: Any) -> TrialSettings:
+    """FLOPs for `num_steps` steps of 512 tokens of the tiny architecture, at the top rung."""
     flops = num_steps * tiny().train_flops_per_token() * 512
     values: dict[str, Any] = {"validation_bytes": 4096, "num_prompts": 6, "completion_bytes": 40}
     return TrialSettings(
-        training=TrainingSection(flops_per_trial=flops, max_seq_length=SEQ_LENGTH, batch_tokens=512),
+        training=TrainingSection(
+            flops_per_trial=flops, num_rungs=num_rungs, max_seq_length=SEQ_LENGTH, batch_tokens=512
+        ),
         evaluation=EvaluationSection(**values | evaluation),
         prompt_bytes=SEQ_LENGTH - 40,
         numerics=NUMERICS,

@@ -1,0 +1,77 @@
+"""What a trial is expected to gain from rung to rung, learned from the trials that went on.
+
+Ranked by what they score at a low rung, small architectures look better than they are: large ones have hardly been
+trained there and gain more. The gain to the next rung is a straight line over the logarithm of a token's FLOPs,
+by ridge regression: with few trials it is their mean, the same for all, which leaves a ranking as it is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.study.objectives import Metric
+from nas.study.results import Result
+
+_RIDGE = 2.0
+"""Squared natural logarithms: three trials whose sizes differ by e either way have as much of a say."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    mean_size: float
+    mean_gain: float
+    slope: float
+
+    def gain(self, size: float) -> float:
+        return self.mean_gain + self.slope * (size - self.mean_size)
+
+
+class Gains:
+    """The expected gains at each rung and in each objective."""
+
+    def __init__(self, recorded: Iterable[Result], metrics: Sequence[Metric]) -> None:
+        by_trial: dict[int, dict[int, Result]] = defaultdict(dict)
+        for one in recorded:
+            by_trial[one.number][one.rung] = one
+        pairs: dict[int, list[tuple[Result, Result]]] = defaultdict(list)
+        for trial in by_trial.values():
+            for rung, result in trial.items():
+                if rung + 1 in trial:
+                    pairs[rung].append((result, trial[rung + 1]))
+        self._metrics = metrics
+        self._lines = {rung: [_fit(found, index) for index in range(len(metrics))] for rung, found in pairs.items()}
+
+    def knows(self, rung: int) -> bool:
+        """Whether any trial has gone from `rung` to the next."""
+        return rung in self._lines
+
+    def at_next(self, result: Result) -> tuple[float, ...]:
+        """The values expected at the next rung; those of this one where no trial has gone on yet."""
+        return self._moved(result.values, result.rung, result.log_flops_per_token)
+
+    def at_rung(self, result: Result, rung: int) -> tuple[float, ...] | None:
+        """The values expected at `rung`, which is not below the result's; None where no trial has come so far."""
+        values = result.values
+        for step in range(result.rung, rung):
+            if not self.knows(step):
+                return None
+            values = self._moved(values, step, result.log_flops_per_token)
+        return values
+
+    def _moved(self, values: tuple[float, ...], rung: int, size: float) -> tuple[float, ...]:
+        if rung not in self._lines:
+            return values
+        moved = zip(values, self._lines[rung], self._metrics, strict=True)
+        return tuple(value - line.gain(size) if metric.is_trained else value for value, line, metric in moved)
+
+
+def _fit(pairs: Sequence[tuple[Result, Result]], index: int) -> _Line:
+    sizes = np.array([low.log_flops_per_token for low, _ in pairs])
+    gains = np.array([low.values[index] - high.values[index] for low, high in pairs])
+    centred = sizes - sizes.mean()
+    slope = float(centred @ (gains - gains.mean()) / (centred @ centred + _RIDGE))
+    return _Line(float(sizes.mean()), float(gains.mean()), slope)

@@ -1,0 +1,43 @@
+"""The results of rungs as the stopping rule and the sampler see them: plain numbers in the order they came."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nas.records import RungResult, TrialRecord
+from nas.study.objectives import Metric
+
+
+@dataclass(frozen=True)
+class Result:
+    """One trial at one rung."""
+
+    number: int
+    rung: int
+    order: int
+    values: tuple[float, ...]
+    """One an objective, all minimised."""
+    log_flops_per_token: float
+    """The natural logarithm of a token's training FLOPs: how large the architecture is."""
+    spent_flops: float = 0.0
+    is_reference: bool = False
+
+
+def result_of(record: TrialRecord, rung: RungResult, metrics: Sequence[Metric]) -> Result:
+    return Result(
+        number=record.number,
+        rung=rung.rung,
+        order=rung.order,
+        values=tuple(one.of_rung(record, rung) for one in metrics),
+        log_flops_per_token=math.log(record.architecture.train_flops_per_token()),
+        spent_flops=rung.spent_flops,
+        is_reference=record.reference is not None,
+    )
+
+
+def results_of(records: Iterable[TrialRecord], metrics: Sequence[Metric]) -> list[Result]:
+    """All results of these trials in the order they were recorded in."""
+    found = [result_of(record, rung, metrics) for record in records for rung in record.rungs]
+    return sorted(found, key=lambda one: one.order)

@@ -1,0 +1,60 @@
+"""The objective of a real search: a rung of a trial, or a verdict on the holdout, in a worker process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nas.data import PreparedData
+from nas.errors import TrialFailure
+from nas.fitness import fitness
+from nas.records import HoldoutResult, TrialRecord
+from nas.space import Candidate
+from nas.study.folder import StudyFolder
+from nas.study.objective import Evaluation
+from nas.trial.allocator import give_back_freed_memory
+from nas.trial.run import TrialSettings, run_final, run_trial
+
+
+@dataclass(frozen=True)
+class TrainAndJudge:
+    """Picklable: a worker process opens the data and the folder itself."""
+
+    folder: StudyFolder
+    data: PreparedData
+    settings: TrialSettings
+    keep_samples: bool
+    num_final_prompts: int
+
+    def initialise(self) -> None:
+        """Set a fresh worker process up."""
+        self.settings.numerics.apply()
+
+    def __call__(self, asked: Evaluation) -> TrialRecord:
+        paths = self.folder.trial_paths(asked.number, keep_samples=self.keep_samples)
+        try:
+            return run_trial(
+                asked.candidate,
+                self.data,
+                self.settings,
+                paths,
+                number=asked.number,
+                rung=asked.rung,
+                reference=asked.reference,
+            )
+        finally:
+            give_back_freed_memory()
+
+    def holdout(self, record: TrialRecord, seed: int) -> HoldoutResult:
+        """The architecture of a trial, trained again with `seed`, on the holdout."""
+        candidate = Candidate(record.architecture, record.vocabulary, record.lr_multiplier)
+        evaluation = self.settings.evaluation.model_copy(update={"num_prompts": self.num_final_prompts})
+        settings = replace(self.settings, seed=seed, evaluation=evaluation)
+        try:
+            verdict = run_final(candidate, self.data, settings, self.folder.final_weights(record.number, seed))
+        except TrialFailure as failure:
+            return HoldoutResult(number=record.number, seed=seed, fitness=None, judgement=None, reason=str(failure))
+        finally:
+            give_back_freed_memory()
+        judged = verdict.judgement
+        worth = fitness(judged.bpb, judged.collapse_rate, evaluation.collapse_weight)
+        return HoldoutResult(number=record.number, seed=seed, fitness=worth, judgement=judged)

@@ -1,0 +1,69 @@
+"""What one rung of a trial scored and cost, as the parts of its record."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from datetime import datetime
+
+import torch
+
+from nas.architecture import ArchitectureConfig
+from nas.fitness import fitness
+from nas.records import Cost, Judgement, Measured, RungResult
+from nas.trial.judge import Verdict
+from nas.trial.numerics import Numerics
+from nas.trial.recipe import Recipe
+from nas.trial.train import Trained
+
+
+def rung_result(
+    rung: int, judgement: Judgement, recipe: Recipe, trained: Trained, steps_below: int, collapse_weight: float
+) -> RungResult:
+    """`steps_below`: the steps of the trunk that the rung below has paid for, whoever did them."""
+    return RungResult(
+        rung=rung,
+        train_flops=trained.flops_per_step * recipe.num_steps,
+        train_bytes=trained.bytes_per_step * recipe.num_steps,
+        spent_flops=trained.flops_per_step * (recipe.num_steps - steps_below),
+        fitness=fitness(judgement.bpb, judgement.collapse_rate, collapse_weight),
+        val_bpb=judgement.bpb,
+        collapse_rate=judgement.collapse_rate,
+        validation=judgement,
+    )
+
+
+def cost_of(architecture: ArchitectureConfig, recipe: Recipe, trained: Trained) -> Cost:
+    return Cost(
+        num_params=architecture.num_params,
+        non_embedding_params=architecture.non_embedding_params,
+        train_flops_per_token=architecture.train_flops_per_token(recipe.seq_length),
+        train_flops=trained.flops_per_step * recipe.num_steps,
+        train_tokens=recipe.num_steps * recipe.batch_tokens,
+        train_bytes=trained.bytes_per_step * recipe.num_steps,
+        train_steps=recipe.num_steps,
+    )
+
+
+def measure(
+    started_at: datetime, started: float, recipe: Recipe, trained: Trained, verdict: Verdict, numerics: Numerics
+) -> Measured:
+    """`started_at` and `started` (perf_counter) are of the rung's beginning; speeds are of the steps done here."""
+    return Measured(
+        started=started_at.isoformat(timespec="seconds"),
+        total_seconds=time.perf_counter() - started,
+        train_seconds=trained.seconds,
+        evaluate_seconds=verdict.evaluate_seconds,
+        generate_seconds=verdict.generate_seconds,
+        train_tokens_per_second=(recipe.num_steps - trained.first_step) * recipe.batch_tokens / trained.seconds,
+        decode_ms_per_token=verdict.decode_ms_per_token,
+        peak_memory_bytes=_peak_memory_bytes(numerics),
+    )
+
+
+def _peak_memory_bytes(numerics: Numerics) -> int:
+    if numerics.device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,56 @@
+"""The trunk of a trial: its training at the constant rate, from which each rung forks a decay of its own.
+
+Trainings that differ in length alone are one and the same up to the decay of the shorter. What a rung leaves at that
+point is a cache for the next: without it the next trains from the start, to the same bits.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nas.errors import CheckpointError
+from nas.trial.recipe import Recipe
+from nas.trial.training import Training
+from nas.trial.weights import read_tensors, write_tensors
+
+_WEIGHTS = "model."
+
+
+def save_trunk(training: Training, path: Path) -> None:
+    """Write `path` atomically; the training is not to have reached its decay yet."""
+    assert training.step <= training.recipe.trunk_steps
+    tensors = {_WEIGHTS + name: value for name, value in training.model.state_dict().items()}
+    write_tensors(tensors | training.state(), _header(training), path)
+
+
+def restore_trunk(training: Training, path: Path) -> bool:
+    """Take `training` to where the trunk in `path` ends, if that is the same training up to there; False if it is not.
+
+    A missing or damaged file is none either.
+    """
+    try:
+        tensors, header = read_tensors(path)
+    except CheckpointError:
+        return False
+    step = int(header.get("step", training.recipe.num_steps))
+    is_this = header == _header(training) | {"format": "pt", "step": str(step)}
+    if not is_this or step > training.recipe.trunk_steps:
+        return False
+    weights = {name: tensors.pop(name) for name in [*tensors] if name.startswith(_WEIGHTS)}
+    training.model.load_state_dict({name.removeprefix(_WEIGHTS): value for name, value in weights.items()})
+    training.restore(step, tensors)
+    return True
+
+
+def _header(training: Training) -> dict[str, str]:
+    """What must be equal for two trainings to have a trunk in common, and where it ends."""
+    return {
+        "architecture": training.model.config.model_dump_json(),
+        "recipe": _common(training.recipe),
+        "numerics": training.numerics.model_dump_json(),
+        "step": str(training.step),
+    }
+
+
+def _common(recipe: Recipe) -> str:
+    return recipe.model_dump_json(exclude={"num_steps", "decay", "decay_share", "final_learning_rate"})

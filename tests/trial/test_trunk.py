@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nas.model import Decoder
+from nas.trial.training import Training
+from nas.trial.trunk import restore_trunk, save_trunk
+
+from .tiny import NUMERICS, random_tokens, recipe, same_weights, tiny
+
+TOKENS = random_tokens(4000)
+
+
+def training(num_steps: int = 20, **changes: object) -> Training:
+    made = recipe(num_steps=num_steps, warmup_steps=2, **changes)
+    return Training(Decoder(tiny(), seed=made.seed), TOKENS, made, NUMERICS)
+
+
+def test_a_longer_training_goes_on_from_the_trunk_of_a_shorter_to_the_same_bits(tmp_path: Path) -> None:
+    short, whole = training(20), training(60)
+    assert short.recipe.trunk_steps == 16
+    short.advance(16)
+    save_trunk(short, tmp_path / "trunk")
+    short.advance(4)  # its own decay, which the trunk knows nothing of
+    whole.advance(60)
+    forked = training(60)
+    assert restore_trunk(forked, tmp_path / "trunk")
+    assert forked.step == 16
+    forked.advance(44)
+    assert same_weights(forked.model, whole.model)
+    assert not same_weights(forked.model, short.model)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        training(60, seed=6),
+        training(60, learning_rate=0.02),
+        training(18),  # whose decay has begun by then
+    ],
+    ids=["another seed", "another rate", "a decay before"],
+)
+def test_the_trunk_of_another_training_is_left_alone(tmp_path: Path, other: Training) -> None:
+    one = training(20)
+    one.advance(16)
+    save_trunk(one, tmp_path / "trunk")
+    before = {name: value.clone() for name, value in other.model.state_dict().items()}
+    assert not restore_trunk(other, tmp_path / "trunk")
+    assert other.step == 0
+    assert all(torch.equal(before[name], value) for name, value in other.model.state_dict().items())
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", None], ids=["empty", "damaged", "missing"])
+def test_a_trunk_that_cannot_be_read_is_none(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "trunk").write_bytes(content)
+    one = training()
+    assert not restore_trunk(one, tmp_path / "trunk")
+    assert one.step == 0
+
+
+def test_a_decay_is_no_trunk(tmp_path: Path) -> None:
+    one = training(20)
+    one.advance(17)
+    with pytest.raises(AssertionError):
+        save_trunk(one, tmp_path / "trunk")
