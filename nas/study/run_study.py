@@ -13,7 +13,7 @@ from nas.fitness import fitness, pareto_front
 from nas.records import Cost, RungResult, TrialRecord, completed
 from nas.space import Candidate, SearchSpace
 from nas.space_sections import BYTES_VOCAB_SIZE, TrainingSection
-from nas.study.driver import Budget, Observer, Search
+from nas.study.driver import Budget, run_trials
 from nas.study.in_process import InProcess
 from nas.study.objective import Evaluation
 from nas.study.objectives import DEFAULT_OBJECTIVES, metrics_of
@@ -21,6 +21,7 @@ from nas.study.proposers import DEFAULT_SAMPLER, SAMPLERS
 from nas.study.sampler import DistinctSampler
 from nas.study.storage import open_study
 from nas.study.trial_attributes import ended_records
+from nas.study.trials import Observer, Trials
 from nas.study.workers import WorkerPool
 
 
@@ -104,8 +105,9 @@ def run_study(
     }
     study = open_study(name, storage, space, proposer, identity, len(metrics))
     scored = _Scored(objective, space.training, space.evaluation.collapse_weight)
-    with WorkerPool(num_workers, _nothing) if num_workers else nullcontext(InProcess()) as pool:
-        Search(study, space, proposer, scored, pool, observer or Silent(), seed, _forget, metrics).run(budget)
+    trials = Trials(study, space, proposer, metrics, seed, observer or Silent(), _forget)
+    with WorkerPool(num_workers, _nothing) if num_workers else nullcontext(InProcess()) as executor:
+        run_trials(trials, scored, executor, budget)
     return StudyResult(tuple(ended_records(study)), tuple(objectives), study)
 
 

@@ -15,7 +15,7 @@ from nas.data import PreparedData, prepare_data
 from nas.errors import StudyError, UsageError, unknown_name
 from nas.records import HoldoutResult, StudyRecord, TrialRecord
 from nas.space import SearchSpace, load_space
-from nas.study.driver import Budget, Observer, Search
+from nas.study.driver import Budget, run_trials
 from nas.study.export import export_architectures
 from nas.study.folder import StudyFolder
 from nas.study.identity import study_identity
@@ -27,6 +27,7 @@ from nas.study.sampler import DistinctSampler
 from nas.study.storage import database_errors, open_study, shown_url
 from nas.study.train_and_judge import TrainAndJudge
 from nas.study.trial_attributes import ended_records
+from nas.study.trials import Observer, Trials
 from nas.study.verdict import is_judged, judge_finalists
 from nas.study.workers import WorkerPool
 from nas.trial.compressors import compressor_bpb
@@ -237,11 +238,10 @@ class _Session:
         """The trials that are missing, then the verdict, in one set of warm workers."""
         plan, options = self._plan, self._plan.options
         with WorkerPool(plan.num_workers, objective.initialise) as pool:
-            keeper = _Keeper(plan.folder)
-            metrics = metrics_of(options.objectives)
-            search = Search(study, plan.space, sampler, objective, pool, self._observer, options.seed, keeper, metrics)
+            keeper, metrics = _Keeper(plan.folder), metrics_of(options.objectives)
+            trials = Trials(study, plan.space, sampler, metrics, options.seed, self._observer, keeper)
             with self._phase("search", f"searching, at most {plan.cost}"):
-                self._used_up = not search.run(Budget(options.budget, options.hours))
+                self._used_up = not run_trials(trials, objective, pool, Budget(options.budget, options.hours))
             with self._phase("verdict", "judging the best and the references on the holdout"):
                 records, section = ended_records(study), plan.space.verdict
                 self._verdict = judge_finalists(records, self._verdict, section, objective, pool, self._keep_verdict)

@@ -14,11 +14,12 @@ from optuna.trial import TrialState
 from nas.errors import SpaceError, StudyError, StudyMismatch
 from nas.records import RungResult, TrialRecord
 from nas.space import Candidate, SearchSpace
-from nas.study.driver import Budget, Search
+from nas.study.driver import Budget, run_trials
 from nas.study.objective import Evaluation
 from nas.study.objectives import metrics_of
 from nas.study.storage import open_study
 from nas.study.trial_attributes import attributes_of, ended_records
+from nas.study.trials import Trials
 from nas.study.workers import WorkerPool
 
 from .instant import Instant, complete_record
@@ -67,8 +68,8 @@ def run(
     objective = Instant(mishaps or {}, seconds, _calls(folder))
     study = opened(folder, space)
     with WorkerPool(workers, objective.initialise) as pool:
-        search = Search(study, space, sampler_of(space), objective, pool, log, 0, log.kept.append, FITNESS)
-        return search.run(budget)
+        trials = Trials(study, space, sampler_of(space), FITNESS, 0, log, log.kept.append)
+        return run_trials(trials, objective, pool, budget)
 
 
 def evaluation_of(candidate: Candidate, trial: optuna.Trial) -> Evaluation:
@@ -249,7 +250,7 @@ def test_a_used_up_space_that_meets_its_budget_has_met_it(tmp_path: Path) -> Non
 
 
 def test_a_space_without_a_legal_architecture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SpaceError, match=r"^no legal architecture in 5,000 draws from the space 'mine'"):
+    with pytest.raises(SpaceError, match=r"^no legal architecture in 5,000 draws from the space;"):
         run(tmp_path, Budget(4), space=space_of(FOUR.replace("1_000_000", "1_000"), tmp_path))
     assert stored(tmp_path).trials == []
 
@@ -278,7 +279,7 @@ def test_what_is_kept_was_told_to_the_study_before(tmp_path: Path) -> None:
 
     objective = Instant({3: "raise"})
     with WorkerPool(1, objective.initialise) as pool:
-        Search(study, space, sampler_of(space), objective, pool, Log(), 0, keep, FITNESS).run(Budget(4))
+        run_trials(Trials(study, space, sampler_of(space), FITNESS, 0, Log(), keep), objective, pool, Budget(4))
     values = [one.value for one in stored(tmp_path).trials]
     assert seen == [("COMPLETE", value, True) for value in values[:3]] + [("FAIL", None, True)]
 

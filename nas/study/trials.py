@@ -1,0 +1,180 @@
+"""The trials of a study from their proposal to their end, whoever runs them: begin, record, decide, tell.
+
+The Optuna study is the truth: whatever is told here stands there, so a driver that was killed goes on from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import optuna
+from optuna.trial import Trial, TrialState
+
+from nas.errors import StudyError
+from nas.records import RungResult, TrialRecord
+from nas.space import Candidate, SearchSpace
+from nas.study.objective import Evaluation
+from nas.study.objectives import Metric
+from nas.study.results import result_of, results_of
+from nas.study.sampler import DistinctSampler
+from nas.study.stopping import StoppingRule
+from nas.study.trial_attributes import ENDED, RECORD_KEY, attributes_of, records_of, unfinished_record
+
+_FAULTS_IN_A_ROW = 5
+
+
+class Observer(Protocol):
+    """Is told what happens; reports and tables are its business."""
+
+    def trial_started(self, number: int, description: str) -> None: ...
+    def rung_ended(self, number: int, result: RungResult, num_rungs: int) -> None: ...
+    def trial_ended(self, record: TrialRecord) -> None: ...
+
+
+@dataclass
+class _Open:
+    """A trial between its proposal and its end."""
+
+    trial: Trial
+    candidate: Candidate
+    record: TrialRecord | None = None
+    """Of the rungs it has done."""
+
+
+class Trials:
+    """The open trials of a study, and how each of them goes on."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: SearchSpace,
+        sampler: DistinctSampler,
+        metrics: tuple[Metric, ...],
+        seed: int,
+        observer: Observer,
+        keep: Callable[[TrialRecord], None],
+    ) -> None:
+        """`keep` is called with every ended trial, after the study was told."""
+        self._study, self._space, self._sampler, self._metrics = study, space, sampler, metrics
+        self._seed, self._observer, self._keep = seed, observer, keep
+        self._rung_flops = space.training.rung_flops
+        self._rule = StoppingRule(space.training.num_rungs, space.training.rung_factor, metrics)
+        self._results = results_of(records_of(study, (*ENDED, TrialState.RUNNING)), metrics)
+        self._unfinished = list(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+        self._open: dict[int, _Open] = {}
+        self._faults = 0
+        self.spent_flops = sum(one.spent_flops for one in self._results)
+        """On rungs that ended, those of earlier runs included."""
+        self.num_ended = len(study.get_trials(deepcopy=False, states=ENDED))
+
+    @property
+    def num_open(self) -> int:
+        return len(self._open)
+
+    def has_next(self) -> bool:
+        """Whether `begin` has one to begin: left unfinished, waiting, or a legal architecture that was not seen."""
+        if self._unfinished or self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            return True
+        return self._sampler.has_fresh(self._study)
+
+    def begin(self) -> Evaluation | None:
+        """Begin the next trial, or go on with one that a killed driver left; where `has_next` said that there is one.
+
+        None when the trial has ended at once, over a limit that is known before training.
+        """
+        left = self._unfinished.pop(0) if self._unfinished else None
+        trial = Trial(self._study, left._trial_id) if left else self._study.ask()
+        self._space.suggest(trial, self._sampler.vocabulary_sizes)
+        candidate = self._sampler.candidate(trial.params)
+        record = unfinished_record(left) if left else None
+        self._open[trial.number] = _Open(trial, candidate, record)
+        excess = {key: over for key, over in self._space.excess(candidate.architecture).items() if over > 0}
+        if excess:
+            refused = self._evaluation(trial.number).ended("PRUNED", f"over the limit, not trained: {_shares(excess)}")
+            self._end(trial.number, refused, excess)
+            return None
+        if record is not None and record.is_complete:
+            return self._decide(trial.number)
+        if record is not None:  # all but the telling was written
+            self._end(trial.number, record, {})
+            return None
+        asked = self._evaluation(trial.number)
+        reference = f" ({asked.reference} reference)" if asked.reference else ""
+        self._observer.trial_started(asked.number, candidate.architecture.describe() + reference)
+        return asked
+
+    def record(self, number: int, record: TrialRecord | None, error: str | None = None) -> Evaluation | None:
+        """Write down what a trial's evaluation gave, or the `error` for which it gave nothing.
+
+        The evaluation that the trial goes on with; None when it has ended. StudyError after five faults in a row.
+        """
+        one = self._open[number]
+        if record is None:
+            record = self._evaluation(number).ended("FAIL", error or "no record came back")
+        if not record.is_complete:
+            self._end(number, record.after(one.record), {"unusable": 1.0} if record.state == "PRUNED" else {})
+            return None
+        order = self._results[-1].order + 1 if self._results else 0
+        rung = record.rungs[-1].model_copy(update={"order": order})
+        one.record = record.model_copy(update={"rungs": (rung,)}).after(one.record)
+        self._results.append(result_of(one.record, rung, self._metrics))
+        self.spent_flops += rung.spent_flops
+        one.trial.set_user_attr(RECORD_KEY, one.record.model_dump(mode="json"))
+        self._observer.rung_ended(number, rung, len(self._rung_flops))
+        return self._decide(number)
+
+    def _evaluation(self, number: int) -> Evaluation:
+        """The next of an open trial."""
+        one = self._open[number]
+        rung = len(one.record.rungs) if one.record else 0
+        return Evaluation(
+            candidate=one.candidate,
+            number=number,
+            rung=rung,
+            train_flops=self._rung_flops[rung],
+            seed=self._seed,
+            reference=one.trial.user_attrs.get("reference"),
+        )
+
+    def _decide(self, number: int) -> Evaluation | None:
+        """The trial ends after its last rung, or goes on to the next."""
+        record = self._open[number].record
+        assert record is not None
+        rung = record.rungs[-1]
+        is_top = rung.rung == len(self._rung_flops) - 1
+        before = [one for one in self._results if one.order < rung.order]
+        if over := self._space.constraints.measured_excess(record.measured, rung.collapse_rate if is_top else None):
+            self._end(number, record.stopped(f"over the limit, as measured: {_shares(over)}"), over)
+        elif reason := self._rule.stops(result_of(record, rung, self._metrics), before):
+            self._end(number, record.stopped(reason), {})
+        elif is_top:
+            self._end(number, record, {})
+        else:
+            return self._evaluation(number)
+        return None
+
+    def _end(self, number: int, record: TrialRecord, excess: Mapping[str, float]) -> None:
+        """Write everything of a trial into the study before telling it: a told trial is whole."""
+        trial = self._open.pop(number).trial
+        for key, over in excess.items():
+            trial.set_constraint(key, over)
+        for key, value in attributes_of(record).items():
+            trial.set_user_attr(key, value)
+        if record.is_complete:
+            self._study.tell(trial, [one.of(record) for one in self._metrics])
+        else:
+            self._study.tell(trial, state=TrialState[record.state])
+        self._keep(record)
+        self._observer.trial_ended(record)
+        self.num_ended += 1
+        self._faults = self._faults + 1 if record.state == "FAIL" else 0
+        if self._faults >= _FAULTS_IN_A_ROW:
+            raise StudyError(
+                f"{self._faults} trials in a row failed, the last with: {record.reason}; the search stops here"
+            )
+
+
+def _shares(excess: Mapping[str, float]) -> str:
+    return ", ".join(f"{key} by {100 * over:.0f}%" for key, over in excess.items())
