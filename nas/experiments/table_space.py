@@ -1,0 +1,39 @@
+"""The full factorial that docs/search-benchmark.md replays searches on: a grid inside `base.toml`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+from optuna.trial import FixedTrial
+
+from nas.space import Candidate, SearchSpace, load_space
+from nas.space_sections import SearchSection
+
+_GRID = {
+    "vocab_size": [512, 1024, 2048, 4096, 8192, 16384],
+    "hidden_dim": [32, 48, 64, 96],
+    "num_layers": [1, 2, 3, 5],
+    "position_encoding": ["rope", "alibi"],
+}
+_FIXED = {
+    "head_dim": 16,
+    "ffn_multiplier": 3.0,
+    "activation": "swiglu",
+    "normalization": "rmsnorm",
+    "qk_norm": True,
+    "tie_embeddings": False,
+}
+"""What the best trials of README's search have in common; the learning rate is the rule's."""
+
+
+def table_space() -> SearchSpace:
+    """`base`, its rungs and its judgement included, with all dimensions but the four of the grid fixed."""
+    return load_space("base").model_copy(update={"name": "table", "search": SearchSection(**_GRID, **_FIXED)})
+
+
+def cells(space: SearchSpace, vocabulary_sizes: Mapping[str, int]) -> list[Candidate]:
+    """Every candidate of the grid, in a fixed order."""
+    names = [*_GRID]
+    points = itertools.product(*_GRID.values())
+    return [space.suggest(FixedTrial(dict(zip(names, point, strict=True))), vocabulary_sizes) for point in points]
