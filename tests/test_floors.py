@@ -17,6 +17,7 @@ FLOORS = (
     (
         *("architecture", "transformers_class", "dimension", "space_sections", "space", "fitness", "records"),
         *("training_records", "errors", "files", "json_lines", "lock", "cli", "stop"),
+        "rank_correlation",
     ),
     ("data", "model"),
     ("trial",),
