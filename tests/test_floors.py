@@ -17,6 +17,7 @@ FLOORS = (
     (
         *("architecture", "transformers_class", "dimension", "space_sections", "space", "fitness", "records"),
         *("training_records", "finals", "errors", "files", "json_lines", "lock", "cli", "stop"),
+        *("rank_correlation", "scaling_law", "fitted_law"),
     ),
     ("data", "model"),
     ("trial",),
@@ -91,6 +92,7 @@ def test_every_part_with_a_floor_is_there() -> None:
         ("space", "import torch"),
         ("space", "def f():\n    import optuna.trial"),
         ("records", "from nas.data import prepare_data"),
+        ("scaling_law", "import scipy.optimize"),
         ("data", "from nas.model import Decoder"),
         ("model", "import nas.data"),
         ("trial", "from nas.study.driver import Search"),

@@ -10,7 +10,7 @@ from nas.architecture import ArchitectureConfig
 from nas.dimension import Range, choices_of
 from nas.experiments.document import markdown
 from nas.experiments.signal_study import SignalStudy
-from nas.experiments.statistics import spearman
+from nas.rank_correlation import spearman
 from nas.space import Candidate, SearchSpace
 
 BEST_SHARE = 4

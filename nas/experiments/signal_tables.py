@@ -12,9 +12,10 @@ from nas.experiments.document import markdown
 from nas.experiments.scoring import BLOCK_BYTES, COMPLETION_BYTES, DECODINGS_STUDIED, NUM_PROMPTS
 from nas.experiments.signal_ranges import edges_hit, range_table
 from nas.experiments.signal_study import ELSEWHERE, SEEDS, SignalStudy
-from nas.experiments.statistics import Scores, Signal, paired_error, signal_of, spearman
+from nas.experiments.statistics import Scores, Signal, paired_error, signal_of
 from nas.experiments.trainings import Trained
 from nas.fitness import fitness
+from nas.rank_correlation import spearman
 from nas.trial.judge import DECODINGS
 
 RANK_CORRELATION_BAR = 0.8

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nas.rank_correlation import spearman
 
 Scores = NDArray[np.float64]
 
@@ -51,22 +52,6 @@ def signal_of(scores: Scores) -> Signal:
         rank_correlation=float(np.mean(pairs)),
         gap=gap / within**0.5 if within else float("inf"),
     )
-
-
-def spearman(first: NDArray[Any], second: NDArray[Any]) -> float:
-    """Spearman's rank correlation, equal values sharing their mean rank; 0 where one side is constant."""
-    one, other = ranks(first), ranks(second)
-    one, other = one - one.mean(), other - other.mean()
-    scale = float(np.sqrt((one**2).sum() * (other**2).sum()))
-    return float((one * other).sum()) / scale if scale else 0.0
-
-
-def ranks(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Ranks from 1, equal values sharing the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    shared: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
-    return shared
 
 
 def paired_error(differences: Scores) -> float:

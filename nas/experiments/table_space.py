@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from typing import Any
 
 from optuna.trial import FixedTrial
 
 from nas.space import Candidate, SearchSpace, load_space
 from nas.space_sections import SearchSection
 
-_GRID = {
+_GRID: dict[str, list[Any]] = {
     "vocab_size": [512, 1024, 2048, 4096, 8192, 16384],
     "hidden_dim": [32, 48, 64, 96],
     "num_layers": [1, 2, 3, 5],
     "position_encoding": ["rope", "alibi"],
 }
-_FIXED = {
+_FIXED: dict[str, Any] = {
     "head_dim": 16,
     "ffn_multiplier": 3.0,
     "activation": "swiglu",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.experiments.statistics import paired_error, ranks, signal_of, spearman
+from nas.experiments.statistics import paired_error, signal_of
 
 
 def test_the_variance_components_by_hand() -> None:
@@ -28,18 +28,6 @@ def test_chance_alone_leaves_nothing_between_architectures() -> None:
 def test_the_rank_correlation_is_the_mean_over_all_pairs_of_seeds() -> None:
     scores = np.array([[1.0, 1.0, 3.0], [2.0, 2.0, 2.0], [3.0, 3.0, 1.0]])
     assert signal_of(scores).rank_correlation == pytest.approx((1 - 1 - 1) / 3)
-
-
-def test_equal_values_share_their_mean_rank() -> None:
-    assert ranks(np.array([3.0, 1.0, 3.0, 2.0, 3.0])).tolist() == [4.0, 1.0, 4.0, 2.0, 4.0]
-
-
-def test_spearman_by_hand() -> None:
-    # No ties: 1 - 6 sum d^2 / (n (n^2 - 1)), d = 0, 1, -1, 0.
-    assert spearman(np.array([1, 2, 3, 4]), np.array([10, 30, 20, 40])) == pytest.approx(1 - 6 * 2 / (4 * 15))
-    # A tie: ranks 1, 2.5, 2.5 against 1, 2, 3.
-    assert spearman(np.array([1, 2, 2]), np.array([1, 2, 3])) == pytest.approx(1.5 / (1.5 * 2) ** 0.5)
-    assert spearman(np.array([1, 1, 1]), np.array([1, 2, 3])) == 0.0
 
 
 def test_what_all_architectures_share_is_no_error_of_a_ranking() -> None:

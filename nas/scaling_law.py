@@ -1,0 +1,113 @@
+"""A scaling law of bits per byte: what an architecture is worth after any amount of training.
+
+    bpb = (E + A / N^alpha + B / (V H)^beta + C N^delta / D^gamma) x exp(sum of the effects of other choices)
+
+N non-embedding parameters, V tokens of vocabulary, H width, D bytes read. E, size and data as in Hoffmann et al. 2022
+(arXiv 2203.15556), the vocabulary's parameters as in Tao et al. 2024 (arXiv 2407.13623); bytes in place of tokens, so
+that vocabularies compare. N^delta is ours: a larger model needs more text to come as near to its best, and with it the
+trainings of docs/signal.jsonl are foretold better. Here n trainings, F features of each, P parameters of the law.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.architecture import CHOICES, ArchitectureConfig
+
+Array = NDArray[np.float64]
+
+SIZES = ("log_N", "log_VH", "log_D")
+EFFECTS = (
+    *(f"{key}={name}" for key, names in CHOICES.items() for name in names),
+    *("tie_embeddings", "qk_norm", "query_group", "head_dim", "ffn_share", "dropout", "lr", "lr_squared"),
+)
+"""Choices beside size that move log bpb, each by an effect that is the same at every size and budget."""
+FEATURES = (*SIZES, *EFFECTS)
+TERMS = ("log_E", "log_A", "alpha", "log_B", "beta", "log_C", "gamma", "delta")
+PARAMETERS = (*TERMS, *EFFECTS)
+"""A, B and C are bits per byte at the centre of the trainings that the law was fitted to."""
+REPEATS_DECAY = 15.387756
+"""R*_D of Muennighoff et al. 2023 (arXiv 2305.16264, appendix A)."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """An architecture, its part of the recipe, and how much it is trained."""
+
+    architecture: ArchitectureConfig
+    lr_multiplier: float
+    train_flops: float
+    train_bytes: float
+    """Repeated ones counted again."""
+
+
+@dataclass(frozen=True)
+class ScalingPoint(Training):
+    """A training and what came of it, after its learning rate was taken down."""
+
+    val_bpb: float
+
+    @property
+    def trial(self) -> tuple[str, float]:
+        """Points of one trial are not independent of one another."""
+        return self.architecture.id, self.lr_multiplier
+
+
+def features(trainings: Sequence[Training], corpus_bytes: float) -> Array:
+    """(n, F) in the order of FEATURES."""
+    return np.array([_features(one, corpus_bytes) for one in trainings], dtype=np.float64).reshape(-1, len(FEATURES))
+
+
+def _features(training: Training, corpus_bytes: float) -> list[float]:
+    shape = training.architecture
+    sizes = (
+        shape.non_embedding_params,
+        shape.vocab_size * shape.hidden_dim,
+        effective_bytes(training.train_bytes, corpus_bytes),
+    )
+    chosen: dict[str, Any] = {key: getattr(shape, key) for key in CHOICES}
+    feed_forward = (3 if shape.is_gated else 2) * shape.hidden_dim * shape.ffn_dim
+    rate = math.log2(training.lr_multiplier)
+    return [
+        *map(math.log, sizes),
+        *(float(chosen[key] == name) for key, names in CHOICES.items() for name in names),
+        float(shape.tie_embeddings),
+        float(shape.qk_norm),
+        math.log2(shape.num_heads / shape.num_kv_heads),
+        math.log2(shape.head_dim),
+        5 * feed_forward / shape.matmul_params_per_layer,  # so that all effects are of like size
+        10 * max(shape.attention_dropout, shape.residual_dropout),
+        rate,
+        rate**2,
+    ]
+
+
+def effective_bytes(train_bytes: float, corpus_bytes: float) -> float:
+    """Bytes of fresh text that are worth as much as `train_bytes` read from a corpus of `corpus_bytes`.
+
+    U + U R* (1 - exp(-R / R*)), R = D / U - 1 repetitions (Muennighoff et al. 2023): four passes are worth
+    nearly four corpora, a hundred no more than sixteen. Fitted there to models from 7M parameters.
+    """
+    repeats = max(0.0, train_bytes / corpus_bytes - 1)
+    return min(train_bytes, corpus_bytes) + corpus_bytes * REPEATS_DECAY * -math.expm1(-repeats / REPEATS_DECAY)
+
+
+def losses(parameters: Array, at: Array) -> Array:
+    """(4, n) bits per byte that are irreducible, of size, of vocabulary and of data, before the effects."""
+    log_e, log_a, alpha, log_b, beta, log_c, gamma, delta = parameters[: len(TERMS)]
+    size, embedding, data = at[:, 0], at[:, 1], at[:, 2]
+    logs = (0 * size + log_e, log_a - alpha * size, log_b - beta * embedding, log_c + delta * size - gamma * data)
+    parts: Array = np.exp(np.array(logs))
+    return parts
+
+
+def log_bpb(parameters: Array, at: Array) -> Array:
+    """(n,) log of bits per byte for parameters (P,) and features (n, F) about the centre."""
+    total: Array = np.log(losses(parameters, at).sum(axis=0)) + at[:, len(SIZES) :] @ parameters[len(TERMS) :]
+    return total

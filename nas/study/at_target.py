@@ -1,0 +1,53 @@
+"""The verdict at the full budget: the predicted best architecture there, beside the best that the search found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nas.fitted_law import AtTarget, Choice, ScalingLaw
+from nas.space import Candidate, SearchSpace
+from nas.study.best_at import VocabularyFacts, best_at, training_at
+
+MIN_CHANCE = 2 / 3
+"""Two to one: below it the predicted best is no better founded than the search's own."""
+
+
+def judge_at(
+    target_flops: float,
+    searched: Candidate,
+    space: SearchSpace,
+    law: ScalingLaw,
+    vocabularies: Mapping[str, VocabularyFacts],
+) -> AtTarget:
+    """Both architectures at `target_flops`, and whether to prefer the predicted one.
+
+    `searched` is the best of the trials at the search's budget. It is the predicted best too where the law finds no
+    better one.
+    """
+    best = best_at(space, law, target_flops, vocabularies) or searched
+    trainings = [
+        training_at(one.architecture, one.lr_multiplier, target_flops, vocabularies[one.vocabulary].bytes_per_token)
+        for one in (best, searched)
+    ]
+    if law.predict_all(trainings).argmin() == 1:
+        best, trainings[0] = searched, trainings[1]
+    chance = law.chance(*trainings)
+    choices = [
+        Choice(
+            architecture=one.architecture,
+            vocabulary=one.vocabulary,
+            lr_multiplier=one.lr_multiplier,
+            train_bytes=training.train_bytes,
+            predicted=law.interval(training),
+        )
+        for one, training in zip((best, searched), trainings, strict=True)
+    ]
+    undecided = best != searched and chance < MIN_CHANCE
+    doubt = f"at {target_flops:.2g} FLOPs the chance that the predicted best is the better one is {chance:.0%} only"
+    return AtTarget(
+        target_flops=target_flops,
+        best=choices[0],
+        searched=choices[1],
+        chance=chance,
+        shortcomings=(*law.shortcomings, *((doubt,) if undecided else ())),
+    )
