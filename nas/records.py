@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from nas.architecture import ArchitectureConfig, validation_line
 from nas.errors import StudyError
 from nas.fitness import fitness, pareto_front
+from nas.fitted_law import AtTarget, NoLaw, ScalingLaw
 from nas.json_lines import read_json_lines
 
 SCHEMA_VERSION = 1
@@ -242,6 +243,10 @@ class StudyRecord(_Record):
     compressors: dict[str, dict[str, float]]
     """Split -> compressor -> bits per byte, on exactly the bytes that models are judged on."""
     verdict: tuple[HoldoutResult, ...] = ()
+    law: ScalingLaw | NoLaw | None = None
+    """Fitted to all trials; None before the verdict."""
+    at_target: AtTarget | None = None
+    """The law's verdict at the full budget; None where there is no law."""
     provenance: dict[str, Any]
     """Command, versions, machine, date."""
     measured: dict[str, float] = {}

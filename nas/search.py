@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from nas import cli
 from nas.errors import UsageError
 
 if TYPE_CHECKING:
-    from nas.records import StudyRecord, TrialRecord
     from nas.study.session import SearchOutcome, SearchPlan
 
 DEFAULT_BUDGET = 40
@@ -32,6 +30,12 @@ def parser() -> argparse.ArgumentParser:
     )
     what.add_argument(
         "--trial-flops", type=cli.positive, metavar="N", help="training FLOPs of each trial, such as 1e12"
+    )
+    what.add_argument(
+        "--target-flops",
+        type=cli.positive,
+        metavar="N",
+        help="of the full training it is for (default: 100 trials' worth)",
     )
     what.add_argument(
         "--collapse-weight", type=cli.not_negative, metavar="W", help="bits per byte that a collapse rate of 1 costs"
@@ -88,6 +92,7 @@ def main(argv: list[str] | None = None) -> int:
         exportable=arguments.exportable,
         objectives=tuple(arguments.objectives.split(",")),
         num_rungs=arguments.rungs,
+        target_flops=arguments.target_flops,
         sampler=arguments.sampler,
         budget=arguments.budget if arguments.budget or arguments.hours else DEFAULT_BUDGET,
         hours=arguments.hours,
@@ -150,6 +155,7 @@ def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
         "verdict": [one.model_dump(mode="json") for one in outcome.study.verdict],
         "compressors": outcome.study.compressors,
         "seconds": outcome.study.measured,
+        "at_target": outcome.study.at_target and outcome.study.at_target.model_dump(mode="json"),
         "arch_json": str(outcome.folder.arch_json) if ranked else None,
         "report": str(report),
     }
@@ -157,6 +163,7 @@ def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
 
 def print_summary(outcome: SearchOutcome, report: Path) -> None:
     from nas.records import completed
+    from nas.reporting.verdict_text import verdict_lines
 
     folder, study = outcome.folder.path, outcome.study
     if outcome.was_complete:
@@ -175,44 +182,20 @@ def print_summary(outcome: SearchOutcome, report: Path) -> None:
         most = f"; most often: {reasons.most_common(1)[0][0]}" if reasons else ""
         print(f"no trial of {len(outcome.records)} completed{most}; {report} lists them")
         return
-    print_best(study, outcome.records)
+    print(*verdict_lines(study, outcome.records), sep="\n")
     states = Counter(one.state for one in outcome.records)
     shown = "  ".join(f"{name} {value:.3f}" for name, value in study.compressors["holdout"].items())
     print(f"            same bytes: {shown}")
     print(f"trials      {'  '.join(f'{count} {state}' for state, count in sorted(states.items()))}")
     print(f"seconds     {'  '.join(f'{phase} {seconds:.0f}' for phase, seconds in study.measured.items())}")
     print(f"report      {report}")
-    print(f"front       {folder / 'front'} ({len(outcome.exported) - 1} architectures)")
-    print(f"arch JSON   {outcome.folder.arch_json}")
-    print(f"next        python -m nas.train --arch-json {outcome.folder.arch_json} --max-steps 2000")
-
-
-def print_best(study: StudyRecord, records: Sequence[TrialRecord]) -> None:
-    """The architecture that is taken, and the finalists it was chosen among."""
-    from nas.finals import chosen_trial, comparison_of
-    from nas.reporting.words import fixed
-
-    weight = study.collapse_weight
-    best, comparison = chosen_trial(study, records, weight), comparison_of(study, records, weight)
-    assert best is not None
-    print(f"best        trial {best.number}: {best.architecture.describe()}")
-    print(
-        f"            val_bpb {best.val_bpb:.3f}  novel {fixed(best.val_novel_bpb)}  "
-        f"collapse {best.collapse_rate:.3f}  fitness {best.fitness:.3f}"
+    in_front = sum(path.parent.name == "front" for path in outcome.exported)
+    print(f"front       {folder / 'front'} ({in_front} architectures)")
+    which = (
+        "predicted best at the target" if study.at_target and study.at_target.holds else "best at the search's budget"
     )
-    if comparison is None:
-        return
-    print(f"            {comparison.reason}")
-    references = {one.number: one.reference for one in records}
-    for one in comparison.finalists:
-        behind = f"  {one.behind:+.3f} ± {one.half_width:.3f}" if one.half_width is not None else ""
-        print(
-            f"holdout     trial {one.number:>4} {references[one.number] or '':<6} bpb {one.bpb:.3f}  "
-            f"novel {fixed(one.novel_bpb)}  collapse {one.collapse_rate:.3f}  fitness {one.fitness:.3f}{behind}"
-        )
-    for lost in comparison.failed:
-        print(f"            trial {lost.number:>4} fell apart with seed {lost.seed}: {lost.reason}")
-    print(f"            means of {comparison.best.num_seeds} fresh seeds; behind the best with its 95% interval")
+    print(f"arch JSON   {outcome.folder.arch_json}, the {which}; both: {folder / 'best-at-*.json'}")
+    print(f"next        python -m nas.train --arch-json {outcome.folder.arch_json} --max-steps 2000")
 
 
 def print_plan(plan: SearchPlan, *, as_json: bool) -> None:

@@ -92,7 +92,7 @@ def test_every_part_with_a_floor_is_there() -> None:
         ("space", "import torch"),
         ("space", "def f():\n    import optuna.trial"),
         ("records", "from nas.data import prepare_data"),
-        ("scaling_law", "import scipy.optimize"),
+        ("scaling_law", "import optuna"),
         ("data", "from nas.model import Decoder"),
         ("model", "import nas.data"),
         ("trial", "from nas.study.driver import Search"),

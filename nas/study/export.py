@@ -1,7 +1,8 @@
-"""What a study hands on: arch.json for the best, front/ for the trials that no other beats."""
+"""What a study hands on: arch JSONs of the best at its own budget and at the full one, and of what no trial beats."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 from nas import __version__
 from nas.data import PreparedData
 from nas.files import write_atomically, write_json
-from nas.finals import Finalist, chosen_trial, comparison_of
+from nas.finals import chosen_trial, comparison_of
+from nas.fitted_law import AtTarget
 from nas.records import StudyRecord, TrialRecord, front
+from nas.space import Candidate
 from nas.study.folder import StudyFolder
 from nas.trial.recipe import RECIPE_VERSION
 
@@ -19,59 +22,101 @@ from nas.trial.recipe import RECIPE_VERSION
 def export_architectures(
     folder: StudyFolder, study: StudyRecord, records: Sequence[TrialRecord], data: PreparedData
 ) -> list[Path]:
-    """Write arch.json and front/ with the tokenizers they need; the paths written, arch.json first."""
+    """Write arch.json, best-at-*.json and front/ with the tokenizers they need; the paths written, arch.json first.
+
+    arch.json is the architecture predicted best at the full budget where the scaling law holds, else the best at the
+    search's; each stands in its own file beside it.
+    """
     chosen = chosen_trial(study, records, study.collapse_weight)
     if chosen is None:
         return []
-    comparison = comparison_of(study, records, study.collapse_weight)
-    verdict = {one.number: one for one in comparison.finalists} if comparison else {}
-    write_json(folder.arch_json, arch_json(chosen, study, data, verdict.get(chosen.number), "tokenizers"))
-    _copy_tokenizer(data, chosen.vocabulary, folder.path / "tokenizers")
-    written = [folder.arch_json]
-    members = front(records)
-    for record in members:
+    exporter = _Exporter(folder, study, records, data)
+    searched = exporter.of_trial(chosen, f"best at {_top_flops(study):.3g} training FLOPs, on the holdout")
+    written = [exporter.write(folder.best_at_search, searched)]
+    taken = searched
+    if study.at_target is not None:
+        at = study.at_target
+        predicted = exporter.of_prediction(at, f"predicted best at {at.target_flops:.3g} training FLOPs")
+        written.append(exporter.write(folder.best_at_target, predicted))
+        taken = predicted if at.holds else searched
+    else:
+        folder.best_at_target.unlink(missing_ok=True)
+    written.insert(0, exporter.write(folder.arch_json, taken))
+    for record in front(records):
         path = folder.path / "front" / f"trial-{record.number:04d}.json"
-        write_json(path, arch_json(record, study, data, verdict.get(record.number), "../tokenizers"))
-        _copy_tokenizer(data, record.vocabulary, folder.path / "tokenizers")
-        written.append(path)
+        written.append(exporter.write(path, exporter.of_trial(record, "not beaten by any other trial")))
     for stale in set((folder.path / "front").glob("trial-*.json")) - set(written):
         stale.unlink()
     return written
 
 
-def arch_json(
-    record: TrialRecord, study: StudyRecord, data: PreparedData, holdout: Finalist | None, tokenizers: str
-) -> dict[str, Any]:
-    """All that full training needs: architecture, tokenizer file (relative to this one), recipe, provenance."""
-    metrics: dict[str, Any] = {"fitness": record.fitness, **record.scores}
-    if holdout is not None:
-        metrics |= {"holdout_bpb": holdout.bpb}
-        metrics |= {} if holdout.novel_bpb is None else {"holdout_novel_bpb": holdout.novel_bpb}
-        metrics |= {"holdout_collapse_rate": holdout.collapse_rate, "holdout_seeds": holdout.num_seeds}
-    training = study.space["training"]
-    return {
-        "architecture": record.architecture.model_dump(mode="json"),
-        "vocabulary": record.vocabulary,
-        "tokenizer": f"{tokenizers}/{record.vocabulary}.json",
-        "recipe": {
-            "rule": RECIPE_VERSION,
-            "lr_multiplier": record.lr_multiplier,
-            "batch_tokens": training["batch_tokens"],
-            "seq_length": training["max_seq_length"],
-        },
-        "metrics": metrics,
-        "provenance": {
-            "study": study.name,
-            "trial": record.number,
-            "seed": record.seed,
-            "collapse_weight": study.collapse_weight,
-            "corpus": {"source": study.corpus["source"], "content_hash": data.corpus_hash},
-            "split_seed": study.corpus["split_seed"],
-            "codenas": __version__,
-            "exported": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    }
+def _top_flops(study: StudyRecord) -> float:
+    return float(study.space["training"]["flops_per_trial"])
 
 
-def _copy_tokenizer(data: PreparedData, vocabulary: str, folder: Path) -> None:
-    write_atomically(folder / f"{vocabulary}.json", data.vocabulary(vocabulary).save)
+class _Exporter:
+    """Arch JSONs of one study: all that full training needs of an architecture, its recipe and its tokenizer."""
+
+    def __init__(
+        self, folder: StudyFolder, study: StudyRecord, records: Sequence[TrialRecord], data: PreparedData
+    ) -> None:
+        self._folder, self._study, self._records, self._data = folder, study, records, data
+        comparison = comparison_of(study, records, study.collapse_weight)
+        self._verdict = {one.number: one for one in comparison.finalists} if comparison else {}
+
+    def write(self, path: Path, content: dict[str, Any]) -> Path:
+        """With the tokenizer, whose file is named relative to `path`."""
+        vocabulary = content["vocabulary"]
+        file = self._folder.path / "tokenizers" / f"{vocabulary}.json"
+        write_atomically(file, self._data.vocabulary(vocabulary).save)
+        write_json(path, {**content, "tokenizer": Path(os.path.relpath(file, path.parent)).as_posix()})
+        return path
+
+    def of_trial(self, record: TrialRecord, why: str) -> dict[str, Any]:
+        metrics: dict[str, Any] = {"fitness": record.fitness, **record.scores}
+        if (judged := self._verdict.get(record.number)) is not None:
+            metrics |= {"holdout_bpb": judged.bpb}
+            metrics |= {} if judged.novel_bpb is None else {"holdout_novel_bpb": judged.novel_bpb}
+            metrics |= {"holdout_collapse_rate": judged.collapse_rate, "holdout_seeds": judged.num_seeds}
+        candidate = Candidate(record.architecture, record.vocabulary, record.lr_multiplier)
+        return self._content(candidate, metrics, why, record.number)
+
+    def of_prediction(self, at: AtTarget, why: str) -> dict[str, Any]:
+        best = at.best
+        metrics = {
+            "num_params": best.architecture.num_params,
+            "target_flops": at.target_flops,
+            "predicted_bpb": best.predicted.bpb,
+            "predicted_bpb_interval": [best.predicted.low, best.predicted.high],
+            "chance_of_beating_the_best_at_search": at.chance,
+            "shortcomings": list(at.shortcomings),
+        }
+        candidate = Candidate(best.architecture, best.vocabulary, best.lr_multiplier)
+        tried = (one.number for one in self._records if one.architecture.id == best.architecture.id)
+        return self._content(candidate, metrics, why, next(tried, None))
+
+    def _content(self, candidate: Candidate, metrics: dict[str, Any], why: str, trial: int | None) -> dict[str, Any]:
+        study, training = self._study, self._study.space["training"]
+        return {
+            "architecture": candidate.architecture.model_dump(mode="json"),
+            "vocabulary": candidate.vocabulary,
+            "tokenizer": "",
+            "recipe": {
+                "rule": RECIPE_VERSION,
+                "lr_multiplier": candidate.lr_multiplier,
+                "batch_tokens": training["batch_tokens"],
+                "seq_length": training["max_seq_length"],
+            },
+            "metrics": metrics,
+            "provenance": {
+                "study": study.name,
+                "why": why,
+                "trial": trial,
+                "seed": study.seed,
+                "collapse_weight": study.collapse_weight,
+                "corpus": {"source": study.corpus["source"], "content_hash": self._data.corpus_hash},
+                "split_seed": study.corpus["split_seed"],
+                "codenas": __version__,
+                "exported": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        }

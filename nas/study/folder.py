@@ -43,6 +43,14 @@ class StudyFolder:
     def arch_json(self) -> Path:
         return self.path / "arch.json"
 
+    @property
+    def best_at_search(self) -> Path:
+        return self.path / "best-at-search.json"
+
+    @property
+    def best_at_target(self) -> Path:
+        return self.path / "best-at-target.json"
+
     def trial_paths(self, number: int, *, keep_samples: bool) -> TrialPaths:
         samples = self.path / "samples" / f"{number:04d}.jsonl" if keep_samples else None
         return TrialPaths(

@@ -13,6 +13,7 @@ import optuna
 
 from nas.data import PreparedData, prepare_data
 from nas.errors import StudyError, UsageError, unknown_name
+from nas.finals import chosen_trial
 from nas.records import HoldoutResult, StudyRecord, TrialRecord
 from nas.space import SearchSpace, load_space
 from nas.study.driver import Budget, run_trials
@@ -20,6 +21,7 @@ from nas.study.export import export_architectures
 from nas.study.folder import StudyFolder
 from nas.study.identity import study_identity
 from nas.study.objectives import DEFAULT_OBJECTIVES, metrics_of
+from nas.study.prediction import TARGET_OVER_TOP, predict_target
 from nas.study.proposers import DEFAULT_SAMPLER, SAMPLERS
 from nas.study.provenance import provenance
 from nas.study.references import REFERENCES
@@ -69,6 +71,8 @@ class SearchOptions:
     """One of nas.study.proposers; `random` is the baseline that a search has to beat."""
     objectives: tuple[str, ...] = DEFAULT_OBJECTIVES
     num_rungs: int | None = None
+    target_flops: float | None = None
+    """Of the full training that the search is for."""
     command: str = ""
 
 
@@ -85,6 +89,10 @@ class SearchPlan:
     @property
     def database_url(self) -> str:
         return self.options.storage or self.folder.database_url
+
+    @property
+    def target_flops(self) -> float:
+        return self.options.target_flops or TARGET_OVER_TOP * self.space.training.flops_per_trial
 
     @property
     def cost(self) -> str:
@@ -198,6 +206,8 @@ class _Session:
             summary = summary.model_copy(update=update)
             folder.write_study(summary)
         folder.write_trials(records)
+        summary = self._with_prediction(summary, records, data)
+        folder.write_study(summary)
         return SearchOutcome(
             folder,
             summary,
@@ -206,6 +216,15 @@ class _Session:
             was_complete,
             self._used_up,
         )
+
+    def _with_prediction(self, summary: StudyRecord, records: list[TrialRecord], data: PreparedData) -> StudyRecord:
+        """The study's record with what the law says of the full budget; as it is where no trial completed."""
+        chosen = chosen_trial(summary, records, summary.collapse_weight)
+        if chosen is None:
+            return summary
+        with self._phase("prediction", "fitting the scaling law"):
+            law, at_target = predict_target(records, chosen, self._plan.space, data, self._plan.target_flops)
+        return summary.model_copy(update={"law": law, "at_target": at_target, "measured": dict(self._measured)})
 
     def _has_budget(self, records: list[TrialRecord]) -> bool:
         budget = self._plan.options.budget
