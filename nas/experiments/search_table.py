@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nas import cli
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nas.records import TrialRecord
     from nas.space import Candidate, SearchSpace
     from nas.study.workers import WorkerPool
+    from nas.trial.numerics import Numerics
     from nas.trial.run import TrialSettings
 
 DATA = Path("docs/search-table.jsonl")
@@ -50,14 +51,11 @@ def main(argv: list[str] | None = None) -> int:
     from nas.trial.machine import available_cores
     from nas.trial.numerics import plan_numerics
 
-    space = table_space()
-    if arguments.trial_flops:
-        training = space.training.model_copy(update={"flops_per_trial": arguments.trial_flops})
-        space = space.model_copy(update={"training": training})
+    space = table_space(arguments.trial_flops)
     data = prepare_data(arguments.corpus, space.vocabulary_names)
     numerics = plan_numerics("cpu", threads=1)
     path: Path = arguments.data
-    _check_identity(path, space, data, numerics.as_stored(), cli.command_line("nas.experiments.search_table", argv))
+    _check_identity(path, space, data, numerics, cli.command_line("nas.experiments.search_table", argv))
     done = read_table(path) if path.exists() else []
     write_text(path, "".join(one.model_dump_json() + "\n" for one in done))  # without a line that a kill has torn
     deadline = time.monotonic() + 3600 * arguments.hours if arguments.hours else float("inf")
@@ -113,7 +111,7 @@ class _Table:
         path: Path,
         space: SearchSpace,
         data: PreparedData,
-        numerics: Any,
+        numerics: Numerics,
         trunks: Path,
         pool: WorkerPool,
         done: list[TrialRecord],
@@ -164,7 +162,7 @@ def _line(record: TrialRecord) -> str:
     return f"cell {record.number} {record.architecture.describe()}: fitness {scores}{record.reason or ''}"
 
 
-def _check_identity(path: Path, space: SearchSpace, data: PreparedData, numerics: Any, command: str) -> None:
+def _check_identity(path: Path, space: SearchSpace, data: PreparedData, numerics: Numerics, command: str) -> None:
     """Write beside the table what it is of; StudyMismatch where it is of something else."""
     from nas.files import write_json
     from nas.study.identity import check_identity, study_identity

@@ -28,9 +28,12 @@ _FIXED: dict[str, Any] = {
 """What the best trials of README's search have in common; the learning rate is the rule's."""
 
 
-def table_space() -> SearchSpace:
-    """`base`, its rungs and its judgement included, with all dimensions but the four of the grid fixed."""
-    return load_space("base").model_copy(update={"name": "table", "search": SearchSection(**_GRID, **_FIXED)})
+def table_space(flops_per_trial: float | None = None) -> SearchSpace:
+    """`base` and its judgement through three rungs, with all dimensions but the four of the grid fixed."""
+    base = load_space("base")
+    flops = flops_per_trial or base.training.flops_per_trial
+    training = base.training.model_copy(update={"flops_per_trial": flops, "num_rungs": 3})
+    return base.model_copy(update={"name": "table", "search": SearchSection(**_GRID, **_FIXED), "training": training})
 
 
 def cells(space: SearchSpace, vocabulary_sizes: Mapping[str, int]) -> list[Candidate]:

@@ -22,7 +22,6 @@ class Result:
     log_flops_per_token: float
     """The natural logarithm of a token's training FLOPs: how large the architecture is."""
     spent_flops: float = 0.0
-    is_reference: bool = False
 
 
 def result_of(record: TrialRecord, rung: RungResult, metrics: Sequence[Metric]) -> Result:
@@ -33,7 +32,6 @@ def result_of(record: TrialRecord, rung: RungResult, metrics: Sequence[Metric]) 
         values=tuple(one.of_rung(record, rung) for one in metrics),
         log_flops_per_token=math.log(record.architecture.train_flops_per_token()),
         spent_flops=rung.spent_flops,
-        is_reference=record.reference is not None,
     )
 
 

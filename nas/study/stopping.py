@@ -31,10 +31,9 @@ class StoppingRule:
     def stops(self, result: Result, before: Sequence[Result]) -> str | None:
         """Why the trial ends at this rung; None when it goes on, or is at the top.
 
-        `before`: all results that the study had recorded before this one. References always go on: they are what the
-        others are measured by.
+        `before`: all results that the study had recorded before this one.
         """
-        if result.rung == self.num_rungs - 1 or result.is_reference:
+        if result.rung == self.num_rungs - 1:
             return None
         peers = [*(one for one in before if one.rung == result.rung), result]
         gains = Gains(before, self.metrics)

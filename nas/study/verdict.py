@@ -18,10 +18,10 @@ from nas.trial.batches import derived_seed
 
 
 def finalists(records: Sequence[TrialRecord], section: VerdictSection) -> list[TrialRecord]:
-    """The best by fitness on validation, then the references that are not among them."""
-    ranked = completed(records)
-    best = ranked[: section.num_finalists]
-    return best + [one for one in ranked[section.num_finalists :] if one.reference is not None]
+    """The best by fitness on validation, then the references that are not among them, stopped at a rung or not."""
+    best = completed(records)[: section.num_finalists]
+    judged = [one for one in records if one.reference is not None and (one.is_complete or one.rungs)]
+    return best + [one for one in judged if one not in best]
 
 
 def final_seeds(seed: int, section: VerdictSection) -> list[int]:

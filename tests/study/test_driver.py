@@ -366,7 +366,6 @@ def test_a_stopped_trial_is_pruned_but_not_infeasible(tmp_path: Path) -> None:
     assert all(not one.constraints for one in pruned)
     assert all(one.user_attrs["reason"].startswith("stopped at rung ") for one in pruned)
     assert all(TrialRecord.model_validate(one.user_attrs["record"]).rungs for one in pruned)
-    assert all(one.state is TrialState.COMPLETE for one in trials[:3])  # the references
 
 
 def test_what_falls_apart_at_a_later_rung_keeps_the_rungs_before(tmp_path: Path) -> None:

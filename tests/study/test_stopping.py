@@ -14,8 +14,8 @@ FITNESS = metrics_of(["fitness"])
 TWO = metrics_of(["val_bpb", "num_params"])
 
 
-def result(number: int, rung: int, *values: float, size: float = 10.0, order: int = 0, **changes: bool) -> Result:
-    return Result(number, rung, order, values, size, **changes)
+def result(number: int, rung: int, *values: float, size: float = 10.0, order: int = 0) -> Result:
+    return Result(number, rung, order, values, size)
 
 
 def rule(num_rungs: int = 3, factor: float = 3.0) -> StoppingRule:
@@ -49,10 +49,9 @@ def test_only_results_of_the_same_rung_are_compared() -> None:
     assert rule().stops(result(9, 1, 2.0), [result(0, 0, 1.0), result(1, 2, 1.0)]) is None
 
 
-def test_at_the_top_and_for_references_there_is_no_stopping() -> None:
+def test_at_the_top_there_is_no_stopping() -> None:
     others = [result(number, rung, 1.0) for number in range(4) for rung in (0, 2)]
     assert rule().stops(result(9, 2, 5.0), others) is None
-    assert rule().stops(result(9, 0, 5.0, is_reference=True), others) is None
     assert rule().stops(result(9, 0, 5.0), others) is not None
 
 

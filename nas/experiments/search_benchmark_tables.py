@@ -1,0 +1,100 @@
+"""The tables of docs/search-benchmark.md, from replayed searches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from nas.experiments.document import markdown
+from nas.experiments.search_figures import (
+    Replays,
+    Trace,
+    final_regrets,
+    flops_to_reach,
+    hypervolumes,
+    median_regret,
+)
+from nas.experiments.search_rivals import OURS
+from nas.experiments.table import Table
+
+_RESAMPLES = 2000
+
+
+def tables(replays: Replays, table: Table) -> str:
+    return "\n\n".join(
+        [_facts(table), "## One objective\n", _single(replays, table), "## Two\n", _double(replays, table)]
+    )
+
+
+def _facts(table: Table) -> str:
+    judged = sum(one.truth != one.rungs[-1] for one in table.cells.values())
+    values = sorted(map(table.true_fitness, table.cells.values()))
+    return (
+        f"{len(table.cells)} cells, {judged} of them trained with the second seed too, {len(table.fallen)} trainings "
+        f"that fell apart. True fitness: best {values[0]:.3f}, then {', '.join(f'{one:.3f}' for one in values[1:5])}; "
+        f"median {np.median(values):.3f}."
+    )
+
+
+def _single(replays: Replays, table: Table) -> str:
+    random = replays.single["random"]
+    goal = float(np.median(final_regrets(random, table)))
+    budget = replays.budget * table.top_flops
+    rows = [_row(name, traces, replays, table, goal, budget) for name, traces in replays.single.items()]
+    third = replays.budget / 3
+    header = (
+        "search",
+        "seeds",
+        f"regret at {third:.0f} trainings' FLOPs",
+        f"regret at {replays.budget}",
+        "mean",
+        f"{OURS} less it, mean, 95%",
+        f"FLOPs to random's final median ({goal:.4f}), in trainings",
+        "random's over these",
+    )
+    return markdown(header, rows)
+
+
+def _row(name: str, traces: Sequence[Trace], replays: Replays, table: Table, goal: float, budget: float) -> list[str]:
+    regrets = final_regrets(traces, table)
+    ours = final_regrets(replays.single[OURS], table)
+    reached = float(np.median(flops_to_reach(traces, table, goal))) / table.top_flops
+    early = median_regret(traces, table, [budget / 3])[0]
+    return [
+        f"**{name}**" if name == OURS else name,
+        str(len(traces)),
+        f"{early:.4f}",
+        f"{np.median(regrets):.4f}",
+        f"{np.mean(regrets):.4f}",
+        "" if name == OURS else _paired(ours, regrets),
+        f"{reached:.1f}" if math.isfinite(reached) else "never",
+        f"{replays.budget / reached:.1f}" if math.isfinite(reached) else "",
+    ]
+
+
+def _double(replays: Replays, table: Table) -> str:
+    volumes = {name: hypervolumes(traces, table) for name, traces in replays.double.items()}
+    rows = [
+        [
+            f"**{name}**" if name == OURS else name,
+            str(len(found)),
+            f"{np.median(found):.4f}",
+            f"{np.mean(found):.4f}",
+            "" if name == OURS else _paired(volumes[OURS], found),
+        ]
+        for name, found in volumes.items()
+    ]
+    header = ("search", "seeds", "hypervolume, median", "mean", f"{OURS} less it, mean, 95%")
+    return markdown(header, rows)
+
+
+def _paired(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """The mean difference over the seeds that both have, with its bootstrap interval."""
+    count = min(len(ours), len(theirs))
+    differences = np.array(ours[:count]) - np.array(theirs[:count])
+    rng = np.random.default_rng(0)
+    means = differences[rng.integers(count, size=(_RESAMPLES, count))].mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return f"{differences.mean():+.4f} [{low:+.4f}, {high:+.4f}]"

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from nas.experiments import search_benchmark, search_table
+from nas.experiments.search_figures import (
+    flops_to_reach,
+    hypervolumes,
+    median_regret,
+    regret_at,
+    regret_steps,
+)
+from nas.experiments.search_rivals import RIVALS
+from nas.experiments.search_table import JUDGED, SEARCHED, best_half
+from nas.experiments.table import Table
+from nas.experiments.table_space import cells, table_space
+from nas.records import Cost, RungResult, TrialRecord
+from nas.space import Candidate
+
+SPACE = table_space()
+TOP = SPACE.training.flops_per_trial
+SIZES = {f"bpe-{size}": size for size in (512, 1024, 2048, 4096, 8192, 16384)}
+CELLS = cells(SPACE, SIZES)
+
+
+def record(number: int, candidate: Candidate, seed: int) -> TrialRecord:
+    """A bowl about L2 H48 V2048; the second seed a little off; large ones gain more from rung to rung."""
+    shape = candidate.architecture
+    off = (
+        0.1 * (shape.num_layers - 2) ** 2
+        + 0.2 * math.log2(shape.hidden_dim / 48) ** 2
+        + 0.05 * math.log2(shape.vocab_size / 2048) ** 2
+        + 0.02 * (shape.position_encoding == "alibi")
+    )
+    noise = 0.01 * math.sin(number * 7 + seed)
+    collapse = 0.5 + 0.1 * (shape.position_encoding == "rope")
+    rungs = [2 if seed == JUDGED else rung for rung in range(1 if seed == JUDGED else 3)]
+    results = tuple(
+        RungResult(
+            rung=rung,
+            train_flops=TOP / 3 ** (2 - rung),
+            train_bytes=1e6,
+            spent_flops=SPACE.training.spent_flops(rung),
+            fitness=1.5 + off + noise + 0.4 * (2 - rung) + 0.25 * collapse,
+            val_bpb=1.5 + off + noise + 0.4 * (2 - rung),
+            collapse_rate=collapse,
+        )
+        for rung in rungs
+    )
+    last = results[-1]
+    return TrialRecord(
+        number=number,
+        state="COMPLETE",
+        architecture=shape,
+        vocabulary=candidate.vocabulary,
+        lr_multiplier=1.0,
+        seed=seed,
+        fitness=last.fitness,
+        val_bpb=last.val_bpb,
+        collapse_rate=collapse,
+        cost=Cost(
+            num_params=shape.num_params,
+            non_embedding_params=shape.non_embedding_params,
+            train_flops_per_token=shape.train_flops_per_token(),
+            train_flops=TOP,
+            train_tokens=1,
+            train_bytes=1.0,
+            train_steps=1,
+        ),
+        rungs=results,
+    )
+
+
+def records() -> list[TrialRecord]:
+    searched = [record(number, one, SEARCHED) for number, one in enumerate(CELLS)]
+    return searched + [record(number, CELLS[number], JUDGED) for number in best_half(searched)]
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    return Table(SPACE, records())
+
+
+def test_the_grid_is_a_full_factorial_of_legal_cells() -> None:
+    assert len(CELLS) == len({one.architecture.id for one in CELLS}) == 6 * 4 * 4 * 2
+    assert all(max(SPACE.excess(one.architecture).values()) <= 0 for one in CELLS)
+
+
+def test_the_truth_is_the_second_seeds_where_there_is_one(table: Table) -> None:
+    twice = [one for one in table.cells.values() if one.truth != one.rungs[-1]]
+    assert len(twice) == len(CELLS) // 2
+    best = record(0, CELLS[0], SEARCHED)
+    assert table.score(CELLS[0], TOP / 9, 5).val_bpb == best.rungs[0].val_bpb
+    assert table.score(CELLS[0], TOP, 5).val_bpb == best.rungs[2].val_bpb
+
+
+def test_regret_is_of_what_the_first_seed_chooses_by_the_second(table: Table) -> None:
+    ranked = sorted(table.cells, key=lambda name: table.fitness(table.cells[name].rungs[-1]))
+    good, bad = ranked[3], ranked[40]
+    trace = [(TOP, bad, True), (1.1 * TOP, ranked[0], False), (2 * TOP, good, True), (3 * TOP, ranked[20], True)]
+    steps = regret_steps(trace, table)
+    assert steps == [
+        (TOP, table.true_fitness(table.cells[bad]) - table.best),
+        (2 * TOP, table.true_fitness(table.cells[good]) - table.best),
+    ]
+    assert regret_at(steps, 0.5 * TOP) == math.inf
+    assert regret_at(steps, 1.5 * TOP) == steps[0][1]
+    assert flops_to_reach([trace, trace[:1]], table, steps[1][1]) == [2 * TOP, math.inf]
+    assert list(median_regret([trace], table, [TOP, 9 * TOP])) == [steps[0][1], steps[1][1]]
+
+
+def test_a_hypervolume_is_of_the_front_that_was_trained_to_the_end(table: Table) -> None:
+    names = [name for name, one in table.cells.items() if one.truth != one.rungs[-1]][:2]
+    worst = max(one.truth.val_bpb for one in table.cells.values())
+    one = table.cells[names[0]].truth
+    assert hypervolumes([[(TOP, names[0], True), (TOP, names[1], False)]], table) == [
+        pytest.approx((worst - one.val_bpb) * (1 - one.collapse_rate))
+    ]
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_every_rival_spends_its_flops_and_no_more(table: Table, name: str) -> None:
+    trace = RIVALS[name](table, 1, 12 * TOP)
+    spent = [one.spent_flops for one in trace]
+    assert spent == sorted(spent)
+    assert 12 * TOP <= spent[-1] < 13.2 * TOP
+    assert sum(one.is_top for one in trace) >= 3
+    tops = [one.cell.candidate.architecture.id for one in trace if one.is_top]
+    assert len(set(tops)) == len(tops)
+    assert [one.cell for one in RIVALS[name](table, 1, 12 * TOP)] == [one.cell for one in trace]
+
+
+def test_sorting_by_parameters_begins_with_the_largest(table: Table) -> None:
+    trace = RIVALS["most parameters first"](table, 0, 3 * TOP)
+    largest = max(one.architecture.non_embedding_params for one in CELLS)
+    assert trace[0].cell.candidate.architecture.non_embedding_params == largest
+
+
+def test_the_command_writes_figures_tables_and_data(tmp_path: Path) -> None:
+    path = tmp_path / "table.jsonl"
+    path.write_text("".join(one.model_dump_json() + "\n" for one in records()))
+    identity = {"identity": {"space": {"training": {"flops_per_trial": TOP}}}}
+    (tmp_path / "table.provenance.json").write_text(json.dumps(identity))
+    arguments = ["--table", str(path), "--seeds", "2", "--gp-seeds", "1", "--budget", "6", "--workers", "1"]
+    arguments += ["--data", str(tmp_path / "found.json"), "--doc", str(tmp_path / "found.md")]
+    assert search_benchmark.main(arguments) == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["seeds"]["random"] == 2 and found["seeds"]["Optuna GP"] == 1
+    assert len(found["final_regret"]["regularised evolution"]) == 2
+    page = (tmp_path / "found.md").read_text()
+    assert "192 cells, 96 of them trained with the second seed too" in page
+    assert all(f"| {name} |" in page or f"| **{name}** |" in page for name in RIVALS)
+
+
+def test_a_table_is_made_in_pieces_and_gone_on_with(
+    tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four tiny cells in the place of the grid, through three rungs; then the better two once more."""
+    monkeypatch.setattr(
+        "nas.experiments.table_space._GRID", {"num_layers": [1, 2], "hidden_dim": [16, 32], "vocab_size": [256]}
+    )
+    data = tmp_path / "table.jsonl"
+    arguments = ["--corpus", str(corpus_folder), "--trial-flops", "3e10", "--workers", "1"]
+    arguments += ["--data", str(data), "--trunks", str(tmp_path / "trunks")]
+    assert search_table.main(arguments) == 0
+    found = search_table.read_table(data)
+    assert [(one.seed, len(one.rungs)) for one in found] == [(0, 3)] * 4 + [(1, 1)] * 2
+    whole = data.read_bytes()
+    data.write_bytes(whole[:-100])  # as a kill leaves it
+    assert search_table.main(arguments) == 0
+    again = search_table.read_table(data)
+    assert [one.reproducible() for one in again] == [one.reproducible() for one in found]
+    assert not list((tmp_path / "trunks").iterdir())
