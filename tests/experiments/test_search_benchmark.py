@@ -19,7 +19,7 @@ from nas.experiments.search_table import JUDGED, SEARCHED, best_half
 from nas.experiments.table import Table
 from nas.experiments.table_space import cells, table_space
 from nas.records import Cost, RungResult, TrialRecord
-from nas.space import Candidate
+from nas.space import Candidate, load_space
 
 SPACE = table_space()
 TOP = SPACE.training.flops_per_trial
