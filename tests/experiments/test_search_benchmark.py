@@ -160,9 +160,9 @@ def test_a_table_is_made_in_pieces_and_gone_on_with(
     tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four tiny cells in the place of the grid, through three rungs; then the better two once more."""
-    monkeypatch.setattr(
-        "nas.experiments.table_space._GRID", {"num_layers": [1, 2], "hidden_dim": [16, 32], "vocab_size": [256]}
-    )
+    grid = {"num_layers": [1, 2], "hidden_dim": [16, 32], "vocab_size": [256]}
+    monkeypatch.setattr("nas.experiments.table_space._GRID", grid)
+    monkeypatch.setattr("nas.experiments.table_space.load_space", lambda name: load_space("tiny"))
     data = tmp_path / "table.jsonl"
     arguments = ["--corpus", str(corpus_folder), "--trial-flops", "3e10", "--workers", "1"]
     arguments += ["--data", str(data), "--trunks", str(tmp_path / "trunks")]
