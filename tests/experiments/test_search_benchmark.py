@@ -164,7 +164,7 @@ def test_a_table_is_made_in_pieces_and_gone_on_with(
     monkeypatch.setattr("nas.experiments.table_space._GRID", grid)
     monkeypatch.setattr("nas.experiments.table_space.load_space", lambda name: load_space("tiny"))
     data = tmp_path / "table.jsonl"
-    arguments = ["--corpus", str(corpus_folder), "--trial-flops", "3e10", "--workers", "1"]
+    arguments = ["--corpus", str(corpus_folder), "--trial-flops", "6e9", "--workers", "1"]
     arguments += ["--data", str(data), "--trunks", str(tmp_path / "trunks")]
     assert search_table.main(arguments) == 0
     found = search_table.read_table(data)
