@@ -59,6 +59,17 @@ def test_documented_commands_flags_and_targets_exist(path: Path) -> None:
     assert found == []
 
 
+def test_the_example_of_an_objective_of_ones_own_runs(capfd: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = [
+        one for one in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL) if "run_study" in one
+    ]
+    exec(compile(example, "README.md", "exec"), {})
+    words, fitness = capfd.readouterr().out.strip().rsplit(maxsplit=1)
+    assert re.match(r"L\d H\d+ V\d+ ", words)
+    assert 1 < float(fitness) < 4
+
+
 def test_the_readme_names_the_commands_a_user_starts_with() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     found = [" ".join(words[:3]) for words in commands(text)]
