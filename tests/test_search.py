@@ -467,7 +467,7 @@ def test_a_space_without_a_legal_architecture_is_one_line(tmp_path: Path, run: C
     space = write_space(FOUR.replace("1_000_000", "1_000"), tmp_path)
     end = run("--space", space, "--out", tmp_path, "--budget", 3)
     assert end.code == 2
-    assert "no legal architecture in 5,000 draws from the space 'mine'" in end.error
+    assert "no legal architecture in 5,000 draws from the space; widen it" in end.error
 
 
 @pytest.mark.parametrize("kind", ["empty folder", "binary", "small"])

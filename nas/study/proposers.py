@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Container, Sequence
+from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from nas.study.gains import Gains
 from nas.study.objectives import Metric
@@ -29,7 +31,9 @@ ATTEMPTS = {"tpe": 50, "gp": 3, "nsga2": 50}
 """How often a sampler is asked for something new before it is drawn at random; a GP proposes its one optimum."""
 SAMPLERS = (*PROPOSERS, "random")
 DEFAULT_SAMPLER = "tpe"
-_SEES_TRIALS = ("tpe", "gp")
+NEEDS_ITS_TRIAL = ("nsga2",)
+"""Samplers that write into the trial they propose for, which must be there before."""
+_UNSEEN = (TrialState.WAITING, TrialState.FAIL)
 
 
 class Seen:
@@ -39,30 +43,19 @@ class Seen:
     any trial has shown what is gained on the way. NSGA-II keeps its generations in the study, and sees that one.
     """
 
-    def __init__(
-        self, distributions: Mapping[str, BaseDistribution], metrics: Sequence[Metric], num_rungs: int
-    ) -> None:
-        self._distributions = dict(distributions)
+    def __init__(self, metrics: Sequence[Metric], num_rungs: int) -> None:
         self._metrics = metrics
         self._num_rungs = num_rungs
         self._ended: dict[int, tuple[Result, ...]] = {}
 
-    def by(self, name: str, study: optuna.Study, trial: FrozenTrial) -> tuple[optuna.Study, FrozenTrial]:
-        """What the sampler `name` is to see, and there the trial that it is asked for."""
-        if name not in _SEES_TRIALS or self._num_rungs == 1:
-            return study, trial
-        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-        trials = [one for one in study.get_trials(deepcopy=False, states=states) if one.number != trial.number]
-        results = {one.number: self._results(one) for one in trials}
+    def of(self, study: optuna.Study, trials: Sequence[FrozenTrial], number: int) -> optuna.Study:
+        """`trials`: all of the study. What the sampler is to see when it is asked for trial `number`."""
+        known = [one for one in trials if one.number != number and one.state not in _UNSEEN]
+        if self._num_rungs == 1:
+            return _Overlay(study, known)
+        results = {one.number: self._results(one) for one in known}
         gains = Gains([one for found in results.values() for one in found], self._metrics)
-        seen = optuna.create_study(directions=study.directions, sampler=RandomSampler())
-        seen.add_trials(
-            self._as_ended(one, results[one.number], gains)
-            for one in trials
-            if one.params.keys() >= self._distributions.keys()
-        )
-        seen.ask()
-        return seen, seen.get_trials(deepcopy=False)[-1]
+        return _Overlay(study, [self._as_ended(one, results[one.number], gains) for one in known])
 
     def _results(self, trial: FrozenTrial) -> tuple[Result, ...]:
         if trial.number in self._ended:
@@ -74,15 +67,38 @@ class Seen:
         return found
 
     def _as_ended(self, trial: FrozenTrial, results: Sequence[Result], gains: Gains) -> FrozenTrial:
-        state, values = trial.state, trial.values
-        if state is TrialState.PRUNED and results and not trial.constraints:
-            expected = gains.at_rung(results[-1], self._num_rungs - 1)
-            if expected is not None:
-                state, values = TrialState.COMPLETE, [*expected]
-        return create_trial(
-            state=state,
-            values=values,
-            params={name: trial.params[name] for name in self._distributions},
-            distributions=self._distributions,
-            constraints=trial.constraints or None,
-        )
+        if trial.state is not TrialState.PRUNED or not results or trial.constraints:
+            return trial
+        expected = gains.at_rung(results[-1], self._num_rungs - 1)
+        if expected is None:
+            return trial
+        ended = copy.copy(trial)
+        ended.state, ended.values = TrialState.COMPLETE, [*expected]
+        return ended
+
+
+class _Overlay(optuna.Study):
+    """A study whose trials are others than those of its storage, and which a sampler leaves as it is."""
+
+    def __init__(self, study: optuna.Study, trials: list[FrozenTrial]) -> None:
+        self.__dict__.update(study.__dict__)
+        self._storage = _Unwritten(study._storage)  # type: ignore[assignment]
+        self._overlaid = trials
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        return [one for one in self._overlaid if states is None or one.state in states]
+
+
+class _Unwritten:
+    """A storage without what a sampler writes to explain itself."""
+
+    def __init__(self, storage: BaseStorage) -> None:
+        self._read = storage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._read, name)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Leave it out: the trial is not there yet."""

@@ -6,8 +6,8 @@ before: a search that was killed and started again asks the same questions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence, Set
+from typing import Any, cast
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -17,7 +17,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 from nas.dimension import Suggests
 from nas.space import Candidate, SearchSpace
 from nas.study.objectives import METRICS, Metric
-from nas.study.proposers import ATTEMPTS, DEFAULT_SAMPLER, PROPOSERS, STARTUP_TRIALS, Seen
+from nas.study.proposers import ATTEMPTS, DEFAULT_SAMPLER, NEEDS_ITS_TRIAL, PROPOSERS, STARTUP_TRIALS, Seen
 from nas.trial.batches import derived_seed
 
 RANDOM_ATTEMPTS = 5_000
@@ -42,7 +42,7 @@ class DistinctSampler(BaseSampler):
         self.vocabulary_sizes = vocabulary_sizes
         self._seed = seed
         self._distributions = distributions_of(space, vocabulary_sizes)
-        self._seen_study = Seen(self._distributions, metrics, space.training.num_rungs)
+        self._known = Seen(metrics, space.training.num_rungs)
         self._searched = {name: one for name, one in self._distributions.items() if not one.single()}
         self._ids: dict[int, str] = {}
 
@@ -50,13 +50,34 @@ class DistinctSampler(BaseSampler):
         """The candidate that a trial's parameters stand for."""
         return self._space.suggest(FixedTrial(params), self.vocabulary_sizes)
 
-    def has_fresh(self, study: optuna.Study) -> bool:
-        """Whether the next trial can be given a legal architecture that no trial has: ask before the study is asked.
+    @property
+    def dimensions(self) -> Set[str]:
+        """Names of all parameters of a trial."""
+        return self._distributions.keys()
 
-        True promises a proposal, as the next trial makes the very same random draws when TPE finds nothing.
+    @property
+    def needs_its_trial(self) -> bool:
+        """Whether the trial must be in the study before it is proposed for."""
+        return self._name in NEEDS_ITS_TRIAL
+
+    def has_fresh(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether the trial after `trials`, all of a study, can have a legal architecture that none of them has.
+
+        True promises a proposal, as the next trial makes the very same random draws when the sampler finds nothing.
         """
-        number = len(study.get_trials(deepcopy=False))
-        return self._random_fresh(study, number, self._searched, self._seen(study, but=number)) is not None
+        return self._random_fresh(len(trials), self._seen(trials, but=len(trials))) is not None
+
+    def propose(self, study: optuna.Study, trials: Sequence[FrozenTrial]) -> FrozenTrial:
+        """The next trial as it is to stand in the study, running; `trials` are all of it now.
+
+        There is a legal architecture for it where `has_fresh` said so.
+        """
+        params = self._with_single_values(self._propose(study, trials, _asked(len(trials))))
+        return create_trial(
+            state=TrialState.RUNNING,
+            params={name: params[name] for name in self._distributions},
+            distributions=self._distributions,
+        )
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self._searched
@@ -64,46 +85,48 @@ class DistinctSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Parameters of a fresh legal architecture; there is one where `has_fresh` said so."""
+        """As `propose`, for a trial that is in the study already."""
         if "fixed_params" in trial.system_attrs:
             return {}
-        seen = self._seen(study, but=trial.number)
-        ended = sum(one.state in (TrialState.COMPLETE, TrialState.PRUNED) for one in study.get_trials(deepcopy=False))
-        if self.is_search and ended >= STARTUP_TRIALS:
-            proposer = PROPOSERS[self._name](self._seed_of(trial.number))
-            known, asked = self._seen_study.by(self._name, study, trial)
-            draw = self._uniform(study, trial.number, search_space)
-            proposal = self._first_fresh(
-                # What a proposer leaves open, as NSGA-II does with what mutates, is drawn at random.
-                lambda: draw() | proposer.sample_relative(known, asked, search_space),
-                ATTEMPTS[self._name],
-                seen,
-            )
-            if proposal is not None:
-                return proposal
-        proposal = self._random_fresh(study, trial.number, search_space, seen)
-        assert proposal is not None, "the driver asks has_fresh first"
-        return proposal
+        return self._propose(study, study.get_trials(deepcopy=False), trial)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         raise AssertionError(f"the space is flat: {param_name} is always sampled with the others")
 
+    def _propose(self, study: optuna.Study, trials: Sequence[FrozenTrial], trial: FrozenTrial) -> dict[str, Any]:
+        """Values of the searched dimensions."""
+        seen = self._seen(trials, but=trial.number)
+        ended = sum(one.state in (TrialState.COMPLETE, TrialState.PRUNED) for one in trials)
+        if self.is_search and ended >= STARTUP_TRIALS:
+            proposer = PROPOSERS[self._name](self._seed_of(trial.number))
+            known = study if self.needs_its_trial else self._known.of(study, trials, trial.number)
+            draw = self._uniform(trial.number)
+            proposal = self._first_fresh(
+                # What a proposer leaves open, as NSGA-II does with what mutates, is drawn at random.
+                lambda: draw() | proposer.sample_relative(known, trial, self._searched),
+                ATTEMPTS[self._name],
+                seen,
+            )
+            if proposal is not None:
+                return proposal
+        proposal = self._random_fresh(trial.number, seen)
+        assert proposal is not None, "whoever proposes asks has_fresh first"
+        return proposal
+
     def _seed_of(self, number: int) -> int:
         return derived_seed("sampler", self._seed, number) % 2**32
 
-    def _random_fresh(
-        self, study: optuna.Study, number: int, search_space: dict[str, BaseDistribution], seen: set[str]
-    ) -> dict[str, Any] | None:
-        return self._first_fresh(self._uniform(study, number, search_space), RANDOM_ATTEMPTS, seen)
+    def _random_fresh(self, number: int, seen: set[str]) -> dict[str, Any] | None:
+        return self._first_fresh(self._uniform(number), RANDOM_ATTEMPTS, seen)
 
-    def _uniform(
-        self, study: optuna.Study, number: int, search_space: dict[str, BaseDistribution]
-    ) -> Callable[[], dict[str, Any]]:
-        uniform = RandomSampler(seed=self._seed_of(number))
-        trial = create_trial(state=TrialState.RUNNING)  # RandomSampler looks at neither study nor trial
-        return lambda: {name: uniform.sample_independent(study, trial, name, one) for name, one in search_space.items()}
+    def _uniform(self, number: int) -> Callable[[], dict[str, Any]]:
+        uniform, trial = RandomSampler(seed=self._seed_of(number)), _asked(number)
+        study = cast(optuna.Study, None)  # RandomSampler looks at neither study nor trial
+        return lambda: {
+            name: uniform.sample_independent(study, trial, name, one) for name, one in self._searched.items()
+        }
 
     def _first_fresh(
         self, propose: Callable[[], dict[str, Any]], attempts: int, seen: set[str]
@@ -123,10 +146,10 @@ class DistinctSampler(BaseSampler):
         }
         return singles | params
 
-    def _seen(self, study: optuna.Study, but: int) -> set[str]:
+    def _seen(self, trials: Sequence[FrozenTrial], but: int) -> set[str]:
         """Ids of the architectures of all other trials, waiting references included."""
         ids = set()
-        for trial in study.get_trials(deepcopy=False):
+        for trial in trials:
             if trial.number == but:
                 continue
             if trial.number not in self._ids:
@@ -136,6 +159,13 @@ class DistinctSampler(BaseSampler):
                 self._ids[trial.number] = self.candidate(params).architecture.id
             ids.add(self._ids[trial.number])
         return ids
+
+
+def _asked(number: int) -> FrozenTrial:
+    """A trial that is proposed for before it is in a study."""
+    trial = create_trial(state=TrialState.RUNNING)
+    trial.number = number
+    return trial
 
 
 class _Recorder:

@@ -26,7 +26,7 @@ from nas.study.proposers import DEFAULT_SAMPLER, SAMPLERS
 from nas.study.provenance import provenance
 from nas.study.references import REFERENCES
 from nas.study.sampler import DistinctSampler
-from nas.study.storage import database_errors, open_study, shown_url
+from nas.study.storage import database_errors, open_study, shown_url, sync
 from nas.study.train_and_judge import TrainAndJudge
 from nas.study.trial_attributes import ended_records
 from nas.study.trials import Observer, Trials
@@ -257,7 +257,7 @@ class _Session:
         """The trials that are missing, then the verdict, in one set of warm workers."""
         plan, options = self._plan, self._plan.options
         with WorkerPool(plan.num_workers, objective.initialise) as pool:
-            keeper, metrics = _Keeper(plan.folder), metrics_of(options.objectives)
+            keeper, metrics = _Keeper(plan.folder, plan.database_url), metrics_of(options.objectives)
             trials = Trials(study, plan.space, sampler, metrics, options.seed, self._observer, keeper)
             with self._phase("search", f"searching, at most {plan.cost}"):
                 self._used_up = not run_trials(trials, objective, pool, Budget(options.budget, options.hours))
@@ -308,9 +308,10 @@ def count_prompts(data: PreparedData, space: SearchSpace) -> int:
 class _Keeper:
     """Keeps trials.jsonl growing and the folder small."""
 
-    def __init__(self, folder: StudyFolder) -> None:
-        self._folder = folder
+    def __init__(self, folder: StudyFolder, url: str) -> None:
+        self._folder, self._url = folder, url
 
     def __call__(self, record: TrialRecord) -> None:
+        sync(self._url)  # trials.jsonl is not to hold what a loss of power takes from the study
         self._folder.append_trial(record)
         self._folder.drop_trunk(record.number)

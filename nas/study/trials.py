@@ -5,12 +5,12 @@ The Optuna study is the truth: whatever is told here stands there, so a driver t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import optuna
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.errors import StudyError
 from nas.records import RungResult, TrialRecord
@@ -39,6 +39,7 @@ class _Open:
 
     trial: Trial
     candidate: Candidate
+    reference: str | None
     record: TrialRecord | None = None
     """Of the rungs it has done."""
 
@@ -64,6 +65,7 @@ class Trials:
         self._results = results_of(records_of(study, (*ENDED, TrialState.RUNNING)), metrics)
         self._unfinished = list(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
         self._open: dict[int, _Open] = {}
+        self._listed: list[FrozenTrial] = []
         self._faults = 0
         self.spent_flops = sum(one.spent_flops for one in self._results)
         """On rungs that ended, those of earlier runs included."""
@@ -75,21 +77,24 @@ class Trials:
 
     def has_next(self) -> bool:
         """Whether `begin` has one to begin: left unfinished, waiting, or a legal architecture that was not seen."""
-        if self._unfinished or self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        if self._unfinished:
             return True
-        return self._sampler.has_fresh(self._study)
+        self._listed = self._study.get_trials(deepcopy=False)
+        return _some_wait(self._listed) or self._sampler.has_fresh(self._listed)
 
     def begin(self) -> Evaluation | None:
-        """Begin the next trial, or go on with one that a killed driver left; where `has_next` said that there is one.
+        """Begin the next trial, or go on with one that a killed driver left; right after `has_next` said there is one.
 
         None when the trial has ended at once, over a limit that is known before training.
         """
         left = self._unfinished.pop(0) if self._unfinished else None
-        trial = Trial(self._study, left._trial_id) if left else self._study.ask()
-        self._space.suggest(trial, self._sampler.vocabulary_sizes)
+        trial = Trial(self._study, left._trial_id) if left else self._new_trial()
+        written = left or self._study._storage.get_trial(trial._trial_id)
+        if not written.params.keys() >= self._sampler.dimensions:  # one that waited, or was killed half proposed
+            self._space.suggest(trial, self._sampler.vocabulary_sizes)
         candidate = self._sampler.candidate(trial.params)
         record = unfinished_record(left) if left else None
-        self._open[trial.number] = _Open(trial, candidate, record)
+        self._open[trial.number] = _Open(trial, candidate, written.user_attrs.get("reference"), record)
         excess = {key: over for key, over in self._space.excess(candidate.architecture).items() if over > 0}
         if excess:
             refused = self._evaluation(trial.number).ended("PRUNED", f"over the limit, not trained: {_shares(excess)}")
@@ -104,6 +109,13 @@ class Trials:
         reference = f" ({asked.reference} reference)" if asked.reference else ""
         self._observer.trial_started(asked.number, candidate.architecture.describe() + reference)
         return asked
+
+    def _new_trial(self) -> Trial:
+        """One that waits, or one with a fresh proposal, which is written at once."""
+        if self._sampler.needs_its_trial or _some_wait(self._listed):
+            return self._study.ask()
+        proposal = self._sampler.propose(self._study, self._listed)
+        return Trial(self._study, self._study._storage.create_new_trial(self._study._study_id, proposal))
 
     def record(self, number: int, record: TrialRecord | None, error: str | None = None) -> Evaluation | None:
         """Write down what a trial's evaluation gave, or the `error` for which it gave nothing.
@@ -135,7 +147,7 @@ class Trials:
             rung=rung,
             train_flops=self._rung_flops[rung],
             seed=self._seed,
-            reference=one.trial.user_attrs.get("reference"),
+            reference=one.reference,
         )
 
     def _decide(self, number: int) -> Evaluation | None:
@@ -178,3 +190,7 @@ class Trials:
 
 def _shares(excess: Mapping[str, float]) -> str:
     return ", ".join(f"{key} by {100 * over:.0f}%" for key, over in excess.items())
+
+
+def _some_wait(trials: Sequence[FrozenTrial]) -> bool:
+    return any(one.state is TrialState.WAITING for one in trials)

@@ -106,7 +106,7 @@ def test_an_architecture_counts_as_seen_in_every_state(state: TrialState, tmp_pa
     study = optuna.create_study(sampler=sampler_of(space))
     found = set()
     for number in range(4):
-        assert sampler_of(space).has_fresh(study), number
+        assert sampler_of(space).has_fresh(study.get_trials(deepcopy=False)), number
         trial = study.ask()
         found.add(space.suggest(trial, SIZES).architecture.id)
         if state is TrialState.COMPLETE:
@@ -114,7 +114,7 @@ def test_an_architecture_counts_as_seen_in_every_state(state: TrialState, tmp_pa
         elif state is not TrialState.RUNNING:
             study.tell(trial, state=state)
     assert len(found) == 4
-    assert not sampler_of(space).has_fresh(study)
+    assert not sampler_of(space).has_fresh(study.get_trials(deepcopy=False))
 
 
 def test_a_waiting_trial_is_seen_too(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_waiting_trial_is_seen_too(tmp_path: Path) -> None:
     for layers in (1, 2):
         for hidden in (32, 64):
             study.enqueue_trial({"num_layers": layers, "hidden_dim": hidden, "lr_multiplier": 1.0, "vocab_size": 256})
-    assert not sampler_of(space).has_fresh(study)
+    assert not sampler_of(space).has_fresh(study.get_trials(deepcopy=False))
 
 
 def test_a_space_of_one_architecture_proposes_it_once(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_space_of_one_architecture_proposes_it_once(tmp_path: Path) -> None:
     space = space_of(one, tmp_path)
     sampler = sampler_of(space)
     study = optuna.create_study(sampler=sampler)
-    assert sampler.has_fresh(study)
+    assert sampler.has_fresh(study.get_trials(deepcopy=False))
     architecture = space.suggest(study.ask(), SIZES).architecture
     assert (architecture.num_layers, architecture.hidden_dim) == (1, 32)
-    assert not sampler.has_fresh(study)
+    assert not sampler.has_fresh(study.get_trials(deepcopy=False))
