@@ -1,0 +1,182 @@
+"""`python -m nas.experiments.prediction`: what are the scaling law's predictions worth at ten times a search's FLOPs?
+
+Of a finished study with rungs, architectures spread over its ranking and the law's own best are trained with ten times
+the FLOPs of the top rung. Did the search's ranking hold there, did the law foretell it, and how far behind the best of
+them is the architecture that would have been exported?
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas import cli
+
+if TYPE_CHECKING:
+    from nas.data import PreparedData
+    from nas.fitted_law import AtTarget, ScalingLaw
+    from nas.records import TrialRecord
+    from nas.space import Candidate
+
+FACTOR = 10
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """One architecture at the target, as it was foretold and as it came."""
+
+    name: str
+    architecture: str
+    at_search: float | None
+    """Bits per byte at the search's budget; None where it was not trained there to the end."""
+    predicted: float
+    low: float
+    high: float
+    actual: float
+
+
+def parser() -> argparse.ArgumentParser:
+    built = cli.parser("nas.experiments.prediction", "Train architectures of a study for longer, as its law foretold.")
+    built.add_argument("study", type=Path, metavar="STUDY", help="the folder of a finished search with rungs")
+    built.add_argument("--corpus", default="stdlib", metavar="NAME|PATH", help="that of the study (default: stdlib)")
+    built.add_argument("--count", type=cli.whole, default=12, metavar="N", help="architectures of trials (default: 12)")
+    built.add_argument("--minutes", type=cli.positive, metavar="M", help="begin no training after so many minutes")
+    built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
+    built.add_argument("--data", type=Path, default=Path("docs/prediction.jsonl"), metavar="FILE")
+    built.add_argument("--doc", type=Path, default=Path("docs/prediction.md"), metavar="FILE")
+    return built
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+
+    from nas.data import prepare_data
+    from nas.errors import StudyError
+    from nas.experiments.document import write_tables
+    from nas.experiments.trainings import Trainings, Wanted
+    from nas.fitted_law import ScalingLaw
+    from nas.records import read_study, read_trials
+    from nas.space import SearchSpace
+    from nas.study.prediction import predict_target
+    from nas.trial.machine import available_cores
+    from nas.trial.numerics import plan_numerics
+
+    study = read_study(arguments.study / "study.json")
+    records = read_trials(arguments.study / "trials.jsonl")
+    space = SearchSpace.model_validate(study.space)
+    data = prepare_data(arguments.corpus, space.vocabulary_names)
+    if data.corpus_hash != study.identity["corpus"]["content_hash"]:
+        raise StudyError(f"--corpus {arguments.corpus} is not the corpus of {arguments.study}; name that one")
+    target = FACTOR * space.training.flops_per_trial
+    chosen = spread(records, arguments.count)
+    law, at_target = predict_target(records, chosen[0], space, data, target)
+    if not isinstance(law, ScalingLaw) or at_target is None:
+        raise StudyError(f"{arguments.study} has no scaling law: {getattr(law, 'reason', '')}")
+    best = candidate_of(at_target.best)
+    candidates = {f"trial {one.number}": candidate_of(one) for one in chosen} | {"predicted best": best}
+    training = space.training.model_copy(update={"flops_per_trial": target, "num_rungs": 1})
+    wanted = {name: Wanted(one, training, seed=study.seed) for name, one in candidates.items()}
+    trainings = Trainings(
+        arguments.data, data, plan_numerics("cpu", threads=1), cli.command_line("nas.experiments.prediction", argv)
+    )
+    deadline = time.monotonic() + 60 * (arguments.minutes or 1e9)
+    if not trainings.run(list(wanted.values()), arguments.workers or available_cores(), deadline):
+        print("stopped before its end; run the same command again to go on")
+        return 0
+    at_search = {f"trial {one.number}": one.val_bpb for one in chosen}
+    found = [
+        foretold(name, one, law, data, target, at_search.get(name), trainings.of(wanted[name]).val_bpb)
+        for name, one in candidates.items()
+    ]
+    write_tables(arguments.doc, "foretold", tables(found, at_target))
+    print(f"written: {arguments.data}, {arguments.doc}")
+    return 0
+
+
+def spread(records: Sequence[TrialRecord], count: int) -> list[TrialRecord]:
+    """The front of bits per byte and parameters, and trials evenly spaced in rank, best first."""
+    from nas.fitness import pareto_front
+    from nas.records import completed
+
+    ranked = sorted(completed(records), key=lambda one: one.val_bpb or 0.0)
+    front = pareto_front([(one.val_bpb or 0.0, float(one.architecture.num_params)) for one in ranked])
+    places = [*front[: count // 2]]
+    rest = [place for place in range(len(ranked)) if place not in places]
+    step = max(1.0, len(rest) / max(1, count - len(places)))
+    places += [rest[int(index * step)] for index in range(min(count - len(places), len(rest)))]
+    return [ranked[place] for place in sorted(places)]
+
+
+def candidate_of(one: object) -> Candidate:
+    from nas.space import Candidate
+
+    return Candidate(one.architecture, one.vocabulary, one.lr_multiplier)  # type: ignore[attr-defined]
+
+
+def foretold(
+    name: str,
+    candidate: Candidate,
+    law: ScalingLaw,
+    data: PreparedData,
+    target: float,
+    at_search: float | None,
+    actual: float,
+) -> Foretold:
+    from nas.study.best_at import training_at
+
+    shape = candidate.architecture
+    training = training_at(shape, candidate.lr_multiplier, target, data.bytes_per_token(candidate.vocabulary))
+    expected = law.interval(training)
+    return Foretold(name, shape.describe(), at_search, expected.bpb, expected.low, expected.high, actual)
+
+
+def tables(found: Sequence[Foretold], at_target: AtTarget) -> str:
+    """Markdown: each architecture, then ranking, error and regret."""
+    from nas.experiments.document import markdown
+
+    ordered = sorted(found, key=lambda one: one.actual)
+    rows = [
+        [
+            one.name,
+            one.architecture,
+            "" if one.at_search is None else f"{one.at_search:.3f}",
+            f"{one.predicted:.3f} [{one.low:.3f}, {one.high:.3f}]",
+            f"{one.actual:.3f}",
+        ]
+        for one in ordered
+    ]
+    header = ("architecture", "", "at the search's FLOPs", "predicted, 90%", "came to")
+    return "\n\n".join([markdown(header, rows), *summary(found, at_target)])
+
+
+def summary(found: Sequence[Foretold], at_target: AtTarget) -> list[str]:
+    """Kendall's tau of the search's ranking and of the law's, errors, coverage, regret of what is exported."""
+    from statistics import mean
+
+    from scipy.stats import kendalltau
+
+    trials = [one for one in found if one.at_search is not None]
+    actual = [one.actual for one in trials]
+    raw = kendalltau([one.at_search for one in trials], actual).statistic
+    predicted = kendalltau([one.predicted for one in trials], actual).statistic
+    covered = sum(one.low <= one.actual <= one.high for one in found)
+    error = mean(abs(one.predicted - one.actual) for one in trials)
+    best = min(one.actual for one in found)
+    searched = min(trials, key=lambda one: one.at_search or 0.0)
+    law_best = next(one for one in found if one.name == "predicted best")
+    doubts = "; ".join(at_target.shortcomings)
+    exported = "predicted best" if at_target.holds else f"best at the search's, as the law does not hold ({doubts})"
+    return [
+        f"Kendall's tau with what came: the search's own ranking {raw:.2f}, the law's {predicted:.2f}.",
+        f"Mean error of a prediction {error:.3f} bits per byte; {covered} of {len(found)} came inside their intervals.",
+        f"Regret, how far behind the best of these: best at the search's budget {searched.actual / best - 1:.1%}, "
+        f"predicted best {law_best.actual / best - 1:.1%}. Exported is the {exported}.",
+    ]
+
+
+if __name__ == "__main__":
+    cli.run(main, "nas.experiments.prediction")

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from nas.experiments import against_references
+from nas.experiments.against_references import tables
+
+SPACE = """
+[search]
+num_layers = [1, 2]
+hidden_dim = [32, 64]
+head_dim = 16
+vocab_size = 256
+[training]
+flops_per_trial = 8e9
+max_seq_length = 64
+batch_tokens = 512
+[evaluation]
+validation_bytes = 8_192
+num_prompts = 8
+completion_bytes = 40
+[verdict]
+num_finalists = 1
+num_seeds = 1
+num_prompts = 8
+"""
+
+
+def measures(fitness: float, bpb: float) -> dict[str, float | str]:
+    return {"architecture": "L1", "fitness": fitness, "bpb": bpb, "collapse_rate": fitness - bpb}
+
+
+def test_a_reference_is_behind_by_its_mean_with_students_interval() -> None:
+    """Gaps 0.1, 0.2 and 0.3: mean 0.2, deviation 0.1, t(2) 4.303, half width 4.303 x 0.1 / sqrt(3)."""
+    searches = [{"search": measures(1.5, 1.4), "llama": measures(1.5 + gap, 1.4)} for gap in (0.1, 0.2, 0.3)]
+    page = tables(searches)
+    assert "| llama | +0.200 ± 0.248, 3 of 3 | +0.000 ± 0.000, 0 of 3 |" in page
+    assert "| 1 | L1 | 1.500 (1.400, 0.10) | 1.700 (1.400, 0.30) |" in page
+
+
+def test_two_tiny_searches_are_set_against_their_references(tmp_path: Path, corpus_folder: Path) -> None:
+    space = tmp_path / "mine.toml"
+    space.write_text(SPACE)
+    arguments = ["--space", str(space), "--corpus", str(corpus_folder), "--searches", "2", "--budget", "3"]
+    arguments += ["--workers", "1", "--out", str(tmp_path)]
+    arguments += ["--data", str(tmp_path / "found.json"), "--doc", str(tmp_path / "found.md")]
+    assert against_references.main(arguments) == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert len(found["searches"]) == 2
+    assert {"search", "seed"} <= found["searches"][0].keys()
+    assert "behind the search" in (tmp_path / "found.md").read_text()

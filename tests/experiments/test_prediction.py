@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from nas.architecture import ArchitectureConfig
+from nas.experiments.prediction import Foretold, spread, summary
+from nas.fitted_law import AtTarget, Choice, Predicted
+from nas.records import Cost, TrialRecord
+
+
+def trial(number: int, width: int, bpb: float) -> TrialRecord:
+    shape = ArchitectureConfig(
+        num_layers=1, hidden_dim=width, num_heads=1, ffn_multiplier=1, vocab_size=256, max_seq_length=8
+    )
+    cost = Cost(
+        num_params=shape.num_params,
+        non_embedding_params=shape.non_embedding_params,
+        train_flops_per_token=1,
+        train_flops=1.0,
+        train_tokens=1,
+        train_bytes=1.0,
+        train_steps=1,
+    )
+    return TrialRecord(
+        number=number,
+        state="COMPLETE",
+        architecture=shape,
+        vocabulary="bytes",
+        lr_multiplier=1.0,
+        seed=0,
+        fitness=bpb,
+        val_bpb=bpb,
+        collapse_rate=0.0,
+        cost=cost,
+    )
+
+
+def test_the_front_is_among_what_is_trained_again_and_the_rest_is_spread_over_the_ranking() -> None:
+    widths = [64, 32, 16, *[64] * 9]
+    trials = [trial(number, width, 1.5 + 0.01 * number) for number, width in enumerate(widths)]
+    chosen = [one.number for one in spread(trials, 6)]
+    assert chosen[:3] == [0, 1, 2], "the front of bits per byte and parameters"
+    assert chosen[3:] == [3, 6, 9]
+    assert [one.number for one in spread(trials, 40)] == list(range(12))
+
+
+def test_ranking_error_and_regret_by_hand() -> None:
+    """The search ranks a, b, c; they come as c, b, a, all three pairs turned round, and the law has two right."""
+
+    def came(name: str, at_search: float | None, predicted: float, actual: float) -> Foretold:
+        return Foretold(name, "L1", at_search, predicted, predicted - 0.05, predicted + 0.05, actual)
+
+    found = [
+        came("trial 1", 1.60, 1.30, 1.32),
+        came("trial 2", 1.61, 1.31, 1.31),
+        came("trial 3", 1.62, 1.20, 1.30),
+        came("predicted best", None, 1.19, 1.25),
+    ]
+    shape = trial(0, 16, 1.0).architecture
+    choice = Choice(
+        architecture=shape,
+        vocabulary="bytes",
+        lr_multiplier=1.0,
+        train_bytes=1.0,
+        predicted=Predicted(bpb=1.19, low=1.14, high=1.24),
+    )
+    at = AtTarget(target_flops=1e13, best=choice, searched=choice, chance=0.9, shortcomings=())
+    lines = summary(found, at)
+    assert lines[0] == "Kendall's tau with what came: the search's own ranking -1.00, the law's 0.33."
+    assert lines[1] == "Mean error of a prediction 0.040 bits per byte; 2 of 4 came inside their intervals."
+    assert "best at the search's budget 5.6%, predicted best 0.0%. Exported is the predicted best." in lines[2]
+    doubtful = at.model_copy(update={"shortcomings": ("too few trials",)})
+    assert (
+        "Exported is the best at the search's, as the law does not hold (too few trials)."
+        in summary(found, doubtful)[2]
+    )
