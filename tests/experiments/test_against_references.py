@@ -43,7 +43,7 @@ def test_two_tiny_searches_are_set_against_their_references(tmp_path: Path, corp
     space = tmp_path / "mine.toml"
     space.write_text(SPACE)
     arguments = ["--space", str(space), "--corpus", str(corpus_folder), "--searches", "2", "--budget", "3"]
-    arguments += ["--workers", "1", "--out", str(tmp_path)]
+    arguments += ["--workers", "2", "--out", str(tmp_path)]
     arguments += ["--data", str(tmp_path / "found.json"), "--doc", str(tmp_path / "found.md")]
     assert against_references.main(arguments) == 0
     found = json.loads((tmp_path / "found.json").read_text())
