@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BUDGET ?= 40
-BENCHMARKS := training_step memory generation search_time workers startup corpus
+BENCHMARKS := training_step memory generation search_time workers startup engine corpus
 
 .PHONY: help setup search test test-slow mutations lint bench clean
 

@@ -53,7 +53,10 @@ def parser() -> argparse.ArgumentParser:
         "--budget", type=cli.whole, metavar="N", help=f"trials in all, resumed ones counted (default: {DEFAULT_BUDGET})"
     )
     budget.add_argument(
-        "--rungs", type=cli.whole, metavar="N", help="budgets at which weak trials are stopped; 1: none is (default: 3)"
+        "--rungs",
+        type=cli.whole,
+        metavar="N",
+        help="budgets at which weak trials are stopped (default: the space's)",
     )
     budget.add_argument("--sampler", metavar="NAME", default="tpe", help="tpe, gp, nsga2 or random (default: tpe)")
     budget.add_argument("--hours", type=cli.positive, metavar="H", help="start no trial after this many hours")

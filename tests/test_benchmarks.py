@@ -11,7 +11,7 @@ import pytest
 import torch
 from trial.tiny import random_tokens
 
-from benchmarks import corpus, generation, memory, search_time, startup, table, training_step, workers
+from benchmarks import corpus, engine, generation, memory, search_time, startup, table, training_step, workers
 from benchmarks.llama import LARGEST_LOGIT_GAP, PeerSetting, PeerTraining, build_peer, logit_gap
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import interleaved, peak_flops, ratio, spread
@@ -22,7 +22,7 @@ from nas.trial.training import Training
 
 ROOT = Path(__file__).parent.parent
 TINY = Shape(num_layers=2, hidden_dim=32, vocab_size=256, batch_size=4, seq_length=16)
-SCRIPTS = (training_step, memory, generation, search_time, workers, startup, corpus)
+SCRIPTS = (training_step, memory, generation, search_time, workers, startup, engine, corpus)
 
 
 @pytest.mark.parametrize("changes", [{}, {"num_kv_heads": 2}, {"tie_embeddings": True}, {"ffn_multiplier": 1.5}])

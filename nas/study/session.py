@@ -256,6 +256,8 @@ class _Session:
     def _work(self, study: optuna.Study, sampler: DistinctSampler, objective: TrainAndJudge) -> None:
         """The trials that are missing, then the verdict, in one set of warm workers."""
         plan, options = self._plan, self._plan.options
+        if plan.reruns_differ:
+            self._observer.phase("limits or objectives are measured by the clock or the machine: reruns may differ")
         with WorkerPool(plan.num_workers, objective.initialise) as pool:
             keeper, metrics = _Keeper(plan.folder, plan.database_url), metrics_of(options.objectives)
             trials = Trials(study, plan.space, sampler, metrics, options.seed, self._observer, keeper)
