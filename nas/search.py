@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="budgets at which weak trials are stopped (default: the space's)",
     )
-    budget.add_argument("--sampler", metavar="NAME", default="tpe", help="tpe, gp, nsga2 or random (default: tpe)")
+    budget.add_argument("--sampler", metavar="NAME", default="law", help="law, tpe, gp, nsga2 or random (default: law)")
     budget.add_argument("--hours", type=cli.positive, metavar="H", help="start no trial after this many hours")
     budget.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core; on a GPU one)")
     budget.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")

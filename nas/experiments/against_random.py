@@ -19,7 +19,7 @@ from nas.files import write_json
 if TYPE_CHECKING:
     from nas.study.session import SearchOutcome
 
-SIDES = {"search": "tpe", "random": "random"}
+SIDES = {"search": "law", "random": "random"}
 
 
 @dataclass(frozen=True)

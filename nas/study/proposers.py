@@ -11,6 +11,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.records import TrialRecord
 from nas.study.gains import Gains
 from nas.study.objectives import Metric
 from nas.study.results import Result, results_of
@@ -23,14 +24,15 @@ PROPOSERS: dict[str, Callable[[int], BaseSampler]] = {
     "gp": lambda seed: GPSampler(n_startup_trials=STARTUP_TRIALS, seed=seed, warn_independent_sampling=False),
     "nsga2": lambda seed: NSGAIISampler(population_size=STARTUP_TRIALS, seed=seed),
 }
-"""Name -> a sampler with a seed. With `random`, which needs none, they are the choices of --sampler.
+"""Name -> a sampler with a seed. Beside them --sampler takes `law` (nas/study/law_proposer.py) and `random`.
 
 The population of NSGA-II is that small because a search has some forty trials, and its first is drawn at random.
 """
 ATTEMPTS = {"tpe": 50, "gp": 3, "nsga2": 50}
 """How often a sampler is asked for something new before it is drawn at random; a GP proposes its one optimum."""
-SAMPLERS = (*PROPOSERS, "random")
-DEFAULT_SAMPLER = "tpe"
+BY_LAW = "law"
+SAMPLERS = (BY_LAW, *PROPOSERS, "random")
+DEFAULT_SAMPLER = BY_LAW
 NEEDS_ITS_TRIAL = ("nsga2",)
 """Samplers that write into the trial they propose for, which must be there before."""
 _UNSEEN = (TrialState.WAITING, TrialState.FAIL)
@@ -47,6 +49,7 @@ class Seen:
         self._metrics = metrics
         self._num_rungs = num_rungs
         self._ended: dict[int, tuple[Result, ...]] = {}
+        self._records: dict[int, TrialRecord] = {}
 
     def of(self, study: optuna.Study, trials: Sequence[FrozenTrial], number: int) -> optuna.Study:
         """`trials`: all of the study. What the sampler is to see when it is asked for trial `number`."""
@@ -56,6 +59,14 @@ class Seen:
         results = {one.number: self._results(one) for one in known}
         gains = Gains([one for found in results.values() for one in found], self._metrics)
         return _Overlay(study, [self._as_ended(one, results[one.number], gains) for one in known])
+
+    def records(self, trials: Sequence[FrozenTrial]) -> list[TrialRecord]:
+        """Of those trials that have finished a rung."""
+        for one in trials:
+            is_known = one.number in self._records and one.state.is_finished()
+            if not is_known and (record := unfinished_record(one)) is not None:
+                self._records[one.number] = record
+        return [record for one in trials if (record := self._records.get(one.number)) is not None and record.rungs]
 
     def _results(self, trial: FrozenTrial) -> tuple[Result, ...]:
         if trial.number in self._ended:

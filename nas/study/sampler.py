@@ -16,12 +16,19 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from nas.dimension import Suggests
 from nas.space import Candidate, SearchSpace
+from nas.study.law_proposer import FEWEST_RECORDS, POOL, LawProposer
 from nas.study.objectives import METRICS, Metric
-from nas.study.proposers import ATTEMPTS, DEFAULT_SAMPLER, NEEDS_ITS_TRIAL, PROPOSERS, STARTUP_TRIALS, Seen
+from nas.study.proposers import ATTEMPTS, BY_LAW, DEFAULT_SAMPLER, NEEDS_ITS_TRIAL, PROPOSERS, STARTUP_TRIALS, Seen
 from nas.trial.batches import derived_seed
 
 RANDOM_ATTEMPTS = 5_000
 """A space in which so many draws find nothing new counts as used up."""
+
+
+_POOL_ATTEMPTS = 100
+"""Draws for each of a pool: a small space is used up before the pool is full."""
+_OTHER = "tpe"
+"""Proposes every other trial beside the law: it learns what the law's form leaves out."""
 
 
 class DistinctSampler(BaseSampler):
@@ -43,6 +50,7 @@ class DistinctSampler(BaseSampler):
         self._seed = seed
         self._distributions = distributions_of(space, vocabulary_sizes)
         self._known = Seen(metrics, space.training.num_rungs)
+        self._collapse_weight = _weight_of(metrics, space) if name == BY_LAW else None
         self._searched = {name: one for name, one in self._distributions.items() if not one.single()}
         self._ids: dict[int, str] = {}
 
@@ -99,14 +107,18 @@ class DistinctSampler(BaseSampler):
         """Values of the searched dimensions."""
         seen = self._seen(trials, but=trial.number)
         ended = sum(one.state in (TrialState.COMPLETE, TrialState.PRUNED) for one in trials)
+        if self._collapse_weight is not None and trial.number % 2 == 0:
+            proposal = self._by_law(trials, trial.number, seen)
+            if proposal is not None:
+                return proposal
         if self.is_search and ended >= STARTUP_TRIALS:
-            proposer = PROPOSERS[self._name](self._seed_of(trial.number))
+            proposer = PROPOSERS[_OTHER if self._name == BY_LAW else self._name](self._seed_of(trial.number))
             known = study if self.needs_its_trial else self._known.of(study, trials, trial.number)
             draw = self._uniform(trial.number)
             proposal = self._first_fresh(
                 # What a proposer leaves open, as NSGA-II does with what mutates, is drawn at random.
                 lambda: draw() | proposer.sample_relative(known, trial, self._searched),
-                ATTEMPTS[self._name],
+                ATTEMPTS.get(self._name, ATTEMPTS[_OTHER]),
                 seen,
             )
             if proposal is not None:
@@ -114,6 +126,24 @@ class DistinctSampler(BaseSampler):
         proposal = self._random_fresh(trial.number, seen)
         assert proposal is not None, "whoever proposes asks has_fresh first"
         return proposal
+
+    def _by_law(self, trials: Sequence[FrozenTrial], number: int, seen: set[str]) -> dict[str, Any] | None:
+        """What the scaling law proposes among fresh architectures; None where there is too little to fit it to."""
+        records = self._known.records([one for one in trials if one.number != number])
+        if len(records) < FEWEST_RECORDS or self._collapse_weight is None:
+            return None
+        draw, pool, taken = self._uniform(number), [], set(seen)
+        for _ in range(POOL):
+            params = self._first_fresh(draw, _POOL_ATTEMPTS, taken)
+            if params is None:
+                break
+            candidate = self.candidate(self._with_single_values(params))
+            taken.add(candidate.architecture.id)
+            pool.append((params, candidate))
+        if not pool:
+            return None
+        law = LawProposer(records, self._space.training, self._collapse_weight)
+        return pool[law.best_of([candidate for _, candidate in pool], self._seed_of(number))][0]
 
     def _seed_of(self, number: int) -> int:
         return derived_seed("sampler", self._seed, number) % 2**32
@@ -159,6 +189,12 @@ class DistinctSampler(BaseSampler):
                 self._ids[trial.number] = self.candidate(params).architecture.id
             ids.add(self._ids[trial.number])
         return ids
+
+
+def _weight_of(metrics: Sequence[Metric], space: SearchSpace) -> float | None:
+    """What a collapse rate of 1 costs in the one objective; None where there are others, of which no law tells."""
+    weights = {"fitness": space.evaluation.collapse_weight, "val_bpb": 0.0}
+    return weights.get(metrics[0].name) if len(metrics) == 1 else None
 
 
 def _asked(number: int) -> FrozenTrial:
