@@ -98,7 +98,6 @@ def report_study(options: argparse.Namespace) -> None:
     """Rank anew at the weight that is asked for, and write the page."""
     from nas.reporting.page import write_report
     from nas.reporting.samples import read_samples
-    from nas.reporting.sections import compared
 
     (folder,) = options.folders
     weight, png = options.collapse_weight, options.png
@@ -107,7 +106,7 @@ def report_study(options: argparse.Namespace) -> None:
     study, records = _read(folder)
     weight = study.collapse_weight if weight is None else weight
     records = [one.reweighted(weight) for one in records]
-    samples = read_samples(folder, [one.number for one in compared(records)])
+    samples = read_samples(folder, [one.number for one in records])
     report = write_report(folder, study, records, samples, collapse_weight=weight)
     if png:
         _write_png(records, png)
@@ -175,7 +174,7 @@ def _read(folder: Path) -> tuple[StudyRecord, list[TrialRecord]]:
 def _write_png(records: Sequence[TrialRecord], path: Path) -> None:
     from nas.records import completed
     from nas.reporting.drawing import write_png
-    from nas.reporting.figures import pareto_figure
+    from nas.reporting.charts.pareto import pareto_figure
 
     if not completed(records):
         raise UsageError("--png: no trial has completed yet, so there is no front to draw")

@@ -12,8 +12,6 @@ import plotly.graph_objects as go
 
 from nas.errors import CodenasError
 
-CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
-
 BLUE, ORANGE, PURPLE, GREEN, RED, GREY = "#2b8cd6", "#e07b00", "#cc79a7", "#009e73", "#d55e00", "#8b95a1"
 TEXT, GRID = "#7b828c", "rgba(128,136,148,0.25)"
 BPB_AXIS = "validation bits per byte"
