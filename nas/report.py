@@ -173,8 +173,8 @@ def _read(folder: Path) -> tuple[StudyRecord, list[TrialRecord]]:
 
 def _write_png(records: Sequence[TrialRecord], path: Path) -> None:
     from nas.records import completed
-    from nas.reporting.drawing import write_png
     from nas.reporting.charts.pareto import pareto_figure
+    from nas.reporting.drawing import write_png
 
     if not completed(records):
         raise UsageError("--png: no trial has completed yet, so there is no front to draw")

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nas.finals import Comparison
 from nas.fitted_law import Choice, NoLaw
 from nas.records import StudyRecord, TrialRecord
 from nas.reporting.markup import attribute, paragraph, text
 from nas.reporting.words import fixed, flops_words, sentence, title
 
 
-def budget_cards(study: StudyRecord, best: TrialRecord, holdout_bpb: float | None) -> str:
+def budget_cards(study: StudyRecord, best: TrialRecord, comparison: Comparison | None) -> str:
     """Side by side; the one that arch.json holds is framed."""
     at = study.at_target
+    on_holdout = (
+        next((one.bpb for one in comparison.finalists if one.number == best.number), None) if comparison else None
+    )
     follows = at is not None and at.holds
     search = _card(
         f"At the search's budget{_of_flops(best)}",
         best.architecture.describe(),
-        [f"{title(best)[:1].upper()}{title(best)[1:]}: {fixed(best.val_bpb)} bits per byte on validation"
-         + (f", {holdout_bpb:.3f} on the holdout." if holdout_bpb is not None else ".")],
+        [_why(best, comparison), f"Bits per byte: {fixed(best.val_bpb)} on validation"
+         + (f", {on_holdout:.3f} on the holdout." if on_holdout is not None else ".")],
         taken=not follows,
     )  # fmt: skip
     return f'<div class="cards">{search}{_prediction(study, best)}</div>'
+
+
+def _why(best: TrialRecord, comparison: Comparison | None) -> str:
+    name = f"{title(best)[:1].upper()}{title(best)[1:]}"
+    return f"{name} is taken: {comparison.reason}." if comparison else f"{name}, the best on validation so far."
 
 
 def _of_flops(record: TrialRecord) -> str:

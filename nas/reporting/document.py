@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 from nas.reporting.assets import scripts, style
 from nas.reporting.hover import HOVER_OF_TRIAL
 from nas.reporting.json_script import json_text_script
-from nas.reporting.markup import text
+from nas.reporting.markup import attribute, text
 
 _MIN_CONTENTS = 3
 """Fewer headings need no table of contents."""
@@ -51,8 +51,11 @@ def document(title: str, sections: Iterable[str], *, has_figures: bool) -> str:
 """
 
 
-def embedded(figure: go.Figure, name: str, label: str, caption: str = "") -> str:
-    """The figure as data, drawn when it comes into view; `label` is what it shows, for those who do not see it."""
+def embedded(figure: go.Figure, name: str, label: str, *, is_broad: bool = False) -> str:
+    """The figure as data, drawn when it comes into view; `label` is what it shows, for those who do not see it.
+
+    One that `is_broad` scrolls within itself on a narrow screen.
+    """
     figure.add_scatter(
         x=[],
         y=[],
@@ -66,10 +69,10 @@ def embedded(figure: go.Figure, name: str, label: str, caption: str = "") -> str
         if trace.hovertemplate == HOVER_OF_TRIAL and trace.customdata is not None and trace.type == "scatter":
             trace.text = None
     height = figure.layout.height or 480
-    below = f"<figcaption>{text(caption)}</figcaption>" if caption else ""
     return (
-        f'<figure><div class="chart" id="{name}" role="img" aria-label="{text(label)}" style="min-height:{height}px">'
-        f"</div>{below}</figure>\n{json_text_script(f'{name}-figure', figure.to_json())}"
+        f'<figure{attribute("class", "broad" if is_broad else "")}><div class="chart" id="{name}" role="img"'
+        f'{attribute("aria-label", label)} style="min-height:{height}px"></div></figure>\n'
+        f"{json_text_script(f'{name}-figure', figure.to_json())}"
     )
 
 

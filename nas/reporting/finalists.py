@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from nas.finals import Comparison, Finalist
 from nas.records import Judgement, StudyRecord, TrialRecord
 from nas.reporting.markup import Cell, Row, count_cell, figure_cell, paragraph, section, table
-from nas.reporting.words import title
 
 _HEADS = (
     "model",
@@ -45,7 +44,7 @@ def finalists_section(study: StudyRecord, records: Sequence[TrialRecord], compar
             f"Data that the search never looked at, {judged.num_bytes:,} bytes of it, the same for every row, judged "
             "with the weights of each trial. The bar marks the one that is taken."
         ),
-        _why(comparison, by_number),
+        _worse(comparison),
         table(_HEADS, rows, numeric=_HEADS[1:9], label="Finalists on the holdout"),
         *(
             paragraph(f"Trial {lost.number} fell apart with seed {lost.seed}: {lost.reason or ''}.", "note")
@@ -60,13 +59,11 @@ def finalists_section(study: StudyRecord, records: Sequence[TrialRecord], compar
     )
 
 
-def _why(comparison: Comparison, by_number: dict[int, TrialRecord]) -> str:
-    name = title(by_number[comparison.chosen])
+def _worse(comparison: Comparison) -> str:
     others = sum(one.is_worse for one in comparison.finalists)
-    worse = (
-        f" {others} of the others {'is' if others == 1 else 'are'} significantly worse (5%, Holm)." if others else ""
-    )
-    return paragraph(f"{name[:1].upper()}{name[1:]} is taken: {comparison.reason}.{worse}")
+    if not others:
+        return ""
+    return paragraph(f"{others} of the others {'is' if others == 1 else 'are'} significantly worse (5%, Holm).")
 
 
 def _novel_lines(judged: Judgement) -> str:
@@ -92,7 +89,7 @@ def _row(one: Finalist, record: TrialRecord, chosen: int) -> Row:
         figure_cell(one.fitness),
         Cell(behind, kind="n"),
         count_cell(record.architecture.num_params),
-        Cell(record.architecture.describe()),
+        Cell(record.architecture.describe(), kind="shape"),
     ]
     return "best" if one.number == chosen else "", cells
 

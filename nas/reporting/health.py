@@ -47,7 +47,8 @@ def health_section(findings: Sequence[Finding], records: Sequence[TrialRecord]) 
     if not findings:
         return ""
     items = "".join(
-        f'<li class="{one.kind}"><b>{_WORDS[one.kind]}</b><p><strong>{text(one.name)}.</strong> {text(one.words)}</p></li>'
+        f'<li class="{one.kind}"><b>{_WORDS[one.kind]}</b><p><strong>{text(one.name)}.</strong> {text(one.words)}</p>'
+        "</li>"
         for one in findings
     )
     return section("Health", f'<ul class="checks">{items}</ul>', _reasons(records))
@@ -61,7 +62,9 @@ def _leaks(records: Sequence[TrialRecord]) -> Finding:
     if found:
         return Finding("leak gates", "look", f"Refused, as they can read what they predict: {_numbers(found)}.")
     return Finding(
-        "leak gates", "fine", "No trial was refused for reading what it predicts, or for being better than its size allows."
+        "leak gates",
+        "fine",
+        "No trial was refused for reading what it predicts, or for being better than its size allows.",
     )
 
 
@@ -106,8 +109,8 @@ def _noise(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: 
         return Finding(name, "unknown", f"On validation {between}. No architecture was trained with two seeds here.")
     spread = f"one training of the finalists varies by {noise.sd:.3f} (standard deviation over seeds)"
     if gap < _NOISE_MARGIN * noise.sd:
-        words = f"On validation {between}, and {spread}: their order there may be chance, which is why finalists are trained again."
-        return Finding(name, "look", words)
+        why = "their order there may be chance, which is why finalists are trained again"
+        return Finding(name, "look", f"On validation {between}, and {spread}: {why}.")
     return Finding(name, "fine", f"On validation {between}; {spread}.")
 
 
@@ -150,8 +153,9 @@ def _copies(study: StudyRecord) -> Finding:
         return Finding(name, "unknown", "This record does not say how like training the judged text is.")
     seen = study.corpus.get("splits", {}).get("holdout", {}).get("seen_line_share")
     words = (
-        f"No document of validation or holdout is more like one of training than {found['train_to_evaluation_at_most']:.2f} "
-        f"(of 1), and at most {found.get('copied_share_at_most', 0.0):.0%} of one stands word for word in training."
+        "No document of validation or holdout is more like one of training than "
+        f"{found['train_to_evaluation_at_most']:.2f} (of 1), and at most {found.get('copied_share_at_most', 0.0):.0%} "
+        "of one stands word for word in training."
     )
     words += f" {seen:.0%} of the holdout's lines stand in training." if seen is not None else ""
     return Finding(name, "fine", words)

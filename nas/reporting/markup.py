@@ -82,8 +82,9 @@ def tiles(figures: Iterable[tuple[str, ...]]) -> str:
     return (
         '<dl class="tiles">'
         + "".join(
-            f"<div><dt>{text(name)}</dt><dd>{text(value)}{''.join(f'<small>{text(one)}</small>' for one in sure if one)}"
-            "</dd></div>"
+            f"<div><dt>{text(name)}</dt><dd>{text(value)}"
+            + "".join(f"<small>{text(one)}</small>" for one in sure if one)
+            + "</dd></div>"
             for name, value, *sure in figures
         )
         + "</dl>"

@@ -33,15 +33,13 @@ def columns_of(study: StudyRecord, records: Sequence[TrialRecord]) -> list[Trial
     return [one for one in shown if not one.reference] + own + [one for one in shown if one.reference]
 
 
-def samples_section(
-    study: StudyRecord, records: Sequence[TrialRecord], samples: Mapping[int, Sequence[Sample]]
-) -> str:
+def samples_section(study: StudyRecord, records: Sequence[TrialRecord], samples: Mapping[int, Sequence[Sample]]) -> str:
     shown = [one for one in columns_of(study, records) if samples.get(one.number)]
     if not shown:
         return section("Samples", paragraph("This study has no samples.", "soft"))
     first = sorted(samples[shown[0].number], key=lambda one: one.index)
     prompts = list(dict.fromkeys(one.prompt for one in first))[:PROMPTS_SHOWN]
-    written = {
+    written: dict[tuple[int, str, str], Sample] = {
         (one.number, sample.prompt, sample.mode): sample for one in shown for sample in reversed(samples[one.number])
     }
     parts = [_beside(position, prompt, shown, written) for position, prompt in enumerate(prompts, start=1)]

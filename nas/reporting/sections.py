@@ -86,7 +86,7 @@ def mattered_section(records: Sequence[TrialRecord], excerpts: Excerpts) -> str:
         parts += [
             "<h3>All choices of each trial</h3>",
             paragraph("A line is a trial of the search; the best tenth by fitness in colour.", "soft"),
-            embedded(parallel, "parallel", "Parallel coordinates of the trials' choices"),
+            embedded(parallel, "parallel", "Parallel coordinates of the trials' choices", is_broad=True),
             ALL_TRIALS,
         ]
     if slices:

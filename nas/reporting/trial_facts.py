@@ -53,6 +53,6 @@ def _rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:
 
 
 _CARD = f"""<aside id="card" hidden aria-label="{text("the selected trial")}">
-<h2></h2><p class="architecture"></p><p class="soft figures"></p><pre class="code" tabindex="0"></pre>
+<p class="name"></p><p class="architecture"></p><p class="soft figures"></p><pre class="code" tabindex="0"></pre>
 <div class="row"><button type="button" class="find">show in the table</button>
 <button type="button" class="close">close</button></div></aside>"""

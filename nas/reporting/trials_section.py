@@ -80,7 +80,7 @@ def _row(record: TrialRecord, on_front: set[int], *, is_best: bool) -> Row:
         count_cell(record.architecture.num_params),
         figure_cell(record.lr_multiplier, 2),
         Cell(MISSING if seconds is None else duration(seconds), seconds, "n"),
-        Cell(record.architecture.describe(), tags=tags),
+        Cell(record.architecture.describe(), kind="shape", tags=tags),
         _state(record),
     ]
     kind = "" if record.is_complete else "aside"

@@ -11,7 +11,7 @@ from nas.reporting.at_target import budget_cards
 from nas.reporting.commands import commands_section
 from nas.reporting.finalists import finalists_section
 from nas.reporting.health import Finding
-from nas.reporting.intervals import seed_noise, share_interval
+from nas.reporting.intervals import fitness_noise, seed_noise, share_interval
 from nas.reporting.markup import paragraph, text, tiles
 from nas.reporting.words import count, fixed, sentence, title
 
@@ -78,14 +78,14 @@ def _best(
     return "\n".join(
         [
             paragraph(f"The best architecture is {title(best)}: {sentence(best.architecture)}.", "lead"),
-            tiles(_on_holdout(study, finalist) if finalist else _on_validation(best)),
+            tiles(_on_holdout(study, finalist, collapse_weight) if finalist else _on_validation(best)),
             paragraph(
                 f"Fitness is bits per byte plus {collapse_weight:g} times the collapse rate: the share of completions "
                 "that are a loop, blank or near-constant, sampled or greedy, whichever is worse. Lower is better.",
                 "soft",
             ),
             _against_references(records, best, comparison),
-            budget_cards(study, best, finalist.bpb if finalist else None),
+            budget_cards(study, best, comparison),
         ]
     )
 
@@ -105,11 +105,12 @@ def _on_validation(best: TrialRecord) -> list[tuple[str, ...]]:
     ]
 
 
-def _on_holdout(study: StudyRecord, one: Finalist) -> list[tuple[str, ...]]:
+def _on_holdout(study: StudyRecord, one: Finalist, collapse_weight: float) -> list[tuple[str, ...]]:
     """Means over fresh seeds; where one seed says nothing of others, what the number of prompts says."""
     prompts = next(result.judgement.num_prompts for result in study.verdict if result.judgement)
     bpb = seed_noise(study.verdict, lambda judged: judged.bpb)
     collapse = seed_noise(study.verdict, lambda judged: judged.collapse_rate)
+    worth = fitness_noise(study.verdict, collapse_weight)
     half = f"± {bpb.half_width(one.num_seeds):.3f}, {one.num_seeds} seeds" if bpb else "one seed"
     rate = f"± {collapse.half_width(one.num_seeds):.3f}" if collapse else _share(one.collapse_rate, prompts)
     decoding = "greedy" if one.greedy_collapse_rate >= one.sampled_collapse_rate else "sampled"
@@ -119,7 +120,7 @@ def _on_holdout(study: StudyRecord, one: Finalist) -> list[tuple[str, ...]]:
         ("the same on novel lines", fixed(one.novel_bpb)),
         (f"collapse, {decoding}", fixed(one.collapse_rate), rate),
         (f"collapse, {'sampled' if decoding == 'greedy' else 'greedy'}", fixed(other)),
-        ("fitness", fixed(one.fitness)),
+        ("fitness", fixed(one.fitness), f"± {worth.half_width(one.num_seeds):.3f}" if worth else ""),
         ("perplexity", fixed(one.perplexity, 1), "within its vocabulary"),
     ]
 
@@ -195,6 +196,8 @@ def _trust(findings: Sequence[Finding]) -> str:
     fine = sum(one.kind == "fine" for one in findings)
     open_ones = len(findings) - fine - len(looks)
     parts = [f"{fine} of {len(findings)} checks are fine"]
-    parts += [f"{len(looks)} need{'s' * (len(looks) == 1)} a look ({', '.join(one.name for one in looks)})"] if looks else []
+    parts += (
+        [f"{len(looks)} need{'s' * (len(looks) == 1)} a look ({', '.join(one.name for one in looks)})"] if looks else []
+    )
     parts += [f"{open_ones} cannot be told"] if open_ones else []
     return f'<p>Can it be trusted? {text(", ".join(parts))}: <a href="#health">Health</a>.</p>'

@@ -25,11 +25,16 @@
     const index = chart.data.findIndex((trace) => trace.meta === "ring");
     if (index < 0) return;
     const { x, y } = selected === null ? { x: [], y: [] } : points(chart, selected);
-    window.Plotly.restyle(chart, { x: [x], y: [y] }, [index]);
+    if (!x.length && !chart.data[index].x.length) return;
+    window.Plotly.update(chart, { x: [x], y: [y] }, codenas.axisTypes(chart), [index]);
   }
 
+  // plotly guesses the type of an axis anew whenever data change, unless it is told again.
+  codenas.axisTypes = (chart) => Object.fromEntries(["xaxis", "yaxis"].map((axis) => [`${axis}.type`,
+    chart._fullLayout[axis].type]));
+
   function describe(trial) {
-    card.querySelector("h2").textContent = trial.title;
+    card.querySelector(".name").textContent = trial.title;
     card.querySelector(".architecture").textContent = trial.architecture;
     card.querySelector(".figures").textContent = trial.figures;
     const sample = card.querySelector("pre");

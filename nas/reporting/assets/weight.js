@@ -45,8 +45,8 @@
   function star(chart, best) {
     const index = chart.data.findIndex((trace) => trace.meta === "star");
     const [a, b] = ["pareto-x", "pareto-y"].map((id) => best.measures[document.getElementById(id).value]);
-    window.Plotly.restyle(chart, { x: [[a]], y: [[b]], customdata: [[best.number]], text: [[best.hover]],
-      name: `best by fitness: trial ${best.number}` }, [index]);
+    window.Plotly.update(chart, { x: [[a]], y: [[b]], customdata: [[best.number]], text: [[best.hover]],
+      name: `best by fitness: trial ${best.number}` }, codenas.axisTypes(chart), [index]);
   }
 
   function move() {

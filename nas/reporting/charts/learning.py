@@ -66,7 +66,7 @@ def learning_figure(records: Sequence[TrialRecord], marked: Sequence[TrialRecord
                 traces.append(trace)
     figure = go.Figure(traces)
     styled(figure, VIEWS["FLOPs"].title, BPB_AXIS.replace("validation ", ""), height=520)
-    figure.update_xaxes(type="log", exponentformat="power")
+    figure.update_xaxes(type="log", dtick="D2", exponentformat="power")
     for flops in rung_flops(records):
         figure.add_vline(x=flops, line={"color": GREY, "width": 1, "dash": "dot"})
     figure.update_layout(updatemenus=[_buttons(lines, len(rung_flops(records)))], margin_b=110)
@@ -96,9 +96,7 @@ def rung_flops(records: Sequence[TrialRecord]) -> list[float]:
     return found if len(found) > 1 else []
 
 
-def _of_group(
-    name: str, group: Sequence[TrialRecord], colour: str, width: float
-) -> list[tuple[_Line, go.Scatter]]:
+def _of_group(name: str, group: Sequence[TrialRecord], colour: str, width: float) -> list[tuple[_Line, go.Scatter]]:
     trained, judged = _Line(), _Line()
     for record in group:
         points = sorted(training_bpb(record), key=lambda one: one[0].train_flops)

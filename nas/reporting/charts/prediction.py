@@ -45,7 +45,7 @@ def prediction_figure(
         )
     figure.add_trace(_line(best, "predicted best", BLUE, "solid"))
     styled(figure, "training FLOPs", BPB_AXIS, height=440)
-    figure.update_xaxes(type="log", exponentformat="power")
+    figure.update_xaxes(type="log", dtick="D2", exponentformat="power")
     return figure
 
 

@@ -46,7 +46,9 @@ def _slice(name: str, shown: Sequence[TrialRecord], excerpts: Excerpts | None) -
         figure.update_xaxes(type="category", categoryorder="category ascending")
     elif name in LOGARITHMIC:
         ticks = sorted(set(values))
-        figure.update_xaxes(type="log", **({"tickvals": ticks, "ticktext": [f"{one:g}" for one in ticks]} if len(ticks) < 9 else {}))
+        figure.update_xaxes(
+            type="log", **({"tickvals": ticks, "ticktext": [f"{one:g}" for one in ticks]} if len(ticks) < 9 else {})
+        )
     return figure
 
 
