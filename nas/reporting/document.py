@@ -1,14 +1,15 @@
 """What every page is: one self-contained HTML file that opens offline.
 
-plotly.js stands in it once. A content security policy refuses every request and every script but the page's own, which
-it knows by their hash, so that generated text could neither run nor call home even if it were not escaped.
+plotly.js stands in it once, and is not run before a chart comes into view: words and tables are there at once. A content
+security policy refuses every request and every script but the page's own, which it knows by their hash, so that generated
+text could neither run nor call home even if it were not escaped.
 """
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import sha256
 
 import plotly.graph_objects as go
@@ -28,13 +29,12 @@ def document(title: str, sections: Iterable[str], *, has_figures: bool) -> str:
     body = "\n".join(part for part in sections if part)
     contents = _contents(body)
     kind = "page has-contents" if contents else "page"
-    run = ([get_plotlyjs()] if has_figures else []) + [scripts()]
-    tags = "\n".join(f"<script>{one}</script>" for one in run)
+    plotly = get_plotlyjs() if has_figures else ""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_policy(run)}">
+<meta http-equiv="Content-Security-Policy" content="{_policy(plotly, scripts())}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{text(title)}</title>
 <style>{style()}</style>
@@ -45,7 +45,8 @@ def document(title: str, sections: Iterable[str], *, has_figures: bool) -> str:
 {body}
 </main>
 </div>
-{tags}
+<script type="text/plain" id="plotly">{plotly}</script>
+<script>{scripts()}</script>
 </body>
 </html>
 """
@@ -70,14 +71,14 @@ def embedded(figure: go.Figure, name: str, label: str, *, is_broad: bool = False
             trace.text = None
     height = figure.layout.height or 480
     return (
-        f'<figure{attribute("class", "broad" if is_broad else "")}><div class="chart" id="{name}" role="img"'
-        f'{attribute("aria-label", label)} style="min-height:{height}px"></div></figure>\n'
+        f"<figure{attribute('class', 'broad' if is_broad else '')}{attribute('aria-label', label)}>"
+        f'<div class="chart" id="{name}" style="min-height:{height}px"></div></figure>\n'
         f"{json_text_script(f'{name}-figure', figure.to_json())}"
     )
 
 
-def _policy(run: Sequence[str]) -> str:
-    hashes = " ".join(f"'sha256-{b64encode(sha256(one.encode()).digest()).decode()}'" for one in run)
+def _policy(*run: str) -> str:
+    hashes = " ".join(f"'sha256-{b64encode(sha256(one.encode()).digest()).decode()}'" for one in run if one)
     return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
 
 

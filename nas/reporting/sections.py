@@ -8,7 +8,7 @@ from nas.fitted_law import ScalingLaw
 from nas.records import StudyRecord, TrialRecord, completed
 from nas.reporting.charts.history import history_figure, hypervolume_figure, volumes
 from nas.reporting.charts.importance import importance_figure, importances
-from nas.reporting.charts.learning import best_and_reference, learning_figure, rung_flops
+from nas.reporting.charts.learning import best_and_reference, learning_figure, rung_flops, training_bpb
 from nas.reporting.charts.parallel import parallel_figure
 from nas.reporting.charts.pareto import pareto_figure
 from nas.reporting.charts.prediction import predicted_path, prediction_figure
@@ -132,7 +132,7 @@ def learning_section(study: StudyRecord, records: Sequence[TrialRecord], best: T
             learning_figure(records, best_and_reference(records, best)), "learning", "Learning curves of all trials"
         ),
     ]
-    parts.append(_rung_table(records, rungs) if rungs else ALL_TRIALS)
+    parts.append(_rung_table(records, rungs) if rungs else _on_the_way_table(records))
     return section("Learning curves", *parts, _prediction(study, records, best))
 
 
@@ -148,6 +148,27 @@ def _rung_table(records: Sequence[TrialRecord], rungs: Sequence[float]) -> str:
     return behind(
         "What each trial scored at its rungs",
         table(heads, rows, numeric=heads[1:-1], sortable=True, label="Bits per byte at the rungs", tall=len(rows) > 20),
+    )
+
+
+_SHARES = (0.25, 0.5, 0.75, 1.0)
+
+
+def _on_the_way_table(records: Sequence[TrialRecord]) -> str:
+    """Training bits per byte at shares of each trial's own training."""
+    heads = ("trial", *(f"after {share:.0%}" for share in _SHARES), "architecture")
+    rows: list[Row] = []
+    for one in records:
+        points = sorted(training_bpb(one), key=lambda point: point[0].train_flops)
+        if not points:
+            continue
+        at = [points[max(0, round(share * len(points)) - 1)][1] for share in _SHARES]
+        rows.append(
+            ("", [Cell(title(one), one.number), *map(figure_cell, at), Cell(one.architecture.describe(), kind="shape")])
+        )
+    return behind(
+        "Training bits per byte on the way",
+        table(heads, rows, numeric=heads[1:-1], sortable=True, label="Training curves", tall=len(rows) > 20),
     )
 
 

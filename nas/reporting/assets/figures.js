@@ -19,6 +19,13 @@ const codenas = {
   codenas.trials = new Map((codenas.read("trials") || []).map((one) => [one.number, one]));
   const narrow = window.matchMedia("(max-width: 600px)");
 
+  function start() {  // plotly stands in the page as text until the first chart is drawn
+    if (window.Plotly) return;
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.head.append(script);
+  }
+
   function addHover(trace) {  // what a trial says stands once in the page
     if (!trace.customdata || trace.text || !String(trace.hovertemplate).startsWith("%{text}")) return;
     trace.text = trace.customdata.map((one) => codenas.trials.get(one)?.hover ?? "");
@@ -26,6 +33,7 @@ const codenas = {
 
   function draw(chart) {
     if (codenas.charts.has(chart.id)) return;
+    start();
     const figure = codenas.read(`${chart.id}-figure`);
     figure.data.forEach(addHover);
     figure.layout.dragmode = narrow.matches ? false : "zoom";

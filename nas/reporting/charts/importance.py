@@ -64,7 +64,7 @@ def importance_figure(records: Sequence[TrialRecord]) -> tuple[go.Figure | None,
     if is_hint(records):
         caption += f" Fewer than {ENOUGH_FOR_IMPORTANCE} trials: take the order as a hint, not as a finding."
     first = next(iter(found.values()))
-    names = sorted(first, key=lambda name: first[name])
+    names = sorted(first, key=lambda name: -first[name])
     figure = go.Figure(
         [
             go.Bar(
@@ -79,6 +79,6 @@ def importance_figure(records: Sequence[TrialRecord]) -> tuple[go.Figure | None,
         ]
     )
     figure = styled(figure, "importance", "", height=110 + 44 * len(names))
-    figure.update_layout(barmode="group", bargap=0.3, legend_traceorder="normal")
-    figure.update_yaxes(automargin=True, ticksuffix=" ")
+    figure.update_layout(barmode="group", bargap=0.3)
+    figure.update_yaxes(automargin=True, ticksuffix=" ", autorange="reversed")
     return figure, caption
