@@ -1,8 +1,8 @@
 """What every page is: one self-contained HTML file that opens offline.
 
-plotly.js stands in it once, and is not run before a chart comes into view: words and tables are there at once. A content
-security policy refuses every request and every script but the page's own, which it knows by their hash, so that generated
-text could neither run nor call home even if it were not escaped.
+plotly.js stands in it once, and is not run before a chart comes into view: words and tables are there at once. A
+content security policy refuses every request and every script but the page's own, which it knows by their hash, so that
+generated text could neither run nor call home even if it were not escaped.
 """
 
 from __future__ import annotations
