@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
@@ -106,7 +107,8 @@ def _importance(study: Study, index: int, several: bool, count: int) -> str:
     try:
         # PED-ANOVA takes low targets for good.
         sign = -1.0 if study.directions[index] == StudyDirection.MAXIMIZE else 1.0
-        shares = get_param_importances(study, target=_value(index, sign) if several else None)
+        with warnings.catch_warnings(action="ignore"):  # it says so of every target, of ours too
+            shares = get_param_importances(study, target=_value(index, sign) if several else None)
     except (ValueError, RuntimeError) as error:
         return paragraph(f"Optuna could not estimate importances: {error}.", "soft")
     hint = " Few trials: a hint, not a finding." if count < ENOUGH_FOR_IMPORTANCE else ""

@@ -46,8 +46,8 @@ def _at_target(study: StudyRecord) -> list[str]:
     best = at.best.predicted
     lines = [
         f"At {flops_words(at.target_flops)} FLOPs the scaling law predicts "
-        f"{_escaped(at.best.architecture.describe())} to be best: {best.bpb:.3f} [{best.low:.3f}, {best.high:.3f}] bits "
-        "per byte."
+        f"{_escaped(at.best.architecture.describe())} to be best: "
+        f"{best.bpb:.3f} [{best.low:.3f}, {best.high:.3f}] bits per byte."
     ]
     return lines + [f"Not to be relied on: {_escaped(one)}." for one in at.shortcomings]
 
