@@ -166,7 +166,7 @@ def test_a_study_of_optuna_is_reported_and_left_as_it_is(
         made = optuna.create_study(storage="sqlite:///foreign.db", study_name=name)
         made.add_trial(optuna.create_trial(value=0.5))
     before = Path("foreign.db").read_bytes()
-    with pytest.raises(UsageError, match="2 studies in sqlite:///foreign.db; name one with --study: mine, theirs"):
+    with pytest.raises(UsageError, match=r"2 studies in sqlite:///foreign\.db; name one with --study: mine, theirs"):
         run(monkeypatch, "foreign.db")
     assert run(monkeypatch, "sqlite:///foreign.db", "--study", "theirs") == 0
     assert capsys.readouterr().out == "study theirs: 1 trials\nreport  theirs-report.html\n"

@@ -78,7 +78,7 @@ def table(
 
 
 def tiles(figures: Iterable[tuple[str, ...]]) -> str:
-    """The few figures that matter most: name, value and, in small letters, how surely."""
+    """The few figures that matter most: name, value and, in small letters, how surely; unknown ones are left out."""
     return (
         '<dl class="tiles">'
         + "".join(
@@ -86,6 +86,7 @@ def tiles(figures: Iterable[tuple[str, ...]]) -> str:
             + "".join(f"<small>{text(one)}</small>" for one in sure if one)
             + "</dd></div>"
             for name, value, *sure in figures
+            if value != MISSING
         )
         + "</dl>"
     )

@@ -171,7 +171,7 @@ def _parts(bpb: float, collapse: float) -> str:
 def _looping(collapse: float) -> str:
     if abs(collapse) < 0.0005:
         return "as many completions collapse"
-    return f"{abs(collapse):.1%} {'fewer' if collapse > 0 else 'more'} of the completions collapse"
+    return f"a collapse rate that is {abs(collapse):.3f} {'lower' if collapse > 0 else 'higher'}"
 
 
 def _against_gzip(study: StudyRecord, records: Sequence[TrialRecord], comparison: Comparison | None) -> str:
