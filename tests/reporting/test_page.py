@@ -233,6 +233,15 @@ def test_a_study_that_has_just_begun_has_a_page(tmp_path: Path, records: list[Tr
     assert "This page holds samples" not in page.words
 
 
+def test_trials_of_an_objective_of_ones_own_have_a_page(tmp_path: Path) -> None:
+    """No text was judged: there are scores and rungs alone."""
+    bare = {"validation": None, "measured": None, "learning_rate": None}
+    records = [one.model_copy(update=bare) for one in many()]
+    page = read(write_report(tmp_path, study(compressors={}, corpus={}), records))
+    assert "pareto" in page.charts
+    assert "on novel lines" not in page.words.partition("All trials")[0].partition("Pareto front")[0]
+
+
 def test_equal_records_give_an_equal_page(tmp_path: Path) -> None:
     first = write_report(tmp_path, study(), many()).read_bytes()
     assert write_report(tmp_path, study(), many()).read_bytes() == first

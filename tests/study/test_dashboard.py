@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import optuna
 import pytest
@@ -9,6 +12,7 @@ from reporting.studies import ended, trial, write_samples
 
 from nas.study.dashboard import Dashboard, note_of
 from nas.study.folder import StudyFolder
+from nas.study.trial_attributes import attributes_of
 
 
 @pytest.fixture
@@ -41,3 +45,22 @@ def test_the_dashboard_reads_the_note_and_the_artifact(study: optuna.Study, tmp_
 def test_without_samples_there_is_a_note_alone(study: optuna.Study, tmp_path: Path) -> None:
     Dashboard(StudyFolder(tmp_path))(study.ask(), trial(0, 2.0, 0.1, 0.2))
     assert not (tmp_path / "artifacts").exists()
+
+
+def test_the_dashboard_serves_the_study(study: optuna.Study, tmp_path: Path) -> None:
+    dashboard = pytest.importorskip("optuna_dashboard")
+    write_samples(tmp_path, 0)
+    asked, record = study.ask(), trial(0, 2.0, 0.1, 0.2)
+    for key, value in attributes_of(record).items():
+        asked.set_user_attr(key, value)
+    Dashboard(StudyFolder(tmp_path))(asked, record)
+    study.tell(asked, [2.0, 0.2])
+    app = dashboard.wsgi(study._storage, FileSystemArtifactStore(tmp_path / "artifacts"))
+    environment: dict[str, Any] = {}
+    setup_testing_defaults(environment)
+    environment["PATH_INFO"] = f"/api/studies/{study._study_id}"
+    answered = json.loads(b"".join(app(environment, lambda *_: None)))
+    (shown,) = answered["trials"]
+    assert shown["note"]["body"] == note_of(record)
+    assert [one["filename"] for one in shown["artifacts"]] == ["0000.jsonl"]
+    assert {"architecture", "val_bpb", "collapse_rate", "num_params"} <= {one["key"] for one in shown["user_attrs"]}
