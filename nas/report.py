@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from nas.records import StudyRecord, TrialRecord
     from nas.training_records import TrainingRun
 
-FORMATS = ("html", "md", "json", "png")
 _STUDY_FILE = "study.json"
 _RUNS_REPORT, _STUDIES_REPORT = Path("runs-report.html"), Path("studies-report.html")
 
@@ -74,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         "--format",
         default="html",
         metavar="F,F",
-        help=f"what is written, beside each other: {', '.join(FORMATS)} (default: html)",
+        help="what is written, beside each other: html, md, json, png (default: html)",
     )
     study.add_argument("--no-samples", action="store_true", help="leave out what models wrote, which may be private")
     study.add_argument("--text", action="store_true", help="print verdict, front and top ten; write nothing")
@@ -128,16 +127,18 @@ def _refuse_flags_of_studies(options: argparse.Namespace) -> None:
 def report_study(options: argparse.Namespace) -> None:
     """Rank anew at the weight that is asked for, and write what is asked for."""
     from nas.reporting import study_json, study_text
+    from nas.reporting.page import report_name
+    from nas.reporting.study_files import checked_formats, write_front, write_study
 
-    folder = Path(options.folders[0])
-    formats = _formats(options.format)
+    folder, formats = Path(options.folders[0]), checked_formats(options.format)
     study, records, weight = _ranked(folder, options.collapse_weight)
     if options.text:
         print(*study_text.study_lines(study, records, weight), sep="\n")
         return
-    written = _write_study(options, folder, study, records, weight, formats)
+    page = options.out or folder / report_name(study, weight)
+    written = write_study(folder, study, records, weight, page, formats, with_samples=not options.no_samples)
     if options.png:
-        _write_png(records, options.png)
+        write_front(records, options.png)
     if options.json:
         paths = {"report": written[0], "written": written, "png": str(options.png) if options.png else None}
         print(json.dumps(study_json.as_json(study, records, weight) | paths))
@@ -153,46 +154,6 @@ def _ranked(folder: Path, weight: float | None) -> tuple[StudyRecord, list[Trial
     study, records = _read(folder)
     weight = study.collapse_weight if weight is None else weight
     return study, [one.reweighted(weight) for one in records], weight
-
-
-def _formats(given: str) -> list[str]:
-    asked = given.split(",")
-    for one in asked:
-        if one not in FORMATS:
-            raise UsageError(f"--format takes {', '.join(FORMATS)}, with commas between; found '{one}'")
-    return asked
-
-
-def _write_study(
-    options: argparse.Namespace,
-    folder: Path,
-    study: StudyRecord,
-    records: Sequence[TrialRecord],
-    weight: float,
-    formats: Sequence[str],
-) -> list[str]:
-    """The paths written, in the order asked for."""
-    from nas.files import write_json, write_text
-    from nas.reporting import study_json
-    from nas.reporting.page import report_name, write_report
-    from nas.reporting.samples import read_samples
-    from nas.reporting.study_markdown import markdown
-
-    page: Path = options.out or folder / report_name(study, weight)
-    written = []
-    for one in formats:
-        path = page if one == "html" else page.with_suffix(f".{one}")
-        if one == "html":
-            samples = {} if options.no_samples else read_samples(folder, [one.number for one in records])
-            write_report(folder, study, records, samples, collapse_weight=weight, path=path)
-        elif one == "md":
-            write_text(path, markdown(folder, study, records, weight))
-        elif one == "json":
-            write_json(path, study_json.as_json(study, records, weight))
-        else:
-            _write_png(records, path)
-        written.append(str(path))
-    return written
 
 
 def _print_written(folder: Path, written: Sequence[str], png: Path | None) -> None:
@@ -302,16 +263,6 @@ def _read(folder: Path) -> tuple[StudyRecord, list[TrialRecord]]:
     study = read_study(folder / _STUDY_FILE)
     trials = folder / "trials.jsonl"
     return study, read_trials(trials) if trials.exists() else []
-
-
-def _write_png(records: Sequence[TrialRecord], path: Path) -> None:
-    from nas.records import completed
-    from nas.reporting.charts.pareto import pareto_figure
-    from nas.reporting.drawing import write_png
-
-    if not completed(records):
-        raise UsageError("--png: no trial has completed yet, so there is no front to draw")
-    write_png(pareto_figure(records), path)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from nas.reporting.assets import scripts, style
+from nas.reporting.drawing import ORANGE
 from nas.reporting.hover import HOVER_OF_TRIAL
 from nas.reporting.json_script import json_text_script
 from nas.reporting.markup import attribute, text
@@ -61,7 +62,8 @@ def embedded(figure: go.Figure, name: str, label: str, *, is_broad: bool = False
         x=[],
         y=[],
         mode="markers",
-        marker={"symbol": "circle-open", "size": 19, "color": "#e07b00", "line": {"width": 3}},
+        marker={"symbol": "circle-open", "size": 19, "color": ORANGE, "line": {"width": 3}},
+        line={"color": ORANGE, "width": 3.5},
         meta="ring",
         hoverinfo="skip",
         showlegend=False,

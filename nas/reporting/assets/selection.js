@@ -26,12 +26,15 @@
     if (index < 0) return;
     const { x, y } = selected === null ? { x: [], y: [] } : points(chart, selected);
     if (!x.length && !chart.data[index].x.length) return;
-    window.Plotly.update(chart, { x: [x], y: [y] }, codenas.axisTypes(chart), [index]);
+    const mode = x.length > 1 ? "lines" : "markers";  // of a curve all of it
+    window.Plotly.update(chart, { x: [x], y: [y], mode }, codenas.axisTypes(chart), [index]);
   }
 
-  // plotly guesses the type of an axis anew whenever data change, unless it is told again.
-  codenas.axisTypes = (chart) => Object.fromEntries(["xaxis", "yaxis"].map((axis) => [`${axis}.type`,
-    chart._fullLayout[axis].type]));
+  // plotly guesses the type of an axis anew whenever data change, unless it is told again; then it forgets the range.
+  codenas.axisTypes = (chart) => Object.fromEntries(["xaxis", "yaxis"].flatMap((name) => {
+    const axis = chart._fullLayout[name];
+    return [[`${name}.type`, axis.type], ...(axis.autorange ? [] : [[`${name}.range`, [...axis.range]]])];
+  }));
 
   function describe(trial) {
     card.querySelector(".name").textContent = trial.title;

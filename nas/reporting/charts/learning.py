@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from nas.records import CurvePoint, RungResult, TrialRecord, completed
-from nas.reporting.drawing import BLUE, BPB_AXIS, GREY, ORANGE, TEXT, styled
+from nas.reporting.drawing import BLUE, BPB_AXIS, GREY, PURPLE, styled
 from nas.reporting.hover import HOVER_OF_TRIAL, hover
 from nas.reporting.words import title
 
@@ -56,7 +56,7 @@ def learning_figure(records: Sequence[TrialRecord], marked: Sequence[TrialRecord
     numbers = {one.number for one in marked}
     rest = [one for one in records if one.number not in numbers]
     groups: list[tuple[str, Sequence[TrialRecord], str, float]] = [("other trials", rest, GREY, 1.0)]
-    for one, colour in zip(marked, (BLUE, ORANGE, TEXT), strict=False):
+    for one, colour in zip(marked, (BLUE, PURPLE), strict=False):
         groups.append((title(one), [one], colour, 2.2))
     traces, lines = [], []
     for name, group, colour, width in groups:
