@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BUDGET ?= 40
+STUDY ?= trials/reference/base
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BENCHMARKS := training_step memory generation search_time workers startup engine corpus
 
-.PHONY: help setup search test test-slow mutations lint bench clean
+.PHONY: help setup search test test-slow test-browser screenshots mutations lint bench clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +26,15 @@ test: setup  ## the default tests, minutes on 2 cores
 
 test-slow: setup  ## the long tests
 	$(VENV)/bin/python -m pytest -m slow
+
+test-browser: setup  ## pages in a real Chromium, which is installed where there is none (Debian)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	command -v chromium || command -v google-chrome || $(SUDO) apt-get install --yes chromium
+	$(VENV)/bin/python -m pytest -m browser tests/browser
+
+screenshots: setup  ## pictures of the report of STUDY into docs/
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	$(VENV)/bin/python -m tests.browser.screenshots $(STUDY) docs
 
 mutations: setup  ## put known defects into a copy of the source: the default tests must fail under each
 	$(VENV)/bin/python tests/mutations/run.py

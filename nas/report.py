@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nas.training_records import TrainingRun
 
 _STUDY_FILE = "study.json"
-_RUNS_REPORT = Path("runs-report.html")
+_RUNS_REPORT, _STUDIES_REPORT = Path("runs-report.html"), Path("studies-report.html")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,8 +26,15 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     if options.png and not options.png.parent.is_dir():
         raise UsageError(f"--png {options.png}: there is no folder {options.png.parent}")
-    if is_study(options):
-        report_study(options)
+    if options.list:
+        list_studies(options)
+    elif any(map(is_storage, options.folders)):
+        report_storage(options)
+    elif are_studies(options):
+        if len(options.folders) > 1:
+            compare_studies(options)
+        else:
+            report_study(options)
     else:
         report_runs(options)
     return 0
@@ -41,13 +48,20 @@ def parser() -> argparse.ArgumentParser:
     )
     built.add_argument(
         "folders",
-        type=Path,
-        nargs="+",
+        nargs="*",
         metavar="FOLDER",
-        help="a study, such as trials/base; or a run of nas.train, or several to lay their curves over each other",
+        help="a study, such as trials/base, or several to compare; a run of nas.train, or several to lay their curves "
+        "over each other; or anyone's Optuna storage, such as sqlite:///study.db",
     )
     built.add_argument("--png", type=Path, metavar="FILE", help="write the first figure as PNG too (needs a Chrome)")
     built.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    built.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help=f"where the page goes (default: FOLDER/report.html; of several runs {_RUNS_REPORT}, of several studies "
+        f"{_STUDIES_REPORT})",
+    )
     study = built.add_argument_group("of a study")
     study.add_argument(
         "--collapse-weight",
@@ -55,66 +69,145 @@ def parser() -> argparse.ArgumentParser:
         metavar="W",
         help="rank by val_bpb + W x collapse rate instead of the study's own weight; writes report-wW.html",
     )
-    runs = built.add_argument_group("of runs")
-    runs.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help=f"where the page goes (default: FOLDER/report.html, of several runs {_RUNS_REPORT})",
+    study.add_argument(
+        "--format",
+        default="html",
+        metavar="F,F",
+        help="what is written, beside each other: html, md, json, png (default: html)",
     )
+    study.add_argument("--no-samples", action="store_true", help="leave out what models wrote, which may be private")
+    study.add_argument("--text", action="store_true", help="print verdict, front and top ten; write nothing")
+    study.add_argument("--list", action="store_true", help="list the studies in FOLDER (default: trials)")
+    study.add_argument("--study", metavar="NAME", help="which one, where an Optuna storage holds several")
     return built
 
 
-def is_study(options: argparse.Namespace) -> bool:
-    """Whether a study was given, and not runs; UsageError for what is neither, and for flags of the other."""
+def is_storage(given: str) -> bool:
+    """Whether it is a database URL, or a file of SQLite, and no folder."""
+    return "://" in given or (given.endswith((".db", ".sqlite3")) and not Path(given).is_dir())
+
+
+def are_studies(options: argparse.Namespace) -> bool:
+    """Whether studies were given, and not runs; UsageError for what is neither, and for flags of the other."""
     from nas.training_records import is_training_run
 
-    folders: list[Path] = options.folders
+    if not options.folders:
+        raise UsageError("give a study, such as trials/NAME, or runs of nas.train; --list shows the studies at hand")
+    folders = [Path(one) for one in options.folders]
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(
                 f"no folder {folder}; give a study, such as trials/NAME, or runs of nas.train, such as runs/NAME"
             )
+    if len({one.resolve() for one in folders}) < len(folders):
+        raise UsageError("a folder is given twice; give different ones to compare them")
     runs = [one for one in folders if is_training_run(one) and not (one / _STUDY_FILE).is_file()]
     if len(runs) == len(folders):
-        if options.collapse_weight is not None:
-            raise UsageError("--collapse-weight ranks the trials of a study; a run of nas.train has none")
-        if len({one.resolve() for one in folders}) < len(folders):
-            raise UsageError("a run is given twice; give different ones to lay their curves over each other")
+        _refuse_flags_of_studies(options)
         return False
-    (other, *_) = [one for one in folders if one not in runs]
-    if not (other / _STUDY_FILE).is_file():
-        raise UsageError(
-            f"{other} is neither a study of nas.search (no {_STUDY_FILE}) nor a run of nas.train (no run.json)"
-        )
-    if len(folders) > 1:
-        raise UsageError(f"{other} is a study, which is reported alone; several folders are runs of nas.train")
-    if options.out:
-        raise UsageError("--out is of runs; the report of a study stands in its folder")
+    for other in folders:
+        if other not in runs and not (other / _STUDY_FILE).is_file():
+            raise UsageError(
+                f"{other} is neither a study of nas.search (no {_STUDY_FILE}) nor a run of nas.train (no run.json)"
+            )
+    if runs:
+        raise UsageError(f"{runs[0]} is a run of nas.train and others are studies; compare runs or studies")
     return True
 
 
-def report_study(options: argparse.Namespace) -> None:
-    """Rank anew at the weight that is asked for, and write the page."""
-    from nas.reporting.page import write_report
-    from nas.reporting.samples import read_samples
-    from nas.reporting.sections import compared
+def _refuse_flags_of_studies(options: argparse.Namespace) -> None:
+    if options.collapse_weight is not None:
+        raise UsageError("--collapse-weight ranks the trials of a study; a run of nas.train has none")
+    given = {"--format": options.format != "html", "--no-samples": options.no_samples, "--text": options.text}
+    for flag, is_given in given.items():
+        if is_given:
+            raise UsageError(f"{flag} is of studies; a run of nas.train has its page, --json and --png")
 
-    (folder,) = options.folders
-    weight, png = options.collapse_weight, options.png
+
+def report_study(options: argparse.Namespace) -> None:
+    """Rank anew at the weight that is asked for, and write what is asked for."""
+    from nas.reporting import study_json, study_text
+    from nas.reporting.page import report_name
+    from nas.reporting.study_files import checked_formats, write_front, write_study
+
+    folder, formats = Path(options.folders[0]), checked_formats(options.format)
+    study, records, weight = _ranked(folder, options.collapse_weight)
+    if options.text:
+        print(*study_text.study_lines(study, records, weight), sep="\n")
+        return
+    page = options.out or folder / report_name(study, weight)
+    written = write_study(folder, study, records, weight, page, formats, with_samples=not options.no_samples)
+    if options.png:
+        write_front(records, options.png)
+    if options.json:
+        paths = {"report": written[0], "written": written, "png": str(options.png) if options.png else None}
+        print(json.dumps(study_json.as_json(study, records, weight) | paths))
+        return
+    print(*study_text.heading(study, records, weight), *study_text.ranking_and_front(records), "", sep="\n")
+    _print_written(folder, written, options.png)
+
+
+def _ranked(folder: Path, weight: float | None) -> tuple[StudyRecord, list[TrialRecord], float]:
+    """The study, its trials by the fitness of `weight` or of its own, and that weight."""
     if weight is not None and not (math.isfinite(weight) and weight >= 0):
         raise UsageError(f"--collapse-weight {weight:g} must be 0 or more: bits per byte for a collapse rate of 1")
     study, records = _read(folder)
     weight = study.collapse_weight if weight is None else weight
-    records = [one.reweighted(weight) for one in records]
-    samples = read_samples(folder, [one.number for one in compared(records)])
-    report = write_report(folder, study, records, samples, collapse_weight=weight)
+    return study, [one.reweighted(weight) for one in records], weight
+
+
+def _print_written(folder: Path, written: Sequence[str], png: Path | None) -> None:
+    for path in written:
+        print(f"report  {path}")
     if png:
-        _write_png(records, png)
-    if options.json:
-        print(json.dumps(_as_json(study, records, weight, report, png)))
-    else:
-        _print(study, records, weight, report, png)
+        print(f"png     {png}")
+    if (folder / "arch.json").is_file():
+        print(f"next    python -m nas.train --arch-json {shlex.quote(str(folder / 'arch.json'))} --max-steps 2000")
+
+
+def compare_studies(options: argparse.Namespace) -> None:
+    """Write the page of several studies, and print a line each."""
+    from nas.reporting.study_comparison import named, write_comparison
+    from nas.reporting.study_list import list_lines
+
+    if options.png or options.json or options.text or options.format != "html":
+        raise UsageError("several studies are compared on a page: --png, --json, --text and --format are of one study")
+    folders = [Path(one) for one in options.folders]
+    ranked = [_ranked(one, options.collapse_weight) for one in folders]
+    studies = [study.model_copy(update={"collapse_weight": weight}) for study, _, weight in ranked]
+    records = [found for _, found, _ in ranked]
+    report = options.out or _STUDIES_REPORT
+    write_comparison(report, named(folders, studies, records))
+    print(*list_lines(zip(folders, studies, records, strict=True)), "", f"report  {report}", sep="\n")
+
+
+def list_studies(options: argparse.Namespace) -> None:
+    from nas.reporting.study_list import list_lines, study_folders
+
+    given = [Path(one) for one in options.folders or ["trials"]]
+    folders = [found for one in given for found in study_folders(one)]
+    if not folders:
+        print(f"no study in {', '.join(map(str, given))}; python -m nas.search makes one")
+        return
+    print(*list_lines((one, *_read(one)) for one in folders), sep="\n")
+
+
+def report_storage(options: argparse.Namespace) -> None:
+    """Anyone's Optuna study, with what it has."""
+    from nas.reporting.foreign_study import load_foreign, write_foreign
+
+    if len(options.folders) > 1:
+        raise UsageError("an Optuna storage is reported alone")
+    given: str = options.folders[0]
+    storage = given if "://" in given else f"sqlite:///{given}"
+    study = load_foreign(storage, options.study)
+    report = options.out or Path(f"{_file_name(study.study_name)}-report.html")
+    write_foreign(report, study)
+    print(f"study {study.study_name}: {len(study.get_trials(deepcopy=False))} trials\nreport  {report}")
+
+
+def _file_name(name: str) -> str:
+    return "".join(one if one.isalnum() or one in "-_" else "-" for one in name) or "study"
 
 
 def report_runs(options: argparse.Namespace) -> None:
@@ -123,7 +216,7 @@ def report_runs(options: argparse.Namespace) -> None:
     from nas.reporting.run_page import write_run_report
     from nas.training_records import read_training_run
 
-    runs = [read_training_run(folder) for folder in options.folders]
+    runs = [read_training_run(Path(folder)) for folder in options.folders]
     report = options.out or (runs[0].folder / "report.html" if len(runs) == 1 else _RUNS_REPORT)
     write_run_report(report, runs)
     if options.png:
@@ -149,9 +242,9 @@ def _print_runs(runs: Sequence[TrainingRun], report: Path, png: Path | None) -> 
     """What is known, the paths written, and what to do next."""
     from nas.reporting import run_text
 
-    found = {}
+    found: dict[str, Any] = {}
     if len(runs) == 1:
-        found = run_text.lines(runs[0])
+        found = dict(run_text.lines(runs[0]))
     else:
         print(*run_text.table(runs), "", sep="\n")
     found["report"] = str(report)
@@ -170,67 +263,6 @@ def _read(folder: Path) -> tuple[StudyRecord, list[TrialRecord]]:
     study = read_study(folder / _STUDY_FILE)
     trials = folder / "trials.jsonl"
     return study, read_trials(trials) if trials.exists() else []
-
-
-def _write_png(records: Sequence[TrialRecord], path: Path) -> None:
-    from nas.records import completed
-    from nas.reporting.drawing import write_png
-    from nas.reporting.figures import pareto_figure
-
-    if not completed(records):
-        raise UsageError("--png: no trial has completed yet, so there is no front to draw")
-    write_png(pareto_figure(records), path)
-
-
-def _print(study: StudyRecord, records: Sequence[TrialRecord], weight: float, report: Path, png: Path | None) -> None:
-    from nas.reporting import tables
-
-    budget = f" (budget {study.budget})" if study.budget is not None else ""
-    print(f"study {study.name}: {len(records)} trials ended{budget}, fitness = val_bpb + {weight:g} x collapse rate")
-    if weight != study.collapse_weight:
-        print(f"(the search itself used a collapse weight of {study.collapse_weight:g})")
-    lines = tables.ranking(records)
-    if lines:
-        print("\nBest by fitness", *lines, sep="\n")
-        print("\nPareto front: val_bpb, collapse, params", *tables.front(records), sep="\n")
-    else:
-        print("no trial has completed yet")
-    print(f"\nreport  {report}")
-    if png:
-        print(f"png     {png}")
-    if (report.parent / "arch.json").is_file():
-        print(f"next    python -m nas.train --arch-json {report.parent / 'arch.json'} --max-steps 2000")
-
-
-def _as_json(
-    study: StudyRecord, records: Sequence[TrialRecord], weight: float, report: Path, png: Path | None
-) -> dict[str, Any]:
-    from nas.records import completed, front
-
-    return {
-        "study": study.name,
-        "collapse_weight": weight,
-        "search_collapse_weight": study.collapse_weight,
-        "num_trials": len(records),
-        "ranking": [_trial_json(one) for one in completed(records)],
-        "front": [_trial_json(one) for one in front(records)],
-        "report": str(report),
-        "png": str(png) if png else None,
-    }
-
-
-def _trial_json(record: TrialRecord) -> dict[str, Any]:
-    return {
-        "number": record.number,
-        "reference": record.reference,
-        "val_bpb": record.val_bpb,
-        "val_novel_bpb": record.val_novel_bpb,
-        "collapse_rate": record.collapse_rate,
-        "fitness": record.fitness,
-        "num_params": record.architecture.num_params,
-        "describe": record.architecture.describe(),
-        "architecture": record.architecture.model_dump(),
-    }
 
 
 if __name__ == "__main__":

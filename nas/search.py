@@ -116,7 +116,6 @@ def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
     from nas.reporting.live import LiveTable
     from nas.reporting.page import write_report
     from nas.reporting.samples import read_samples
-    from nas.reporting.sections import compared
     from nas.study.session import run_search
 
     console = Console(stderr=as_json)
@@ -125,7 +124,7 @@ def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
         with LiveTable(plan.options.budget, done, console=console, quiet=quiet) as live:
             outcome = run_search(plan, live)
             live.phase("writing the report")
-            samples = read_samples(outcome.folder.path, [one.number for one in compared(outcome.records)])
+            samples = read_samples(outcome.folder.path, [one.number for one in outcome.records])
             report = write_report(outcome.folder.path, outcome.study, outcome.records, samples)
     except KeyboardInterrupt:
         num_ended = len(plan.folder.read_trials())

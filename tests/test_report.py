@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
 from reporting.runs import COMMAND, four, line, write_run
 from reporting.studies import five, study, write_samples, write_study
@@ -98,6 +99,78 @@ def test_a_missing_folder_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
     assert ran.stdout == ""
     assert ran.stderr.startswith("nas.report: error: no folder ")
     assert ran.stderr.count("\n") == 1
+
+
+def test_text_prints_the_verdict_the_front_and_the_top_ten_and_writes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, folder, "--text") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("best        trial 1: L2 H128 V2048")
+    assert {"Best by fitness", "Pareto front: val_bpb, collapse, params"} <= set(lines)
+    assert sorted(path.name for path in folder.iterdir()) == ["study.json", "trials.jsonl"]
+
+
+def test_list_shows_the_studies_at_hand(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_study(tmp_path / "reference" / "begun", study(complete=False, budget=None), [])
+    assert run(monkeypatch, tmp_path, "--list") == 0
+    _, base, begun = capsys.readouterr().out.splitlines()
+    assert base.split()[:5] == [str(folder), "complete", "5/40", "1.850", "2.050"]
+    assert begun.split()[:4] == [str(tmp_path / "reference" / "begun"), "not", "complete", "0"]
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "--list") == 0
+    assert capsys.readouterr().out == "no study in trials; python -m nas.search makes one\n"
+
+
+def test_every_format_is_written_beside_the_page(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, folder, "--format", "html,md,json", "--out", folder / "new.html") == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("report")] == [
+        str(folder / f"new.{ending}") for ending in ("html", "md", "json")
+    ]
+    assert (
+        (folder / "new.md").read_text(encoding="utf-8").startswith("# Study base\n\nThe best architecture is trial 1")
+    )
+    assert json.loads((folder / "new.json").read_text())["ranking"][0]["number"] == 1
+    assert not (folder / "report.html").exists()
+
+
+def test_samples_can_be_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_samples(folder, 1, completion="secret_of_ours")
+    run(monkeypatch, folder, "--no-samples")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "secret_of_ours" not in page and "This page holds samples" not in page
+    run(monkeypatch, folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "secret_of_ours" in page and "This page holds samples" in page
+
+
+def test_several_studies_are_compared_in_the_current_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_study(tmp_path / "other", study(seed=8), five()[1:])
+    assert run(monkeypatch, folder, "other") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "report  studies-report.html"
+    assert "2 studies" in Path("studies-report.html").read_text(encoding="utf-8")
+
+
+def test_a_study_of_optuna_is_reported_and_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "theirs"):
+        made = optuna.create_study(storage="sqlite:///foreign.db", study_name=name)
+        made.add_trial(optuna.create_trial(value=0.5))
+    before = Path("foreign.db").read_bytes()
+    with pytest.raises(UsageError, match=r"2 studies in sqlite:///foreign\.db; name one with --study: mine, theirs"):
+        run(monkeypatch, "foreign.db")
+    assert run(monkeypatch, "sqlite:///foreign.db", "--study", "theirs") == 0
+    assert capsys.readouterr().out == "study theirs: 1 trials\nreport  theirs-report.html\n"
+    assert Path("foreign.db").read_bytes() == before
 
 
 def test_a_run_prints_what_is_known_of_it(
@@ -198,11 +271,18 @@ def test_a_folder_that_holds_a_study_and_a_run_is_a_study(
             r"^empty is neither a study of nas\.search \(no study\.json\) nor a run of nas\.train \(no run\.json\)$",
         ),
         (["run", "empty"], "^empty is neither a study"),
-        (["run", "study"], "^study is a study, which is reported alone; several folders are runs"),
-        (["study", "study"], "^study is a study, which is reported alone"),
-        (["run", "./run"], "^a run is given twice"),
+        (["run", "study"], "^run is a run of nas.train and others are studies; compare runs or studies$"),
+        (["study", "./study"], "^a folder is given twice"),
+        (["run", "./run"], "^a folder is given twice"),
+        ([], "^give a study, such as trials/NAME, or runs of nas.train; --list shows"),
         (["run", "--collapse-weight", "1"], "^--collapse-weight ranks the trials of a study"),
-        (["study", "--out", "x.html"], "^--out is of runs"),
+        (["run", "--text"], "^--text is of studies"),
+        (["run", "--format", "md"], "^--format is of studies"),
+        (["study", "--format", "html,pdf"], "^--format takes html, md, json, png, with commas between; found 'pdf'$"),
+        (["study", "other", "--json"], "^several studies are compared on a page"),
+        (["nothing.db"], "^no database nothing.db$"),
+        (["sqlite:///nothing.db"], "^no database nothing.db$"),
+        (["study", "nothing.db"], "^an Optuna storage is reported alone$"),
         (["run", "--png", "no/x.png"], "^--png no/x.png: there is no folder no$"),
     ],
 )
@@ -213,6 +293,7 @@ def test_folders_and_flags_that_do_not_fit_are_one_line(
     Path("empty").mkdir()
     write_run(Path("run"), four())
     write_study(Path("study"), study(), five())
+    write_study(Path("other"), study(), five())
     before = {path for path in tmp_path.rglob("*")}
     with pytest.raises(UsageError, match=message):
         run(monkeypatch, *arguments)

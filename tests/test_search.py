@@ -615,7 +615,10 @@ FLAGS: dict[Any, set[str]] = {
         *("--temperature", "--greedy", "--top-p", "--top-k", "--max-bytes", "--seed", "--stop", "--num-samples"),
         *("--prompts", "--save", "--json", "--device", "--no-history", "--help"),
     },
-    report: {"--collapse-weight", "--out", "--png", "--json", "--help"},
+    report: {
+        *("--collapse-weight", "--out", "--png", "--json", "--help"),
+        *("--format", "--no-samples", "--text", "--list", "--study"),
+    },
     audit: {"--model", "--vocab-size", "--seq-len", "--corpus", "--train", "--json", "--help"},
     corpus: {"--out", "--split", "--seed", "--json", "--help"},
     tokenizer: {"--corpus", "--out", "--json", "--help"},

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from nas.reporting.assets import SCRIPTS, STYLE
+
 ROOT = Path(__file__).parent.parent
 DATA = {
     *(f"nas/architectures/{name}.json" for name in ("seed-a", "seed-b", "seed-c", "seed-e", "small-1m")),
     "nas/data/corpora/python-100mb.toml",
+    *(f"nas/reporting/assets/{name}" for name in (STYLE, *SCRIPTS)),
     "nas/data/corpora/stdlib.toml",
     "nas/trial/collapse/thresholds.json",
     "nas/trial/quality/human_code.npz",

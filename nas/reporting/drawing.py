@@ -12,8 +12,6 @@ import plotly.graph_objects as go
 
 from nas.errors import CodenasError
 
-CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}
-
 BLUE, ORANGE, PURPLE, GREEN, RED, GREY = "#2b8cd6", "#e07b00", "#cc79a7", "#009e73", "#d55e00", "#8b95a1"
 TEXT, GRID = "#7b828c", "rgba(128,136,148,0.25)"
 BPB_AXIS = "validation bits per byte"
@@ -34,8 +32,8 @@ def styled(figure: go.Figure, x_title: str, y_title: str, height: int = 480) -> 
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         hoverlabel={"align": "left", "bgcolor": "#22272e", "font": {"color": "#f2f4f7"}},
     )
-    figure.update_xaxes(title_text=x_title, **axis)
-    figure.update_yaxes(title_text=y_title, **axis)
+    figure.update_xaxes(title={"text": x_title, "font": {"size": 13}}, **axis)
+    figure.update_yaxes(title={"text": y_title, "font": {"size": 13}}, **axis)
     return figure
 
 

@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nas.reporting.markup import Cell, Row, section, table, text
+from nas.reporting.markup import Cell, Row, behind, section, table, text
 from nas.reporting.words import MISSING
 
 _LIST_SHOWN = 12
+_OPEN = 16
+"""So many entries stand open."""
 
 
 def provenance_section(groups: Mapping[str, Mapping[str, Any]]) -> str:
     """Heading -> what stands under it; empty groups are left out."""
     return section(
         "Corpus and provenance",
-        *(f"<h3>{text(name)}</h3>\n" + _table(values) for name, values in groups.items() if values),
+        *(_group(name, values) for name, values in groups.items() if values),
     )
+
+
+def _group(name: str, values: Mapping[str, Any]) -> str:
+    """A long one is a click away."""
+    rows: list[Row] = [("", [Cell(key), Cell(value, kind="wrap")]) for key, value in flat(values)]
+    shown = f'<div class="keys">{table((), rows, label=name)}</div>'
+    return behind(f"{name}: {len(rows)} entries", shown) if len(rows) > _OPEN else f"<h3>{text(name)}</h3>\n{shown}"
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -30,11 +39,6 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
             yield name, (", ".join(str(one) for one in value[:_LIST_SHOWN]) + more) or MISSING
         else:
             yield name, _plain(value)
-
-
-def _table(values: Mapping[str, Any]) -> str:
-    rows: list[Row] = [("", [Cell(key), Cell(value, kind="wrap")]) for key, value in flat(values)]
-    return f'<div class="keys">{table((), rows)}</div>'
 
 
 def _plain(value: Any) -> str:

@@ -29,7 +29,7 @@ PARAMETERS: dict[str, Callable[[TrialRecord], Value]] = {
 }
 """The dimensions of a search space, read back from what was built: records hold no suggested values."""
 
-_LOG = frozenset({"hidden_dim", "vocab_size", "lr_multiplier"})
+LOGARITHMIC = frozenset({"hidden_dim", "vocab_size", "lr_multiplier"})
 
 
 def memory_study(records: Sequence[TrialRecord], objectives: Sequence[Callable[[TrialRecord], float]]) -> optuna.Study:
@@ -62,8 +62,8 @@ def _distribution(name: str, values: Sequence[Value]) -> BaseDistribution:
         return CategoricalDistribution(sorted(set(values), key=str))
     low, high = min(numbers), max(numbers)
     if all(isinstance(one, int) for one in numbers):
-        return IntDistribution(int(low), int(high), log=name in _LOG)
-    return FloatDistribution(low, high, log=name in _LOG)
+        return IntDistribution(int(low), int(high), log=name in LOGARITHMIC)
+    return FloatDistribution(low, high, log=name in LOGARITHMIC)
 
 
 @contextmanager

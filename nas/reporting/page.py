@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nas.files import write_text
+from nas.finals import chosen_trial, comparison_of
 from nas.records import StudyRecord, TrialRecord, completed
-from nas.reporting.document import document, embedded
-from nas.reporting.figures import history_figure, importance_figure, pareto_figure, vocabulary_figure
+from nas.reporting.document import document
+from nas.reporting.health import findings_of, health_section
 from nas.reporting.key_values import provenance_section
-from nas.reporting.markup import paragraph, section
-from nas.reporting.samples import Sample
-from nas.reporting.sections import SAMPLES_NOTICE, compared, provenance, samples_section, trials_section
+from nas.reporting.markup import paragraph
+from nas.reporting.provenance import provenance
+from nas.reporting.samples import Sample, excerpts_of
+from nas.reporting.samples_section import SAMPLES_NOTICE, samples_section
+from nas.reporting.sections import front_section, history_section, learning_section, mattered_section
+from nas.reporting.trial_facts import facts_scripts
+from nas.reporting.trials_section import trials_section
 from nas.reporting.verdict import verdict_section
-
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
 
 def write_report(
@@ -25,18 +28,22 @@ def write_report(
     samples: Mapping[int, Sequence[Sample]] | None = None,
     *,
     collapse_weight: float | None = None,
+    path: Path | None = None,
 ) -> Path:
-    """Write the report of a study into its folder and return its path.
+    """Write the report of a study into its folder, or to `path`, and return where it is.
 
     `samples` holds trial number -> completions (`read_samples`). Another `collapse_weight` than the
     study's ranks anew, without training, and goes to `report-w<weight>.html`. The file appears whole
     or not at all.
     """
     weight = study.collapse_weight if collapse_weight is None else collapse_weight
-    name = "report.html" if weight == study.collapse_weight else f"report-w{weight:g}.html"
-    page = _page(folder, study, [one.reweighted(weight) for one in records], samples or {}, weight)
-    write_text(folder / name, page)
-    return folder / name
+    path = path or folder / report_name(study, weight)
+    write_text(path, _page(folder, study, [one.reweighted(weight) for one in records], samples or {}, weight))
+    return path
+
+
+def report_name(study: StudyRecord, weight: float, ending: str = "html") -> str:
+    return f"report.{ending}" if weight == study.collapse_weight else f"report-w{weight:g}.{ending}"
 
 
 def _page(
@@ -46,48 +53,22 @@ def _page(
     samples: Mapping[int, Sequence[Sample]],
     weight: float,
 ) -> str:
-    ranked = completed(records)
-    holds_samples = any(samples.get(one.number) for one in compared(records))
+    findings = findings_of(study, records, weight)
+    excerpts = excerpts_of(samples)
+    has_results = bool(completed(records))
+    best = chosen_trial(study, records, weight)
     sections = [
-        verdict_section(folder, study, records, weight),
-        paragraph(SAMPLES_NOTICE, "soft") if holds_samples else "",
-        *(_figure_sections(records) if ranked else []),
-        samples_section(records, samples) if ranked else "",
+        verdict_section(folder, study, records, weight, findings),
+        paragraph(SAMPLES_NOTICE, "soft") if any(samples.values()) else "",
+        front_section(study, records, excerpts, weight) if has_results else "",
+        mattered_section(records, excerpts) if has_results else "",
+        learning_section(study, records, best),
+        history_section(records, excerpts) if has_results else "",
+        samples_section(study, records, samples) if has_results else "",
         trials_section(records) if records else "",
+        health_section(findings, records),
         provenance_section(provenance(study)),
+        facts_scripts(records, excerpts, comparison_of(study, records, weight)) if records else "",
     ]
-    return document(f"{study.name}: architecture search report", sections, has_figures=bool(ranked))
-
-
-def _figure_sections(records: Sequence[TrialRecord]) -> list[str]:
-    importance, caption = importance_figure(records)
-    return [
-        section(
-            "Pareto front",
-            paragraph(
-                "Bits per byte against collapse rate; lower left is better. Each trial on the front can be bettered "
-                "in one only by losing in the other. Larger marks have more parameters.",
-                "soft",
-            ),
-            embedded(pareto_figure(records), "pareto"),
-        ),
-        section(
-            "Vocabulary against width",
-            paragraph(
-                "The best fitness reached at each vocabulary size and width, brighter is better; empty cells have no "
-                "complete trial.",
-                "soft",
-            ),
-            embedded(vocabulary_figure(records), "vocabulary"),
-        ),
-        section(
-            "How the search went",
-            paragraph("Fitness of each trial in the order they were started, and the best so far.", "soft"),
-            embedded(history_figure(records), "history"),
-        ),
-        section(
-            "What mattered",
-            paragraph(caption, "soft"),
-            embedded(importance, "importance") if importance else "",
-        ),
-    ]
+    has_figures = has_results or any(one.rungs or one.curve for one in records)
+    return document(f"{study.name}: architecture search report", sections, has_figures=has_figures)

@@ -43,7 +43,7 @@ def curves_section(runs: Sequence[TrainingRun]) -> str:
             "buttons choose what the x axis shows. " + (several if len(runs) > 1 else ""),
             "soft",
         ),
-        embedded(learning_curves(runs), "curves"),
+        embedded(learning_curves(runs), "curves", "Learning curves: bits per byte, loss and learning rate"),
     )
 
 

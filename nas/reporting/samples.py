@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -35,4 +35,14 @@ def read_samples(folder: Path, numbers: Iterable[int]) -> dict[int, list[Sample]
         path = folder / "samples" / f"{number:04d}.jsonl"
         if path.is_file():
             found[number] = read_json_lines(path, Sample, "sample", StudyError)
+    return found
+
+
+def excerpts_of(samples: Mapping[int, Sequence[Sample]]) -> dict[int, str]:
+    """Trial -> what it wrote, sampled, after the first prompt of all: the same for every trial, chosen by nobody."""
+    found = {}
+    for number, written in samples.items():
+        first = min((one for one in written if one.mode == "sampled"), key=lambda one: one.index, default=None)
+        if first is not None:
+            found[number] = first.completion
     return found

@@ -1,34 +1,29 @@
-"""The top of the page: what was found, in plain sentences, and how it does on data never looked at."""
+"""The top of the page: what was found, why, how surely, and what to do next."""
 
 from __future__ import annotations
 
-import math
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from nas.finals import Comparison, Finalist, chosen_trial, comparison_of
-from nas.records import Judgement, StudyRecord, TrialRecord, completed
-from nas.reporting.markup import Cell, Row, count_cell, figure_cell, paragraph, section, table, text, tiles
+from nas.records import StudyRecord, TrialRecord, completed
+from nas.reporting.at_target import budget_cards
+from nas.reporting.commands import commands_section
+from nas.reporting.finalists import finalists_section
+from nas.reporting.health import Finding
+from nas.reporting.intervals import fitness_noise, seed_noise, share_interval
+from nas.reporting.markup import paragraph, text, tiles
 from nas.reporting.words import count, fixed, sentence, title
 
-_HEADS = (
-    "model",
-    "bits per byte",
-    "on novel lines",
-    "perplexity",
-    "collapse sampled",
-    "collapse greedy",
-    "fitness",
-    "behind the best",
-    "params",
-    "architecture",
-)
 
-
-def verdict_section(folder: Path, study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float) -> str:
-    """Title, state, the best trial in words and figures, warnings, holdout table, the command to go on."""
-    ranked = completed(records)
+def verdict_section(
+    folder: Path,
+    study: StudyRecord,
+    records: Sequence[TrialRecord],
+    collapse_weight: float,
+    findings: Sequence[Finding] = (),
+) -> str:
+    """Title, state, the best trial in words and figures, at both budgets, why it won, what to do next; the holdout."""
     parts = [
         '<p class="kicker">Architecture search for small language models of Python code</p>',
         f"<h1>Study {text(study.name)}</h1>",
@@ -42,16 +37,20 @@ def verdict_section(folder: Path, study: StudyRecord, records: Sequence[TrialRec
                 "note",
             )
         )
-    if not ranked:
+    if not completed(records):
         parts.append(paragraph("No trial has completed yet, so there is nothing to compare.", "lead"))
-    else:
-        parts += [
-            _best(study, records, collapse_weight),
-            _against_gzip(study, records, collapse_weight),
-            _holdout(study, records, collapse_weight),
-        ]
-        if (folder / "arch.json").is_file():
-            parts.append(_commands(folder))
+        return _header([*parts, _trust(findings), commands_section(folder, study)])
+    comparison = comparison_of(study, records, collapse_weight)
+    parts += [
+        _best(study, records, collapse_weight, comparison),
+        _against_gzip(study, records, comparison),
+        _trust(findings),
+        commands_section(folder, study),
+    ]
+    return _header(parts) + "\n" + finalists_section(study, records, comparison)
+
+
+def _header(parts: Sequence[str]) -> str:
     return "<header>\n" + "\n".join(part for part in parts if part) + "\n</header>"
 
 
@@ -70,43 +69,94 @@ def _state(study: StudyRecord, records: Sequence[TrialRecord]) -> str:
 _STATES = (("complete", "COMPLETE"), ("pruned", "PRUNED"), ("failed", "FAIL"))
 
 
-def _best(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float) -> str:
+def _best(
+    study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float, comparison: Comparison | None
+) -> str:
     best = chosen_trial(study, records, collapse_weight)
     assert best is not None
-    validation = best.validation
-    sampled = validation.sampled_collapse_rate if validation else None
-    greedy = validation.greedy_collapse_rate if validation else None
-    figures = [
-        ("bits per byte, validation", fixed(best.val_bpb)),
-        ("the same on novel lines", fixed(best.val_novel_bpb)),
-        ("collapse, sampled", fixed(sampled)),
-        ("collapse, greedy", fixed(greedy)),
-        ("fitness", fixed(best.fitness)),
-        ("parameters", count(best.architecture.num_params)),
-    ]
+    finalist = next((one for one in comparison.finalists if one.number == best.number), None) if comparison else None
     return "\n".join(
         [
             paragraph(f"The best architecture is {title(best)}: {sentence(best.architecture)}.", "lead"),
-            tiles(figures),
+            tiles(_on_holdout(study, finalist, collapse_weight) if finalist else _on_validation(best)),
             paragraph(
-                f"Fitness is validation bits per byte plus {collapse_weight:g} times the collapse rate: the share of "
-                "completions that are a loop, blank or near-constant, sampled or greedy, whichever is worse. Lower is "
-                "better.",
+                f"Fitness is bits per byte plus {collapse_weight:g} times the collapse rate: the share of completions "
+                "that are a loop, blank or near-constant, sampled or greedy, whichever is worse. Lower is better.",
                 "soft",
             ),
-            _against_references(completed(records)),
+            _against_references(records, best, comparison),
+            budget_cards(study, best, comparison),
         ]
     )
 
 
-def _against_references(ranked: Sequence[TrialRecord]) -> str:
+def _on_validation(best: TrialRecord) -> list[tuple[str, ...]]:
+    judged = best.validation
+    prompts = judged.num_prompts if judged else 0
+    sampled = judged.sampled_collapse_rate if judged else None
+    greedy = judged.greedy_collapse_rate if judged else None
+    return [
+        ("bits per byte, validation", fixed(best.val_bpb), "one seed"),
+        ("the same on novel lines", fixed(best.val_novel_bpb)),
+        ("collapse, sampled", fixed(sampled), _share(sampled, prompts)),
+        ("collapse, greedy", fixed(greedy), _share(greedy, prompts)),
+        ("fitness", fixed(best.fitness), "one seed"),
+        ("parameters", count(best.architecture.num_params)),
+    ]
+
+
+def _on_holdout(study: StudyRecord, one: Finalist, collapse_weight: float) -> list[tuple[str, ...]]:
+    """Means over fresh seeds; where one seed says nothing of others, what the number of prompts says."""
+    prompts = next(result.judgement.num_prompts for result in study.verdict if result.judgement)
+    bpb = seed_noise(study.verdict, lambda judged: judged.bpb)
+    collapse = seed_noise(study.verdict, lambda judged: judged.collapse_rate)
+    worth = fitness_noise(study.verdict, collapse_weight)
+    half = f"± {bpb.half_width(one.num_seeds):.3f}, {one.num_seeds} seeds" if bpb else "one seed"
+    rate = f"± {collapse.half_width(one.num_seeds):.3f}" if collapse else _share(one.collapse_rate, prompts)
+    decoding = "greedy" if one.greedy_collapse_rate >= one.sampled_collapse_rate else "sampled"
+    other = min(one.greedy_collapse_rate, one.sampled_collapse_rate)
+    return [
+        ("bits per byte, holdout", fixed(one.bpb), half),
+        ("the same on novel lines", fixed(one.novel_bpb)),
+        (f"collapse, {decoding}", fixed(one.collapse_rate), rate),
+        (f"collapse, {'sampled' if decoding == 'greedy' else 'greedy'}", fixed(other)),
+        ("fitness", fixed(one.fitness), f"± {worth.half_width(one.num_seeds):.3f}" if worth else ""),
+        ("perplexity", fixed(one.perplexity, 1), "within its vocabulary"),
+    ]
+
+
+def _share(share: float | None, prompts: int) -> str:
+    if share is None or not prompts:
+        return ""
+    low, high = share_interval(share, prompts)
+    return f"{low:.2f} to {high:.2f}, 95%"
+
+
+def _against_references(records: Sequence[TrialRecord], best: TrialRecord, comparison: Comparison | None) -> str:
+    """By how much, and how much of it is bits per byte and how much collapse."""
+    if comparison is not None:
+        references = {one.number: one for one in records if one.reference}
+        rival = next((one for one in comparison.finalists if one.number in references), None)
+        own = next((one for one in comparison.finalists if one.number == best.number), None)
+        if rival is not None and own is not None and own.fitness < rival.fitness:
+            return paragraph(
+                f"It beats the best reference, {title(references[rival.number])}, by {rival.fitness - own.fitness:.3f} "
+                f"in fitness on the holdout: {_parts(rival.bpb - own.bpb, rival.collapse_rate - own.collapse_rate)}."
+            )
+    ranked = completed(records)
     found = next((one for one in ranked if not one.reference), None)
     reference = next((one for one in ranked if one.reference), None)
     if reference is None or found is None or found.fitness is None or reference.fitness is None:
         return ""
     gap = reference.fitness - found.fitness
-    if gap > 0:
+    if gap > 0 and comparison is None:
         return paragraph(f"It beats the best reference, {title(reference)}, by {gap:.3f} in fitness on validation.")
+    if gap > 0:
+        return paragraph(
+            f"On validation {title(found)} beats the best reference, {title(reference)}, by {gap:.3f} in fitness; on "
+            "the holdout what is taken here does not beat every reference.",
+            "callout",
+        )
     return paragraph(
         f"No searched architecture beats the reference {reference.reference} on validation: the best of them, "
         f"{title(found)}, has a fitness of {fixed(found.fitness)} against {fixed(reference.fitness)}.",
@@ -114,9 +164,18 @@ def _against_references(ranked: Sequence[TrialRecord]) -> str:
     )
 
 
-def _against_gzip(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float) -> str:
+def _parts(bpb: float, collapse: float) -> str:
+    return f"{abs(bpb):.3f} {'fewer' if bpb >= 0 else 'more'} bits per byte, and {_looping(collapse)}"
+
+
+def _looping(collapse: float) -> str:
+    if abs(collapse) < 0.0005:
+        return "as many completions collapse"
+    return f"a collapse rate that is {abs(collapse):.3f} {'lower' if collapse > 0 else 'higher'}"
+
+
+def _against_gzip(study: StudyRecord, records: Sequence[TrialRecord], comparison: Comparison | None) -> str:
     """A warning when a plain compressor predicts the same bytes as well as the best model does."""
-    comparison = comparison_of(study, records, collapse_weight)
     bpb = min(one.bpb for one in comparison.finalists) if comparison else completed(records)[0].val_bpb
     split = "holdout" if comparison else "validation"
     gzip = next((value for name, value in study.compressors.get(split, {}).items() if name.startswith("gzip")), None)
@@ -129,80 +188,16 @@ def _against_gzip(study: StudyRecord, records: Sequence[TrialRecord], collapse_w
     )
 
 
-def _holdout(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float) -> str:
-    comparison = comparison_of(study, records, collapse_weight)
-    if comparison is None:
-        return paragraph("The verdict on the holdout comes at the end of a search; it is not there yet.", "note")
-    by_number = {one.number: one for one in records}
-    rows: list[Row] = [_finalist_row(one, by_number[one.number], comparison.chosen) for one in comparison.finalists]
-    for name, bpb in sorted(study.compressors.get("holdout", {}).items(), key=lambda pair: -pair[1]):
-        rows.append(("aside", [Cell(f"{name} (compressor)"), figure_cell(bpb), *[Cell("")] * 8]))
-    judged = next(one.judgement for one in study.verdict if one.judgement is not None)
-    seeds = comparison.best.num_seeds
-    return section(
-        "Verdict on the holdout",
-        paragraph(
-            f"Data that the search never looked at, {judged.num_bytes:,} bytes of it, the same for every row. Each "
-            f"architecture was trained again with {seeds} fresh seed{'s' * (seeds > 1)}; means stand here, best "
-            "fitness first. The bar marks the one that is taken."
-        ),
-        _why(comparison, by_number),
-        table(_HEADS, rows, numeric=_HEADS[1:9]),
-        *(
-            paragraph(f"Trial {lost.number} fell apart with seed {lost.seed}: {text(lost.reason or '')}.", "note")
-            for lost in comparison.failed
-        ),
-        _novel_lines(judged),
-        paragraph(
-            f"Perplexity compares within one vocabulary only. A collapse rate of {judged.num_prompts:,} prompts is "
-            f"known to about ±{_half_width(judged.num_prompts):.2f} a training (95%, at worst).",
-            "soft",
-        ),
-    )
-
-
-def _why(comparison: Comparison, by_number: dict[int, TrialRecord]) -> str:
-    name = title(by_number[comparison.chosen])
-    others = sum(one.is_worse for one in comparison.finalists)
-    worse = (
-        f" {others} of the others {'is' if others == 1 else 'are'} significantly worse (5%, Holm)." if others else ""
-    )
-    return paragraph(f"{name[:1].upper()}{name[1:]} is taken: {comparison.reason}.{worse}")
-
-
-def _novel_lines(judged: Judgement) -> str:
-    """What the figure on novel lines is of; empty where there is none."""
-    if judged.novel_bpb is None:
+def _trust(findings: Sequence[Finding]) -> str:
+    """One line of how the checks went; each stands under Health."""
+    if not findings:
         return ""
-    return paragraph(
-        f"Novel lines are long enough to tell and stand in no training document, {judged.novel_num_bytes:,} of the "
-        f"{judged.num_bytes:,} bytes: there a model cannot have the line by heart.",
-        "soft",
+    looks = [one for one in findings if one.kind == "look"]
+    fine = sum(one.kind == "fine" for one in findings)
+    open_ones = len(findings) - fine - len(looks)
+    parts = [f"{fine} of {len(findings)} checks are fine"]
+    parts += (
+        [f"{len(looks)} need{'s' * (len(looks) == 1)} a look ({', '.join(one.name for one in looks)})"] if looks else []
     )
-
-
-def _finalist_row(one: Finalist, record: TrialRecord, chosen: int) -> Row:
-    behind = f"{one.behind:+.3f} ± {one.half_width:.3f}" if one.half_width is not None else ""
-    cells = [
-        Cell(f"trial {one.number}", tags=(record.reference,) if record.reference else ()),
-        figure_cell(one.bpb),
-        figure_cell(one.novel_bpb),
-        figure_cell(one.perplexity, 1),
-        figure_cell(one.sampled_collapse_rate),
-        figure_cell(one.greedy_collapse_rate),
-        figure_cell(one.fitness),
-        Cell(behind),
-        count_cell(record.architecture.num_params),
-        Cell(record.architecture.describe()),
-    ]
-    return "best" if one.number == chosen else "", cells
-
-
-def _half_width(prompts: int) -> float:
-    """Half of a 95% interval of a share near one half, by the normal approximation."""
-    return 1.96 * 0.5 / math.sqrt(prompts)
-
-
-def _commands(folder: Path) -> str:
-    command = f"python -m nas.train --arch-json {shlex.quote(str(folder / 'arch.json'))} --max-steps 2000"
-    return paragraph("Train it from scratch, for longer:") + f'\n<pre class="command">{text(command)}</pre>'
+    parts += [f"{open_ones} cannot be told"] if open_ones else []
+    return f'<p>Can it be trusted? {text(", ".join(parts))}: <a href="#health">Health</a>.</p>'

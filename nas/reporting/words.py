@@ -22,6 +22,12 @@ def count(number: float) -> str:
     return f"{number:.0f}"
 
 
+def flops_words(number: float) -> str:
+    """FLOPs as a person writes them: 4e12, 3.5e13."""
+    mantissa, _, exponent = f"{number:.2g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: 45 s, 12 min, 2 h 05 min."""
     if seconds < 100:

@@ -51,6 +51,11 @@ class StudyFolder:
     def best_at_target(self) -> Path:
         return self.path / "best-at-target.json"
 
+    @property
+    def artifacts(self) -> Path:
+        """Samples as optuna-dashboard shows them: --artifact-dir."""
+        return self.path / "artifacts"
+
     def trial_paths(self, number: int, *, keep_samples: bool) -> TrialPaths:
         samples = self.path / "samples" / f"{number:04d}.jsonl" if keep_samples else None
         return TrialPaths(

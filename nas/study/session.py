@@ -16,6 +16,7 @@ from nas.errors import StudyError, UsageError, unknown_name
 from nas.finals import chosen_trial
 from nas.records import HoldoutResult, StudyRecord, TrialRecord
 from nas.space import SearchSpace, load_space
+from nas.study.dashboard import Dashboard
 from nas.study.driver import Budget, run_trials
 from nas.study.export import export_architectures
 from nas.study.folder import StudyFolder
@@ -259,8 +260,9 @@ class _Session:
         if plan.reruns_differ:
             self._observer.phase("limits or objectives are measured by the clock or the machine: reruns may differ")
         with WorkerPool(plan.num_workers, objective.initialise) as pool:
-            keeper, metrics = _Keeper(plan.folder, plan.database_url), metrics_of(options.objectives)
-            trials = Trials(study, plan.space, sampler, metrics, options.seed, self._observer, keeper)
+            keep, attach = _Keeper(plan.folder, plan.database_url), Dashboard(plan.folder)
+            metrics = metrics_of(options.objectives)
+            trials = Trials(study, plan.space, sampler, metrics, options.seed, self._observer, keep, attach)
             with self._phase("search", f"searching, at most {plan.cost}"):
                 self._used_up = not run_trials(trials, objective, pool, Budget(options.budget, options.hours))
             with self._phase("verdict", "judging the best and the references on the holdout"):

@@ -56,10 +56,11 @@ class Trials:
         seed: int,
         observer: Observer,
         keep: Callable[[TrialRecord], None],
+        attach: Callable[[Trial, TrialRecord], None] | None = None,
     ) -> None:
-        """`keep` is called with every ended trial, after the study was told."""
+        """`keep` is called with every ended trial after the study was told, `attach` before."""
         self._study, self._space, self._sampler, self._metrics = study, space, sampler, metrics
-        self._seed, self._observer, self._keep = seed, observer, keep
+        self._seed, self._observer, self._keep, self._attach = seed, observer, keep, attach
         self._rung_flops = space.training.rung_flops
         self._rule = StoppingRule(space.training.num_rungs, space.training.rung_factor, metrics)
         self._results = results_of(records_of(study, (*ENDED, TrialState.RUNNING)), metrics)
@@ -174,6 +175,8 @@ class Trials:
             trial.set_constraint(key, over)
         for key, value in attributes_of(record).items():
             trial.set_user_attr(key, value)
+        if self._attach is not None:
+            self._attach(trial, record)
         if record.is_complete:
             self._study.tell(trial, [one.of(record) for one in self._metrics])
         else:

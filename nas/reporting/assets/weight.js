@@ -1,0 +1,71 @@
+"use strict";
+// Another price of a collapse: fitness, ranks and the best are found anew; nothing is trained.
+{
+  const slider = document.getElementById("weight");
+  const number = (value, digits = 3) => value.toFixed(digits);
+
+  function rank(weight) {
+    for (const trial of codenas.trials.values()) {
+      const { val_bpb: bpb, collapse_rate: rate } = trial.measures;
+      if (bpb !== null && rate !== null) trial.measures.fitness = bpb + weight * rate;
+    }
+    return [...codenas.trials.values()].filter((one) => one.kinds.includes("complete"))
+      .sort((one, two) => one.measures.fitness - two.measures.fitness || one.number - two.number);
+  }
+
+  function say(weight, ranked) {
+    const [best, second] = ranked;
+    let words = `On validation the best is ${best.title} (${best.architecture}), fitness ${number(best.measures.fitness)}`;
+    if (second) words += `; then ${second.title}, ${number(second.measures.fitness - best.measures.fitness)} behind`;
+    const finalists = codenas.read("finalists") || [];
+    if (finalists.length) {
+      const worth = (one) => one.bpb + weight * one.collapse_rate;
+      const taken = finalists.reduce((one, two) => (worth(two) < worth(one) ? two : one));
+      words += `. Of the finalists, on the holdout: ${codenas.trials.get(taken.number).title}, ${number(worth(taken))}`;
+    }
+    document.getElementById("weight-says").textContent = `${words}.`;
+  }
+
+  function refill(ranked) {  // the table: figures, the bar of the best, and the order where it is by fitness
+    const table = document.getElementById("trials-table");
+    const place = new Map(ranked.map((one, index) => [one.number, index]));
+    for (const row of table.tBodies[0].rows) {
+      const trial = codenas.trials.get(Number(row.cells[0].dataset.value));
+      if (!place.has(trial.number)) continue;
+      const cell = row.cells[1];
+      cell.dataset.value = trial.measures.fitness;
+      cell.textContent = number(trial.measures.fitness);
+      row.classList.toggle("best", place.get(trial.number) === 0);
+    }
+    const sorted = table.querySelector("th[aria-sort]");
+    if (!sorted) codenas.sort(table, 1, 1);
+    else if (sorted.cellIndex === 1) codenas.sort(table, 1, sorted.getAttribute("aria-sort") === "ascending" ? 1 : -1);
+  }
+
+  function star(chart, best) {
+    const index = chart.data.findIndex((trace) => trace.meta === "star");
+    const [a, b] = ["pareto-x", "pareto-y"].map((id) => best.measures[document.getElementById(id).value]);
+    window.Plotly.update(chart, { x: [[a]], y: [[b]], customdata: [[best.number]], text: [[best.hover]],
+      name: `best by fitness: trial ${best.number}` }, codenas.axisTypes(chart), [index]);
+  }
+
+  function move() {
+    const weight = Number(slider.value);
+    const own = weight === Number(slider.dataset.own);
+    document.getElementById("weight-value").textContent = `${number(weight, 2)}${own ? ", the search's own" : ""}`;
+    slider.setAttribute("aria-valuetext", `${number(weight, 2)} bits per byte`);
+    const ranked = rank(weight);
+    say(weight, ranked);
+    refill(ranked);
+    if (codenas.charts.has("pareto")) star(codenas.charts.get("pareto"), ranked[0]);
+  }
+
+  if (slider) {
+    slider.addEventListener("input", move);
+    document.getElementById("weight-reset").addEventListener("click", () => {
+      slider.value = slider.dataset.own;
+      move();
+    });
+    codenas.weightMoved = () => slider.value !== slider.defaultValue && move();
+  }
+}

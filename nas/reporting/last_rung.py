@@ -1,0 +1,21 @@
+"""A trial as it was last judged: at the top, or, of one that was stopped, at the rung that it came to."""
+
+from __future__ import annotations
+
+from nas.records import TrialRecord
+
+
+def as_last_judged(record: TrialRecord) -> TrialRecord | None:
+    """With the scores of its last rung; None where it was never judged. Its state stays."""
+    if record.is_complete:
+        return record
+    if not record.rungs:
+        return None
+    rung = record.rungs[-1]
+    scores = {name: getattr(rung, name) for name in ("fitness", "val_bpb", "collapse_rate", "validation")}
+    return record.model_copy(update=scores)
+
+
+def was_stopped(record: TrialRecord) -> bool:
+    """Whether it was judged and yet is not COMPLETE: its figures are of a shorter training."""
+    return not record.is_complete and bool(record.rungs)

@@ -1,0 +1,142 @@
+"""Several studies beside each other: what each found, their fronts in one chart, and what differs between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.files import write_text
+from nas.finals import chosen_trial, comparison_of
+from nas.records import StudyRecord, TrialRecord, completed, front
+from nas.reporting.charts.overlaid import fronts_figure, progress_figure, spent_flops
+from nas.reporting.document import document, embedded
+from nas.reporting.key_values import flat
+from nas.reporting.markup import Cell, Row, count_cell, figure_cell, paragraph, section, table
+from nas.reporting.words import MISSING
+
+_HEADS = (
+    "study",
+    "bits per byte",
+    "collapse",
+    "fitness",
+    "holdout",
+    "predicted at target",
+    "params",
+    "FLOPs",
+    "complete trials",
+    "front",
+    "architecture",
+)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One of the studies; its trials are ranked by their fitness as it stands."""
+
+    name: str
+    study: StudyRecord
+    records: Sequence[TrialRecord]
+
+    @property
+    def best(self) -> TrialRecord | None:
+        return chosen_trial(self.study, self.records, self.study.collapse_weight)
+
+
+def named(
+    folders: Sequence[Path], studies: Sequence[StudyRecord], records: Sequence[Sequence[TrialRecord]]
+) -> list[Compared]:
+    """By the names of their folders, with as much of the path as tells them apart."""
+    names = [one.name for one in folders]
+    unique = len(set(names)) == len(names)
+    labels = names if unique else [str(one) for one in folders]
+    return [Compared(*one) for one in zip(labels, studies, records, strict=True)]
+
+
+def write_comparison(path: Path, studies: Sequence[Compared]) -> None:
+    """Whole or not at all."""
+    has_figures = any(completed(one.records) for one in studies)
+    sections = [_side_by_side(studies), *(_charts(studies) if has_figures else ()), _differences(studies)]
+    write_text(path, document(f"{len(studies)} architecture searches", sections, has_figures=has_figures))
+
+
+def _side_by_side(studies: Sequence[Compared]) -> str:
+    ranked = sorted(studies, key=lambda one: (one.best.fitness or 0.0) if one.best else float("inf"))
+    parts = [
+        '<p class="kicker">Architecture search for small language models of Python code</p>',
+        f"<h1>{len(studies)} studies</h1>",
+        paragraph(
+            "The architecture that each takes, best fitness on validation first; lower is better. FLOPs are what all "
+            "trials of a study took.",
+            "soft",
+        ),
+        *_warnings(studies),
+        table(_HEADS, [_row(one) for one in ranked], numeric=_HEADS[1:10], sortable=True, label="Studies"),
+    ]
+    return "<header>\n" + "\n".join(part for part in parts if part) + "\n</header>"
+
+
+def _warnings(studies: Sequence[Compared]) -> list[str]:
+    found = []
+    if len({str(one.study.corpus.get("content_hash")) for one in studies}) > 1:
+        found.append("The studies have different corpora, so their bits per byte are of different texts.")
+    if len({one.study.collapse_weight for one in studies}) > 1:
+        found.append("Their collapse weights differ, so their fitness does not compare; give one: --collapse-weight.")
+    if len({str(one.study.space.get("training", {}).get("flops_per_trial")) for one in studies}) > 1:
+        found.append("Their trials were given different FLOPs: what is best at one amount need not be at another.")
+    return [paragraph(one, "callout") for one in found]
+
+
+def _row(one: Compared) -> Row:
+    best, at = one.best, one.study.at_target
+    comparison = comparison_of(one.study, one.records, one.study.collapse_weight)
+    holdout = (
+        next((it.bpb for it in comparison.finalists if it.number == comparison.chosen), None) if comparison else None
+    )
+    spent = spent_flops(one.records)[-1] if one.records else None
+    cells = [
+        Cell(one.name),
+        figure_cell(best.val_bpb if best else None),
+        figure_cell(best.collapse_rate if best else None),
+        figure_cell(best.fitness if best else None),
+        figure_cell(holdout),
+        figure_cell(at.best.predicted.bpb if at else None),
+        count_cell(best.architecture.num_params if best else None),
+        Cell(f"{spent:.3g}", spent, "n") if spent else Cell(MISSING, kind="n"),
+        count_cell(len(completed(one.records))),
+        count_cell(len(front(one.records))),
+        Cell(best.architecture.describe() if best else MISSING, kind="shape"),
+    ]
+    return "", cells
+
+
+def _charts(studies: Sequence[Compared]) -> list[str]:
+    shown = [(one.name, one.records) for one in studies if completed(one.records)]
+    return [
+        section(
+            "Pareto fronts",
+            paragraph("The front of each study in bits per byte and collapse rate; lower left is better.", "soft"),
+            embedded(fronts_figure(shown), "fronts", "Pareto fronts of the studies"),
+        ),
+        section(
+            "How the searches went",
+            paragraph("The best fitness so far against the training FLOPs that all trials until then took.", "soft"),
+            embedded(progress_figure(shown), "progress", "Best fitness against FLOPs"),
+        ),
+    ]
+
+
+def _differences(studies: Sequence[Compared]) -> str:
+    settings = [
+        dict(flat({"space": one.study.space, "identity": {k: v for k, v in one.study.identity.items() if k != "space"},
+                   "corpus": one.study.corpus.get("content_hash"), "budget": one.study.budget}))
+        for one in studies
+    ]  # fmt: skip
+    keys = dict.fromkeys(key for one in settings for key in one)
+    differing = [key for key in keys if len({one.get(key) for one in settings}) > 1]
+    rows: list[Row] = [
+        ("", [Cell(key), *(Cell(one.get(key, MISSING), kind="wrap") for one in settings)]) for key in differing
+    ]
+    if not rows:
+        return section("What differs", paragraph("Nothing: space, corpus, seed and settings are the same."))
+    return section("What differs", table(("setting", *(one.name for one in studies)), rows, label="What differs"))

@@ -1,0 +1,21 @@
+"""The page of a full training in a real browser: the same shell as that of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from reporting.runs import four, made_run
+
+from nas.reporting.run_page import write_run_report
+
+from .conftest import Opened
+
+
+def test_its_curves_are_drawn_without_an_error_or_a_request(opened: Callable[..., Opened], tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    write_run_report(path, [made_run(tmp_path / "a", four(), finished=True), made_run(tmp_path / "b", four())])
+    found = opened(path, width=360)
+    found.show("curves")
+    assert found.page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert (found.errors, found.requests) == ([], [path.resolve().as_uri()])
