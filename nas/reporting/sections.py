@@ -99,6 +99,7 @@ def mattered_section(records: Sequence[TrialRecord], excerpts: Excerpts) -> str:
                 f"Slices: fitness over each of {len(slices)} dimensions",
                 paragraph("The other dimensions as they came; the best trial in colour. Lower is better.", "soft"),
                 f'<div class="slices">{figures}</div>',
+                ALL_TRIALS,
             )
         )
     return section("What mattered", *parts)
@@ -208,6 +209,7 @@ def history_section(records: Sequence[TrialRecord], excerpts: Excerpts) -> str:
         "How the search went",
         paragraph("Fitness of each complete trial in the order they were started, and the best so far.", "soft"),
         embedded(history_figure(records, excerpts), "history", "Fitness by trial, and the best so far"),
+        ALL_TRIALS,
         paragraph(
             "The hypervolume: how much of the plane of bits per byte and collapse rate the front dominates, from the "
             "worst in both. It grows when a trial improves the front anywhere.",
