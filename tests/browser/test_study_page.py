@@ -30,8 +30,9 @@ def with_curves(record: TrialRecord) -> TrialRecord:
         )
         for rung, (flops, worse) in enumerate(((7e11, 0.5), (2e12, 0.0)))
     ]  # fmt: skip
-    steps = range(1, 11)
-    curve = tuple(CurvePoint(train_flops=2e11 * at, train_bytes=3e5 * at, train_loss=9 / at + bpb) for at in steps)
+    curve = tuple(
+        CurvePoint(train_flops=2e12 / 30 * at, train_bytes=1e5 * at, train_loss=9 / at + bpb) for at in range(1, 31)
+    )
     return record.model_copy(update={"rungs": tuple(rungs if record.is_complete else rungs[:1]), "curve": curve})
 
 
