@@ -11,11 +11,12 @@ from nas.records import StudyRecord, TrialRecord, completed
 from nas.reporting.document import document
 from nas.reporting.health import findings_of, health_section
 from nas.reporting.key_values import provenance_section
+from nas.reporting.learning_section import learning_section
 from nas.reporting.markup import paragraph
 from nas.reporting.provenance import provenance
 from nas.reporting.samples import Sample, excerpts_of
 from nas.reporting.samples_section import SAMPLES_NOTICE, samples_section
-from nas.reporting.sections import front_section, history_section, learning_section, mattered_section
+from nas.reporting.sections import front_section, history_section, mattered_section
 from nas.reporting.trial_facts import facts_scripts
 from nas.reporting.trials_section import trials_section
 from nas.reporting.verdict import verdict_section

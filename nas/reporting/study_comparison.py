@@ -9,10 +9,10 @@ from pathlib import Path
 from nas.files import write_text
 from nas.finals import chosen_trial, comparison_of
 from nas.records import StudyRecord, TrialRecord, completed, front
-from nas.reporting.charts.overlaid import fronts_figure, progress_figure, spent_flops
+from nas.reporting.charts.overlaid import Named, front_of, fronts_figure, progress_figure, spent_flops
 from nas.reporting.document import document, embedded
 from nas.reporting.key_values import flat
-from nas.reporting.markup import Cell, Row, count_cell, figure_cell, paragraph, section, table
+from nas.reporting.markup import Cell, Row, behind, count_cell, figure_cell, paragraph, section, table
 from nas.reporting.words import MISSING
 
 _HEADS = (
@@ -117,13 +117,39 @@ def _charts(studies: Sequence[Compared]) -> list[str]:
             "Pareto fronts",
             paragraph("The front of each study in bits per byte and collapse rate; lower left is better.", "soft"),
             embedded(fronts_figure(shown), "fronts", "Pareto fronts of the studies"),
+            behind("The fronts as a table", _fronts_table(shown)),
         ),
         section(
             "How the searches went",
             paragraph("The best fitness so far against the training FLOPs that all trials until then took.", "soft"),
             embedded(progress_figure(shown), "progress", "Best fitness against FLOPs"),
+            behind("Each better trial as a table", _progress_table(shown)),
         ),
     ]
+
+
+def _fronts_table(studies: Named) -> str:
+    heads = ("study", "trial", "bits per byte", "collapse", "params", "architecture")
+    rows: list[Row] = []
+    for name, records in studies:
+        for one in front_of(records):
+            cells = [Cell(name), Cell(str(one.number), one.number, "n")]
+            cells += [figure_cell(one.val_bpb), figure_cell(one.collapse_rate), count_cell(one.architecture.num_params)]
+            rows.append(("", [*cells, Cell(one.architecture.describe(), kind="shape")]))
+    return table(heads, rows, numeric=heads[1:5], sortable=True, label="Pareto fronts")
+
+
+def _progress_table(studies: Named) -> str:
+    heads = ("study", "trial", "FLOPs", "best fitness")
+    rows: list[Row] = []
+    for name, records in studies:
+        least = float("inf")
+        for spent, one in zip(spent_flops(records), records, strict=True):
+            if one.is_complete and one.fitness is not None and one.fitness < least:
+                least = one.fitness
+                cells = [Cell(name), Cell(str(one.number), one.number, "n"), Cell(f"{spent:.3g}", spent, "n")]
+                rows.append(("", [*cells, figure_cell(one.fitness)]))
+    return table(heads, rows, numeric=heads[1:], sortable=True, label="Best so far")
 
 
 def _differences(studies: Sequence[Compared]) -> str:

@@ -14,7 +14,7 @@ from nas.reporting.markup import text
 from nas.reporting.measures import measures_of
 from nas.reporting.words import title, visible
 
-_EXCERPT = 400
+_EXCERPT = 240
 
 
 def facts_scripts(records: Sequence[TrialRecord], excerpts: Excerpts, comparison: Comparison | None) -> str:

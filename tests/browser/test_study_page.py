@@ -30,8 +30,9 @@ def with_curves(record: TrialRecord) -> TrialRecord:
         )
         for rung, (flops, worse) in enumerate(((7e11, 0.5), (2e12, 0.0)))
     ]  # fmt: skip
-    steps = range(1, 11)
-    curve = tuple(CurvePoint(train_flops=2e11 * at, train_bytes=3e5 * at, train_loss=9 / at + bpb) for at in steps)
+    curve = tuple(
+        CurvePoint(train_flops=2e12 / 30 * at, train_bytes=1e5 * at, train_loss=9 / at + bpb) for at in range(1, 31)
+    )
     return record.model_copy(update={"rungs": tuple(rungs if record.is_complete else rungs[:1]), "curve": curve})
 
 
@@ -182,6 +183,22 @@ def test_other_axes_have_a_front_of_their_own(opened: Open, report: Path, record
                                  "(codenas.charts.get('pareto')._fullLayout)")  # fmt: skip
     assert layout == ["linear", "log", "parameters"]
     assert found.errors == []
+
+
+def test_axes_and_price_that_were_chosen_before_the_chart_is_drawn_are_kept(
+    opened: Open, report: Path, records: list[TrialRecord]
+) -> None:
+    found = opened(report, height=300)
+    assert not found.page.evaluate("codenas.charts.has('pareto')")
+    found.page.evaluate("document.getElementById('pareto-y').value = 'num_params'")
+    move = "(one) => { one.value = 2; one.dispatchEvent(new Event('input')); }"
+    found.page.locator("#weight").evaluate(move)
+    found.show("pareto")
+    best = completed([one.reweighted(2.0) for one in records])[0]
+    star = found.page.evaluate("codenas.charts.get('pareto').data.find((one) => one.meta === 'star')")
+    assert (star["customdata"], star["y"]) == ([best.number], [best.architecture.num_params])
+    title = found.page.evaluate("codenas.charts.get('pareto')._fullLayout.yaxis.title.text")
+    assert title == "parameters"
 
 
 def test_another_price_of_a_collapse_ranks_anew_and_back(

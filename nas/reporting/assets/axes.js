@@ -49,6 +49,10 @@
     const change = () => codenas.charts.has("pareto") && redraw(codenas.charts.get("pareto"));
     x.addEventListener("change", change);
     y.addEventListener("change", change);
-    codenas.onDrawn((chart) => chart.id === "pareto" && codenas.weightMoved?.(chart));
+    codenas.onDrawn((chart) => {  // what was chosen before it was there
+      if (chart.id !== "pareto") return;
+      if (![x, y].every((one) => one.selectedOptions[0].defaultSelected)) redraw(chart);
+      codenas.weightMoved?.();
+    });
   }
 }

@@ -45,10 +45,15 @@ class _Line:
         if not ys:
             return
         for name, values in zip(VIEWS, xs, strict=True):
-            self.x[name] += [*values, None]
-        self.y += [*ys, None]
+            self.x[name] += [*map(_rounded, values), None]
+        self.y += [*map(_rounded, ys), None]
         self.numbers += [record.number] * len(ys) + [None]
         self.words += [hover(record)] * len(ys) + [None]
+
+
+def _rounded(value: float | None) -> float | None:
+    """To five digits: thousands of points stand in the page."""
+    return None if value is None else float(f"{value:.5g}")
 
 
 def learning_figure(records: Sequence[TrialRecord], marked: Sequence[TrialRecord]) -> go.Figure:

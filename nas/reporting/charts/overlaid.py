@@ -24,10 +24,7 @@ _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "pentagon", "
 def fronts_figure(studies: Named) -> go.Figure:
     figure = go.Figure()
     for index, (name, records) in enumerate(studies):
-        ranked = completed(records)
-        points = [(val_bpb(one), collapse_rate(one)) for one in ranked]
-        front = [ranked[place] for place in pareto_front(points)]
-        best = sorted(front, key=lambda one: (val_bpb(one), -collapse_rate(one)))
+        best = front_of(records)
         figure.add_scatter(
             x=[val_bpb(one) for one in best],
             y=[collapse_rate(one) for one in best],
@@ -40,6 +37,13 @@ def fronts_figure(studies: Named) -> go.Figure:
         )
     figure.update_yaxes(rangemode="tozero")
     return styled(figure, BPB_AXIS, COLLAPSE_AXIS)
+
+
+def front_of(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Those that no other beats in bits per byte and collapse rate, from the fewest bits on."""
+    ranked = completed(records)
+    found = [ranked[place] for place in pareto_front([(val_bpb(one), collapse_rate(one)) for one in ranked])]
+    return sorted(found, key=lambda one: (val_bpb(one), -collapse_rate(one)))
 
 
 def progress_figure(studies: Named) -> go.Figure:

@@ -41,7 +41,7 @@ def _slice(name: str, shown: Sequence[TrialRecord], excerpts: Excerpts | None) -
         )
     )
     styled(figure, escape(name), "", height=230)
-    figure.update_layout(margin={"l": 40, "r": 8, "t": 8, "b": 40})
+    figure.update_layout(margin={"l": 40, "r": 8, "t": 8, "b": 40}, font_size=11)
     if as_words:
         figure.update_xaxes(type="category", categoryorder="category ascending")
     elif name in LOGARITHMIC:
