@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ray.cluster_utils import Cluster
-from study.commands import Ran, alive_in_group, finish, num_ended, start, trials, wait_until
+from study.commands import Ran, finish, num_ended, reproducible, start, trials, wait_until
 
+from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData
 from nas.records import read_study
 
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.slow
 BUDGET = 12
 NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
 AT_RANDOM = ["--sampler", "random", "--rungs", "1"]
-WITH_RUNGS = ["--rungs", "3", "--trial-flops", "9e9"]
+WITH_RUNGS = ["--rungs", "2", "--trial-flops", "9e9"]
 Kill = Callable[[Cluster, subprocess.Popen[str]], None]
 
 
@@ -44,20 +46,33 @@ def undisturbed(flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> P
 def cluster() -> Iterator[Cluster]:
     nodes = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
     nodes.add_node(**NODE)
+    session = Path(nodes.head_node.get_session_dir_path())
     yield nodes
     nodes.shutdown()
+    shutil.rmtree(session)
+
+
+def processes() -> list[tuple[int, int, str]]:
+    """Of all that are alive: id, parent's id, what they are called."""
+    listed = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+    )
+    rows = [line.split(maxsplit=3) for line in listed.stdout.splitlines()]
+    return [(int(pid), int(parent), args) for pid, parent, state, args in rows if not state.startswith("Z")]
 
 
 def busy_workers(cluster: Cluster) -> list[int]:
     """The processes that are at a trial."""
     raylets = {one.all_processes["raylet"][0].process.pid for one in cluster.list_all_nodes()}
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
-    rows = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
-    return [
-        int(pid)
-        for pid, parent, args in rows
-        if int(parent) in raylets and args.startswith("ray::") and ".train" in args
-    ]
+    return [pid for pid, parent, args in processes() if parent in raylets and re.match(r"ray::\S+\.train", args)]
+
+
+def below(ancestor: int) -> set[int]:
+    """The processes that it started, and those that they started."""
+    found = {ancestor}
+    while more := {pid for pid, parent, _ in processes() if parent in found} - found:
+        found |= more
+    return found - {ancestor}
 
 
 def kill_a_worker(cluster: Cluster, driver: subprocess.Popen[str]) -> None:
@@ -122,3 +137,32 @@ def test_a_search_with_rungs_accounts_for_every_trial(
         range(sum(len(one.rungs) for one in found))
     )
     assert not list((tmp_path / "tiny" / "trunks").glob("*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_cluster_of_its_own_ends_with_the_search(flags: list[str], tmp_path: Path, number: signal.Signals) -> None:
+    driver = start([*flags, "--out", str(tmp_path), "--engine", "ray", "--quiet"])
+    wait_until(lambda: num_ended(tmp_path / "tiny") >= 1, driver)
+    theirs = below(driver.pid)
+    assert any("raylet" in args for pid, _, args in processes() if pid in theirs)
+    os.kill(driver.pid, number)
+    end = finish(driver)
+    if number is signal.SIGKILL:
+        assert end.code == -number
+    else:
+        assert end.code == 128 + number
+        assert re.fullmatch(r"\nstopped: \d+ trials have ended and none is lost; go on with: python .*\n", end.err)
+    wait_until(lambda: not theirs & {pid for pid, _, _ in processes()})
+
+
+def test_one_worker_and_one_seed_leave_the_records_of_the_local_engine(flags: list[str], tmp_path: Path) -> None:
+    """With rungs, the verdict and what is exported, in a cluster that is started for the search alone."""
+    for engine in ("local", "ray"):
+        own = ["--workers", "1", "--engine", engine, "--out", str(tmp_path / engine)]
+        end = finish(start([*flags, *WITH_RUNGS, "--budget", "8", *own]))
+        assert end.code == 0, end.err
+    local, ray = tmp_path / "local" / "tiny", tmp_path / "ray" / "tiny"
+    assert reproducible(ray) == reproducible(local)
+    assert {one.state for one in trials(ray)} == {"COMPLETE", "PRUNED"}
+    assert read_study(ray / "study.json").verdict == read_study(local / "study.json").verdict
+    assert ArchitectureConfig.load(ray / "arch.json") == ArchitectureConfig.load(local / "arch.json")

@@ -82,7 +82,7 @@ def engine_of(
         assert num_workers is not None
         return run_trials, WorkerPool(num_workers, initialise)
     import_ray()
-    from nas.study.ray_cluster import RayPool
+    from nas.study.ray_pool import RayPool
     from nas.study.ray_tune import run_trials_by_ray
 
     return run_trials_by_ray, RayPool(on_ray, num_workers, initialise)

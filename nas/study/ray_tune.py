@@ -29,7 +29,7 @@ from ray.tune.search import Searcher
 from nas.records import TrialRecord
 from nas.study.driver import Beginnings, Budget, record_ended
 from nas.study.objective import Evaluation, Objective
-from nas.study.ray_cluster import MOST_LOSSES, RayPool, cause_of_loss, given_up, is_of_node
+from nas.study.ray_pool import MOST_LOSSES, RayPool, cause_of_loss, given_up, is_of_node
 from nas.study.ray_rungs import Rungs, plain
 from nas.study.trials import Trials
 from nas.study.workers import ended_of

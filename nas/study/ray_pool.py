@@ -1,34 +1,26 @@
-"""A Ray cluster, joined or started here, and tasks on its nodes."""
+"""A pool of workers on the nodes of a Ray cluster, and what becomes of work that is lost there."""
 
 from __future__ import annotations
 
-import shutil
-import signal
-import socket
 from collections.abc import Callable, Hashable
-from contextlib import suppress
 from typing import Any, Self
 
 import ray
 from ray.exceptions import RayError
 
-from nas.errors import StudyError, UsageError
+from nas.errors import UsageError
 from nas.study.on_ray import OnRay
+from nas.study.ray_connection import connected
 from nas.study.workers import Ended, Task, attempt, ended_of
 
 MOST_LOSSES = 2
 """How often work is begun again whose process was lost, before it is given up as the cause of that."""
-_PATIENCE_SECONDS = 20
-_NAMESPACE = "codenas"
-_OBJECT_STORE_BYTES = 100 << 20
-"""What passes through it are records; Ray wants 75 MiB at least."""
 
 
 class RayPool:
     """Takes tasks as a WorkerPool does, and runs them on the nodes of a cluster.
 
-    Use as a context manager: leaving it ends what is running, and the cluster where it was started here. A process
-    that is connected to a cluster already stays so.
+    Use as a context manager: leaving it ends what is running, and the cluster where it was started here.
     """
 
     def __init__(self, on_ray: OnRay, num_workers: int | None, initialise: Callable[[], object]) -> None:
@@ -36,29 +28,21 @@ class RayPool:
         self.on_ray, self.initialise = on_ray, initialise
         self._most = num_workers
         self._running: dict[ray.ObjectRef[Any], Hashable] = {}
-        self._session: str | None = None
-        self._connected_here = False
+        self._connection = connected(on_ray.address)
 
     def __enter__(self) -> Self:
         """Raises StudyError where the cluster cannot be joined, UsageError where no node of it holds a trial."""
-        if not ray.is_initialized():
-            self._connect()
-        try:
-            if not self._fitting:
-                nodes = "; ".join(f"{one.get('CPU', 0):g} CPUs, {one.get('GPU', 0):g} GPUs" for one in _nodes())
-                raise UsageError(f"no node of the Ray cluster has the {self.on_ray} of a trial; its nodes: {nodes}")
-        except BaseException:
-            self.__exit__()
-            raise
+        self._connection.__enter__()
+        if not self._fitting:
+            nodes = "; ".join(f"{one.get('CPU', 0):g} CPUs, {one.get('GPU', 0):g} GPUs" for one in _nodes())
+            self.__exit__(None, None, None)
+            raise UsageError(f"no node of the Ray cluster has the {self.on_ray} of a trial; its nodes: {nodes}")
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *exception: Any) -> None:
         for one in self._running:
             ray.cancel(one, force=True)
-        if self._connected_here:
-            ray.shutdown()
-        if self._session is not None:
-            shutil.rmtree(self._session, ignore_errors=True)
+        self._connection.__exit__(*exception)
 
     @property
     def room(self) -> int:
@@ -94,34 +78,6 @@ class RayPool:
     @property
     def _fitting(self) -> int:
         return sum(map(self.on_ray.room, _nodes()))
-
-    def _connect(self) -> None:
-        """Ray's own handler of SIGTERM would take the place of ours."""
-        address = self.on_ray.address
-        settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL", "namespace": _NAMESPACE}
-        if address is None:  # "local": without an address Ray would join whatever cluster it finds
-            settings |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
-        before = signal.getsignal(signal.SIGTERM)
-        try:
-            _reach(address)
-            context: Any = ray.init(address=address or "local", **settings)
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            where = "start a Ray cluster" if address is None else f"join the Ray cluster at {address}"
-            raise StudyError(f"cannot {where}: {reason}") from None
-        finally:
-            with suppress(ValueError):  # not the main thread
-                signal.signal(signal.SIGTERM, before)
-        self._connected_here = True
-        if address is None:
-            self._session = context.address_info["session_dir"]
-
-
-def _reach(address: str | None) -> None:
-    """OSError where nobody answers at HOST:PORT: Ray would try for ever."""
-    if address is not None and ":" in address:
-        host, _, port = address.rpartition(":")
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_SECONDS).close()
 
 
 def cause_of_loss(said: str) -> str:
