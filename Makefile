@@ -15,7 +15,7 @@ setup: $(VENV)/.done  ## make .venv with every extra and the exact versions of c
 
 $(VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dashboard,png,dev]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dashboard,png,ray,dev]'
 	touch $@
 
 search: setup  ## search the default space: trials/base/

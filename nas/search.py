@@ -62,6 +62,11 @@ def parser() -> argparse.ArgumentParser:
     budget.add_argument("--hours", type=cli.positive, metavar="H", help="start no trial after this many hours")
     budget.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core; on a GPU one)")
     budget.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
+    engine = built.add_argument_group("who runs it")
+    engine.add_argument("--engine", default="local", metavar="NAME", help="local, or ray (default: local)")
+    engine.add_argument("--address", metavar="ADDR", help="HOST:PORT of a Ray cluster to join (default: starts one)")
+    engine.add_argument("--cpus-per-trial", type=cli.positive, metavar="N", help="that Ray reserves (default: 1)")
+    engine.add_argument("--gpus-per-trial", type=cli.positive, metavar="N", help="such as 0.5 (default: 1 on a GPU)")
     where = built.add_argument_group("where it goes")
     where.add_argument("--name", metavar="NAME", help="of the study (default: the space's)")
     where.add_argument("--out", default="trials", metavar="DIR", help="folder of studies (default: trials)")
@@ -100,6 +105,10 @@ def main(argv: list[str] | None = None) -> int:
         budget=arguments.budget if arguments.budget or arguments.hours else DEFAULT_BUDGET,
         hours=arguments.hours,
         storage=arguments.storage,
+        engine=arguments.engine,
+        address=arguments.address,
+        cpus_per_trial=arguments.cpus_per_trial,
+        gpus_per_trial=arguments.gpus_per_trial,
         keep_samples=not arguments.no_samples,
         command=cli.command_line("nas.search", argv),
     )
@@ -216,7 +225,7 @@ def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
         "budget": f"{budget}{hours}, proposed by {plan.options.sampler}",
         "rungs": ", ".join(f"{one:.2g}" for one in plan.space.training.rung_flops) + " training FLOPs",
         "cost": f"at most {plan.cost}",
-        "workers": f"{plan.num_workers} on {plan.numerics.device}, {plan.numerics.threads} torch threads each",
+        "workers": f"{plan.workers} on {plan.numerics.device}, {plan.numerics.threads} torch threads each",
     }
     if as_json:
         print(json.dumps(facts, indent=2))

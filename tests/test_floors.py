@@ -30,12 +30,15 @@ NEVER = {
     "data": {"optuna", "ray", "plotly", "rich"},
     "model": {"optuna", "ray", "plotly", "rich"},
     "trial": {"optuna", "ray", "plotly", "rich"},
-    "study": {"ray", "plotly", "rich"},
+    "study": {"ray", "plotly", "rich"},  # but for RAY_FILES
     "full_training": {"optuna", "ray", "plotly", "rich"},
     "release": {"optuna", "ray", "plotly", "rich"},
     "playing": {"optuna", "ray", "plotly", "rich"},
     "reporting": {"torch", "ray", "tokenizers", "nas.data", "nas.model", "nas.trial"},
 }
+
+RAY_FILES = {"nas/study/ray_connection.py", "nas/study/ray_pool.py", "nas/study/ray_rungs.py", "nas/study/ray_tune.py"}
+"""They are imported when --engine ray is asked for, and not before."""
 
 
 def part_of(path: Path) -> str:
@@ -79,7 +82,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_file_imports_only_what_its_floor_may(path: Path) -> None:
     assert part_of(path) in FLOOR, f"{path} has no floor: give it one here and in CONTRIBUTING.md"
-    assert wrongs(part_of(path), path.read_text(encoding="utf-8")) == []
+    found = wrongs(part_of(path), path.read_text(encoding="utf-8"))
+    if str(path.relative_to(PACKAGE.parent)) in RAY_FILES:
+        found = [one for one in found if one.partition(".")[0] != "ray"]
+    assert found == []
 
 
 def test_every_part_with_a_floor_is_there() -> None:

@@ -597,6 +597,7 @@ FLAGS: dict[Any, set[str]] = {
         *("--space", "--corpus", "--trial-flops", "--collapse-weight", "--seed", "--budget", "--hours", "--workers"),
         *("--device", "--name", "--out", "--storage", "--no-samples", "--dry-run", "--quiet", "--json", "--help"),
         *("--exportable", "--objectives", "--rungs", "--sampler", "--target-flops"),
+        *("--engine", "--address", "--cpus-per-trial", "--gpus-per-trial"),
     },
     train: {
         *("--arch-json", "--max-steps", "--flops", "--corpus", "--out", "--learning-rate", "--batch-tokens"),

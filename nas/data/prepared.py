@@ -58,6 +58,10 @@ class PreparedData:
         """
         return read_manifest(self.folder)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """With the manifest, by which another machine finds or makes the same data (nas/data/elsewhere.py)."""
+        return {**self.__dict__, "manifest": self.manifest}
+
     @property
     def corpus_hash(self) -> str:
         """SHA-256 of names and contents of the documents."""

@@ -45,38 +45,55 @@ class Executor(Protocol):
     def wait(self, timeout: float | None = None) -> list[Ended]: ...
 
 
+class Beginnings:
+    """The trials that a budget allows, begun one by one; those found unfinished first, under their own number."""
+
+    def __init__(self, trials: Trials, budget: Budget) -> None:
+        self._trials, self._budget = trials, budget
+        self._started = time.monotonic()
+        self._used_up = False
+
+    def next(self) -> Evaluation | None:
+        """None when there is no other: the budget is reached, or the space used up. Then there is none later."""
+        while not self._used_up and self._budget.allows(self._trials, time.monotonic() - self._started):
+            if not self._trials.has_next():
+                self._used_up = True
+            elif begun := self._trials.begin():
+                return begun
+        return None
+
+    def end(self) -> bool:
+        """What a search returns: False when the space was used up before the budget; SpaceError when it is empty."""
+        if self._used_up and not self._trials.num_ended:
+            raise SpaceError(
+                f"no legal architecture in {RANDOM_ATTEMPTS:,} draws from the space; "
+                "widen it or its [constraints], or give trials more FLOPs"
+            )
+        return not self._used_up
+
+
 def run_trials(trials: Trials, objective: Objective, executor: Executor, budget: Budget) -> bool:
     """Go on until `budget` is reached; trials found unfinished are finished first, under their own number.
 
     False when the space had no other legal architecture before that; SpaceError when it has none at all.
     """
-    started = time.monotonic()
+    beginnings = Beginnings(trials, budget)
     ready: list[Evaluation] = []
     num_running = 0
-    used_up = False
     while True:
-        while executor.num_free:
-            if not ready and not used_up and budget.allows(trials, time.monotonic() - started):
-                used_up = not trials.has_next()
-                begun = None if used_up else trials.begin()
-                ready += [begun] if begun else []
-                if begun is None and not used_up:
-                    continue  # it has ended at once
-            if not ready:
-                break
-            asked = ready.pop(0)
+        while executor.num_free and (asked := ready.pop(0) if ready else beginnings.next()):
             executor.submit(asked.number, partial(objective, asked))
             num_running += 1
         if not num_running:
-            if used_up and not trials.num_ended:
-                raise SpaceError(
-                    f"no legal architecture in {RANDOM_ATTEMPTS:,} draws from the space; "
-                    "widen it or its [constraints], or give trials more FLOPs"
-                )
-            return not used_up
+            return beginnings.end()
         for ended in executor.wait():
             num_running -= 1
-            is_record = isinstance(ended.value, TrialRecord)
-            error = ended.error or (None if is_record else f"no record came back: {ended.value!r}")
-            goes_on = trials.record(int(str(ended.key)), ended.value if is_record else None, error)
+            goes_on = record_ended(trials, ended)
             ready += [goes_on] if goes_on else []
+
+
+def record_ended(trials: Trials, ended: Ended) -> Evaluation | None:
+    """Write down what came back of a trial's evaluation, under its number as the key; the one it goes on with."""
+    is_record = isinstance(ended.value, TrialRecord)
+    error = ended.error or (None if is_record else f"no record came back: {ended.value!r}")
+    return trials.record(int(str(ended.key)), ended.value if is_record else None, error)

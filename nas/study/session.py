@@ -17,11 +17,13 @@ from nas.finals import chosen_trial
 from nas.records import HoldoutResult, StudyRecord, TrialRecord
 from nas.space import SearchSpace, load_space
 from nas.study.dashboard import Dashboard
-from nas.study.driver import Budget, run_trials
+from nas.study.driver import Budget
+from nas.study.engine import DEFAULT_ENGINE, engine_of, plan_engine
 from nas.study.export import export_architectures
 from nas.study.folder import StudyFolder
 from nas.study.identity import study_identity
 from nas.study.objectives import DEFAULT_OBJECTIVES, metrics_of
+from nas.study.on_ray import OnRay
 from nas.study.prediction import TARGET_OVER_TOP, predict_target
 from nas.study.proposers import DEFAULT_SAMPLER, SAMPLERS
 from nas.study.provenance import provenance
@@ -32,11 +34,9 @@ from nas.study.train_and_judge import TrainAndJudge
 from nas.study.trial_attributes import ended_records
 from nas.study.trials import Observer, Trials
 from nas.study.verdict import is_judged, judge_finalists
-from nas.study.workers import WorkerPool
 from nas.trial.compressors import compressor_bpb
 from nas.trial.judge import judging_prompts, most_prompts
-from nas.trial.machine import available_cores
-from nas.trial.numerics import Numerics, plan_numerics
+from nas.trial.numerics import Numerics
 from nas.trial.run import TrialSettings
 
 SPLIT_SEED = 0
@@ -74,6 +74,11 @@ class SearchOptions:
     num_rungs: int | None = None
     target_flops: float | None = None
     """Of the full training that the search is for."""
+    engine: str = DEFAULT_ENGINE
+    """One of nas.study.engine; the three that follow are for `ray` alone, and explained there."""
+    address: str | None = None
+    cpus_per_trial: float | None = None
+    gpus_per_trial: float | None = None
     command: str = ""
 
 
@@ -84,8 +89,18 @@ class SearchPlan:
     options: SearchOptions
     space: SearchSpace
     folder: StudyFolder
-    num_workers: int
+    num_workers: int | None
+    """None: as many as the nodes of the Ray cluster hold."""
     numerics: Numerics
+    on_ray: OnRay | None = None
+
+    @property
+    def workers(self) -> str:
+        """In words."""
+        if self.on_ray is None:
+            return str(self.num_workers)
+        most = f"{self.num_workers} at most" if self.num_workers else "as many as there is room for"
+        return f"{most}, with {self.on_ray},"
 
     @property
     def database_url(self) -> str:
@@ -145,13 +160,19 @@ def plan_search(options: SearchOptions) -> SearchPlan:
     if options.exportable:
         space = space.only_exportable()
     folder = StudyFolder(options.out / (options.name or space.name))
-    numerics = plan_numerics(options.device, threads=1)
-    cores = available_cores()
-    num_workers = options.workers or (1 if numerics.device.startswith("cuda") else cores)
-    numerics = numerics.model_copy(update={"threads": max(1, cores // num_workers)})
+    num_workers, numerics, on_ray = plan_engine(
+        options.engine,
+        options.workers,
+        options.device,
+        {
+            "--address": options.address,
+            "--cpus-per-trial": options.cpus_per_trial,
+            "--gpus-per-trial": options.gpus_per_trial,
+        },
+    )
     if stored := folder.read_study():
         numerics = numerics.kept(stored.identity["numerics"])
-    return SearchPlan(options, space, folder, num_workers, numerics)
+    return SearchPlan(options, space, folder, num_workers, numerics, on_ray)
 
 
 def run_search(plan: SearchPlan, observer: SessionObserver) -> SearchOutcome:
@@ -195,7 +216,9 @@ class _Session:
         settings = TrialSettings(
             plan.space.training, plan.space.evaluation, plan.space.prompt_bytes, plan.numerics, options.seed
         )
-        objective = TrainAndJudge(folder, data, settings, options.keep_samples, num_final_prompts)
+        # Absolute, for workers of Ray have working folders of their own.
+        shared = StudyFolder(folder.path.absolute()), PreparedData(data.folder.absolute(), data.vocabulary_names)
+        objective = TrainAndJudge(*shared, settings, options.keep_samples, num_final_prompts)
         self._study = summary
         try:
             if not was_complete or not is_judged(records, self._verdict, plan.space.verdict, options.seed):
@@ -245,7 +268,7 @@ class _Session:
             corpus={key: value for key, value in data.manifest.items() if key not in ("files", "packages")},
             compressors=self._compressors(data),
             verdict=self._verdict,
-            provenance=provenance(self._shown_command(), plan.num_workers),
+            provenance=provenance(self._shown_command(), plan.num_workers, plan.on_ray),
             measured=self._measured,
         )
 
@@ -255,11 +278,12 @@ class _Session:
         return command.replace(storage, shown_url(storage)) if storage else command
 
     def _work(self, study: optuna.Study, sampler: DistinctSampler, objective: TrainAndJudge) -> None:
-        """The trials that are missing, then the verdict, in one set of warm workers."""
+        """The trials that are missing, then the verdict, in one set of workers."""
         plan, options = self._plan, self._plan.options
         if plan.reruns_differ:
             self._observer.phase("limits or objectives are measured by the clock or the machine: reruns may differ")
-        with WorkerPool(plan.num_workers, objective.initialise) as pool:
+        run_trials, opened = engine_of(plan.on_ray, plan.num_workers, objective.initialise)
+        with opened as pool:
             keep, attach = _Keeper(plan.folder, plan.database_url), Dashboard(plan.folder)
             metrics = metrics_of(options.objectives)
             trials = Trials(study, plan.space, sampler, metrics, options.seed, self._observer, keep, attach)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from nas.data import PreparedData
+from nas.data.elsewhere import data_here
 from nas.errors import TrialFailure
 from nas.fitness import fitness
 from nas.records import HoldoutResult, TrialRecord
@@ -17,7 +18,10 @@ from nas.trial.run import TrialSettings, run_final, run_trial
 
 @dataclass(frozen=True)
 class TrainAndJudge:
-    """Picklable: a worker process opens the data and the folder itself."""
+    """Picklable: a worker process opens the data and the folder itself.
+
+    On another machine the folder must be the same, and the data the same or such as can be prepared again.
+    """
 
     folder: StudyFolder
     data: PreparedData
@@ -34,7 +38,7 @@ class TrainAndJudge:
         try:
             return run_trial(
                 asked.candidate,
-                self.data,
+                data_here(self.data),
                 self.settings,
                 paths,
                 number=asked.number,
@@ -50,7 +54,9 @@ class TrainAndJudge:
         evaluation = self.settings.evaluation.model_copy(update={"num_prompts": self.num_final_prompts})
         settings = replace(self.settings, seed=seed, evaluation=evaluation)
         try:
-            verdict = run_final(candidate, self.data, settings, self.folder.final_weights(record.number, seed))
+            verdict = run_final(
+                candidate, data_here(self.data), settings, self.folder.final_weights(record.number, seed)
+            )
         except TrialFailure as failure:
             return HoldoutResult(number=record.number, seed=seed, fitness=None, judgement=None, reason=str(failure))
         finally:

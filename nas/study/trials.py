@@ -61,7 +61,7 @@ class Trials:
         """`keep` is called with every ended trial after the study was told, `attach` before."""
         self._study, self._space, self._sampler, self._metrics = study, space, sampler, metrics
         self._seed, self._observer, self._keep, self._attach = seed, observer, keep, attach
-        self._rung_flops = space.training.rung_flops
+        self.rung_flops = space.training.rung_flops
         self._rule = StoppingRule(space.training.num_rungs, space.training.rung_factor, metrics)
         self._results = results_of(records_of(study, (*ENDED, TrialState.RUNNING)), metrics)
         self._unfinished = list(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
@@ -135,7 +135,7 @@ class Trials:
         self._results.append(result_of(one.record, rung, self._metrics))
         self.spent_flops += rung.spent_flops
         one.trial.set_user_attr(RECORD_KEY, one.record.model_dump(mode="json"))
-        self._observer.rung_ended(number, rung, len(self._rung_flops))
+        self._observer.rung_ended(number, rung, len(self.rung_flops))
         return self._decide(number)
 
     def _evaluation(self, number: int) -> Evaluation:
@@ -146,7 +146,7 @@ class Trials:
             candidate=one.candidate,
             number=number,
             rung=rung,
-            train_flops=self._rung_flops[rung],
+            train_flops=self.rung_flops[rung],
             seed=self._seed,
             reference=one.reference,
         )
@@ -156,7 +156,7 @@ class Trials:
         record = self._open[number].record
         assert record is not None
         rung = record.rungs[-1]
-        is_top = rung.rung == len(self._rung_flops) - 1
+        is_top = rung.rung == len(self.rung_flops) - 1
         before = [one for one in self._results if one.order < rung.order]
         if over := self._space.constraints.measured_excess(record.measured, rung.collapse_rate if is_top else None):
             self._end(number, record.stopped(f"over the limit, as measured: {_shares(over)}"), over)

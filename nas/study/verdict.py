@@ -12,8 +12,8 @@ from functools import partial
 from nas.errors import StudyError
 from nas.records import HoldoutResult, TrialRecord, completed
 from nas.space_sections import VerdictSection
+from nas.study.driver import Executor
 from nas.study.train_and_judge import TrainAndJudge
-from nas.study.workers import WorkerPool
 from nas.trial.batches import derived_seed
 
 
@@ -42,7 +42,7 @@ def judge_finalists(
     known: Sequence[HoldoutResult],
     section: VerdictSection,
     objective: TrainAndJudge,
-    pool: WorkerPool,
+    pool: Executor,
     keep: Callable[[tuple[HoldoutResult, ...]], None],
 ) -> tuple[HoldoutResult, ...]:
     """Holdout results of all finalists, best validation fitness first; those in `known` are not judged again.

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from nas.errors import CheckpointError, CodenasError, StudyError
+from nas.errors import CacheError, CheckpointError, CodenasError, CorpusError, StudyError
 from nas.files import NO_SPACE
 
 Task = Callable[[], Any]
@@ -70,7 +70,7 @@ class WorkerPool:
     def wait(self, timeout: float | None = None) -> list[Ended]:
         """The tasks that ended, at least one unless `timeout` seconds passed; a dead worker is replaced.
 
-        Raises StudyError when a worker cannot write its results: that is no fault of its task.
+        Raises StudyError when a worker cannot read its data or write its results: that is no fault of its task.
         """
         busy = [worker for worker in self._workers if worker.key is not None]
         watched: list[Any] = [one for worker in busy for one in (worker.connection, worker.process.sentinel)]
@@ -89,7 +89,7 @@ class WorkerPool:
             how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             hint = "; out of memory?" if code == -signal.SIGKILL else ""
             return Ended(key, error=f"its worker process was lost ({how}{hint})")
-        return _ended(key, kind, content)
+        return ended_of(key, kind, content)
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -108,11 +108,12 @@ class WorkerPool:
 
 def answer(key: Hashable, task: Task) -> Ended:
     """Do `task` here, as a worker would; raises StudyError as `wait` does."""
-    return _ended(key, *_answer(task))
+    return ended_of(key, *attempt(task))
 
 
-def _ended(key: Hashable, kind: str, content: Any) -> Ended:
-    if kind == "cannot write":
+def ended_of(key: Hashable, kind: str, content: Any) -> Ended:
+    """What `attempt` gave, as `wait` reports it; StudyError where it could not work."""
+    if kind == "cannot work":
         raise StudyError(content)
     return Ended(key, value=content) if kind == "value" else Ended(key, error=content)
 
@@ -139,20 +140,21 @@ def _serve(connection: Connection, initialise: Callable[[], object]) -> None:
             task = connection.recv()
         except EOFError:
             return
-        connection.send(_answer(task))
+        connection.send(attempt(task))
 
 
-def _answer(task: Task) -> tuple[str, Any]:
+def attempt(task: Task) -> tuple[str, Any]:
+    """Do `task`: ("value", what it gave), ("error", why nothing), or ("cannot work", why it is not to blame)."""
     try:
         return "value", task()
-    except CheckpointError as error:
-        return "cannot write", str(error)
+    except (CacheError, CheckpointError, CorpusError) as error:
+        return "cannot work", str(error)
     except CodenasError as error:
         return "error", str(error)
     except OSError as error:
         if error.errno in NO_SPACE:
             advice = "free some space and run the same command again, no ended trial is lost"
-            return "cannot write", f"{error.strerror}: {error.filename or 'writing'}; {advice}"
+            return "cannot work", f"{error.strerror}: {error.filename or 'writing'}; {advice}"
         return "error", f"{type(error).__name__}: {error}"
     except Exception as error:
         first_line = (str(error).splitlines() or [""])[0]

@@ -71,24 +71,27 @@ class Numerics(BaseModel):
             torch.use_deterministic_algorithms(False)
 
 
-def plan_numerics(device: str, threads: int, *, compiled: bool = False) -> Numerics:
+def plan_numerics(device: str, threads: int, *, compiled: bool = False, elsewhere: bool = False) -> Numerics:
     """`device` is auto, cpu, cuda or cuda:N; UsageError when it is not there, or nothing that `compiled` needs.
 
-    Training is in bf16 where the device multiplies it in hardware, as it then does at twice the speed and more.
+    Training is in bf16 where the device multiplies it in hardware, as it then does at twice the speed and more. A
+    `cuda` that is `elsewhere` is not looked for here, and thought to do so.
     """
     kind = device.partition(":")[0]
     if kind not in ("auto", "cpu", "cuda"):
         raise UsageError(f"unknown device '{device}' (allowed: auto, cpu, cuda, cuda:N)")
-    if kind == "cuda" and not torch.cuda.is_available():
+    here = torch.cuda.is_available()
+    if kind == "cuda" and not (here or elsewhere):
         raise UsageError("device 'cuda' asked for, but this torch sees no CUDA device; use --device cpu or auto")
     if kind == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if here else "cpu"
     on_gpu = device.startswith("cuda")
     if compiled:
         _find_compiler()
+    in_bf16 = (not here or torch.cuda.is_bf16_supported()) if on_gpu else _cpu_multiplies_bf16()
     return Numerics(
         device=device,
-        dtype="bfloat16" if (torch.cuda.is_bf16_supported() if on_gpu else _cpu_multiplies_bf16()) else "float32",
+        dtype="bfloat16" if in_bf16 else "float32",
         threads=threads,
         compiled=compiled,
         torch=str(torch.__version__).partition("+")[0],

@@ -20,7 +20,7 @@ class Instant:
     """Bits per byte by formula; a mishap at the numbers that are told one."""
 
     mishaps: Mapping[int, str] = field(default_factory=dict)
-    """Trial number -> what happens: `raise`, `refuse`, `exit`, `kill`, `diverge`, `diverge at RUNG`."""
+    """Trial number -> what happens: raise, refuse, exit, kill, kill once at 1, diverge, diverge at 1; 1 is a rung."""
     seconds: float = 0.0
     calls: Path | None = None
     """A folder that gets an empty file named `<number>` a call."""
@@ -41,11 +41,17 @@ class Instant:
                 raise OutOfMemory("the device is too small")
             case "exit":
                 os._exit(7)
-            case "kill":
+            case "kill" | "kill once at 1" as when if when == "kill" or (
+                asked.rung == 1 and self._num_calls(number) == 2
+            ):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "diverge" | "diverge at 1" as when if when in ("diverge", f"diverge at {asked.rung}"):
                 return asked.ended("PRUNED", "diverged: the loss is not finite")
         return complete_record(asked)
+
+    def _num_calls(self, number: int) -> int:
+        assert self.calls is not None
+        return len((self.calls / str(number)).read_text().splitlines())
 
 
 def complete_record(asked: Evaluation) -> TrialRecord:

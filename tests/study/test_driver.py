@@ -65,7 +65,7 @@ def run(
 ) -> bool:
     """Run a search, in the way a session does."""
     space, log = space or tiny(), log or Log()
-    objective = Instant(mishaps or {}, seconds, _calls(folder))
+    objective = Instant(mishaps or {}, seconds, calls_folder(folder))
     study = opened(folder, space)
     with WorkerPool(workers, objective.initialise) as pool:
         trials = Trials(study, space, sampler_of(space), FITNESS, 0, log, log.kept.append)
@@ -76,7 +76,7 @@ def evaluation_of(candidate: Candidate, trial: optuna.Trial) -> Evaluation:
     return Evaluation(candidate, trial.number, 0, 1e9, 0, trial.user_attrs.get("reference"))
 
 
-def _calls(folder: Path) -> Path:
+def calls_folder(folder: Path) -> Path:
     (folder / "calls").mkdir(exist_ok=True)
     return folder / "calls"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.errors import CheckpointError, StudyError, UsageError
+from nas.errors import CacheError, CheckpointError, CorpusError, StudyError, UsageError
 from nas.study.workers import WorkerPool
 
 
@@ -119,6 +119,13 @@ def test_a_full_disk_stops_the_search_and_blames_no_trial(pool: WorkerPool, numb
 def test_weights_that_cannot_be_written_stop_the_search(pool: WorkerPool) -> None:
     pool.submit("key", partial(fail, CheckpointError("cannot write checkpoint w; free some space")))
     with pytest.raises(StudyError, match="cannot write checkpoint w"):
+        pool.wait(30)
+
+
+@pytest.mark.parametrize("error", [CacheError("cannot read data cache c"), CorpusError("the corpus is another one")])
+def test_data_that_are_not_there_stop_the_search(pool: WorkerPool, error: Exception) -> None:
+    pool.submit("key", partial(fail, error))
+    with pytest.raises(StudyError, match=str(error)):
         pool.wait(30)
 
 
