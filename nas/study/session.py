@@ -29,7 +29,7 @@ from nas.study.proposers import DEFAULT_SAMPLER, SAMPLERS
 from nas.study.provenance import provenance
 from nas.study.references import REFERENCES
 from nas.study.sampler import DistinctSampler
-from nas.study.storage import database_errors, open_study, shown_url, sync
+from nas.study.storage import close, database_errors, open_study, shown_url, sync
 from nas.study.train_and_judge import TrainAndJudge
 from nas.study.trial_attributes import ended_records
 from nas.study.trials import Observer, Trials
@@ -207,6 +207,20 @@ class _Session:
             plan.space, data.corpus_hash, SPLIT_SEED, options.seed, options.sampler, options.objectives, plan.numerics
         )
         study = open_study(folder.name, plan.database_url, plan.space, sampler, identity, len(metrics))
+        try:
+            return self._go_on(study, data, sampler, identity, num_final_prompts)
+        finally:
+            close(study)
+
+    def _go_on(
+        self,
+        study: optuna.Study,
+        data: PreparedData,
+        sampler: DistinctSampler,
+        identity: dict[str, Any],
+        num_final_prompts: int,
+    ) -> SearchOutcome:
+        plan, options, folder = self._plan, self._plan.options, self._plan.folder
         records = ended_records(study)
         self._refuse_loss(records)
         folder.write_trials(records)

@@ -79,6 +79,14 @@ def _write_ahead(connection: Any, record: object) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
+def close(study: optuna.Study) -> None:
+    """Let go of the database: SQLite then puts its log into it and takes the log away, so that one file is all."""
+    storage = getattr(study._storage, "_backend", study._storage)
+    if isinstance(storage, RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
+
+
 def sync(url: str) -> None:
     """Wait until all that was committed to a SQLite database is on the disk; other databases see to it themselves."""
     if make_url(url).get_backend_name() == "sqlite" and (path := make_url(url).database):
@@ -91,7 +99,7 @@ def database_errors(url: str) -> Iterator[None]:
     """StudyError for whatever the database says, when it is opened and in the middle of a search."""
     try:
         yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+    except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.StorageInternalError) as error:
         cause = error.__cause__ or error
         reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
         raise StudyError(
