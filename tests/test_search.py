@@ -470,6 +470,26 @@ def test_a_space_without_a_legal_architecture_is_one_line(tmp_path: Path, run: C
     assert "no legal architecture in 5,000 draws from the space; widen it" in end.error
 
 
+def test_what_the_local_engine_would_ignore_is_one_line(tmp_path: Path, run: Callable[..., Ran]) -> None:
+    end = run("--out", tmp_path, "--gpus-per-trial", 0.5, "--dry-run")
+    assert end.code == 2
+    assert end.error == "nas.search: error: --gpus-per-trial is for --engine ray; add that, or leave it out"
+
+
+def test_a_ray_cluster_that_is_not_there_is_one_line(tmp_path: Path, run: Callable[..., Ran]) -> None:
+    end = run("--out", tmp_path, "--engine", "ray", "--address", "127.0.0.1:9")
+    assert end.code == 1
+    assert (
+        "cannot join the Ray cluster at 127.0.0.1:9: " in end.error and "Connection refused; it must run" in end.error
+    )
+
+
+def test_a_dry_run_says_what_is_asked_of_ray(tmp_path: Path, run: Callable[..., Ran]) -> None:
+    end = run("--out", tmp_path, "--engine", "ray", "--address", "a:1", "--cpus-per-trial", 2, "--dry-run")
+    assert end.code == 0
+    assert "workers       1 at most, with 2 CPUs, on cpu, 2 torch threads each" in end.out
+
+
 @pytest.mark.parametrize("kind", ["empty folder", "binary", "small"])
 def test_a_corpus_that_cannot_be_used_is_one_line(tmp_path: Path, run: Callable[..., Ran], kind: str) -> None:
     corpus = tmp_path / "corpus"

@@ -52,7 +52,8 @@ def _connect(address: str | None) -> str | None:
         return None
     except (OSError, RuntimeError, ValueError) as error:
         where = "start a Ray cluster" if address is None else f"join the Ray cluster at {address}"
-        raise StudyError(f"cannot {where}: {' '.join(str(error).split())}") from None
+        hint = "" if address is None else "; it must run, with this Python, this Ray, and RAY_AUTH_MODE as here"
+        raise StudyError(f"cannot {where}: {' '.join(str(error).split())}{hint}") from None
 
 
 def _reach(address: str) -> None:
