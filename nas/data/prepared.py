@@ -35,7 +35,8 @@ MANIFEST_KEYS = {"format", "source", "content_hash", "split_seed", "counts", "sp
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A complete folder of the cache and the vocabularies asked for. Cheap to pickle: files are opened on use."""
+    """A complete folder of the cache and the vocabularies asked for. Cheap to pickle: files are opened on use, only the
+    manifest goes along."""
 
     folder: Path
     vocabulary_names: tuple[str, ...]

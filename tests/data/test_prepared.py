@@ -159,10 +159,12 @@ def test_vocabularies_added_later_leave_the_first_and_equal_those_built_together
     assert PreparedData.open(later.folder).vocabulary_names == (order[0], "bytes", order[1])
 
 
-def test_it_travels_to_another_process_as_a_path_and_names(built: PreparedData) -> None:
+def test_it_travels_to_another_process_without_its_texts_and_tokens(built: PreparedData) -> None:
+    """As a path, names and the manifest, by which another machine finds or makes the same data."""
     fresh = PreparedData(built.folder, built.vocabulary_names)
     message = pickle.dumps(fresh)
-    assert len(message) < 500
+    assert len(message) < 20_000 < built.manifest["splits"]["train"]["bytes"]
+    assert pickle.loads(message).manifest == built.manifest
     assert pickle.loads(message).evaluation_bytes("validation", 1_000) == built.evaluation_bytes("validation", 1_000)
 
 
