@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray.cluster_utils import Cluster
 from study.commands import Ran, finish, num_ended, reproducible, start, trials, wait_until
 
 from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData
 from nas.records import read_study
+from nas.study.engine import import_ray
+
+import_ray()  # it reads a setting of ours as it is imported, by whichever test comes first
+
+from ray.cluster_utils import Cluster  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

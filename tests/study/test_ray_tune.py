@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -38,6 +39,7 @@ NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
 @pytest.fixture(scope="module", autouse=True)
 def _cluster() -> Iterator[None]:
     """Two nodes, and this process connected to them. Its workers import this folder."""
+    terminate = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
         nodes = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
@@ -48,6 +50,7 @@ def _cluster() -> Iterator[None]:
         session = Path(nodes.head_node.get_session_dir_path())
         nodes.shutdown()
         shutil.rmtree(session)
+    signal.signal(signal.SIGTERM, terminate)  # Ray's own would outlive it
 
 
 def run(
