@@ -48,7 +48,6 @@ class Seen:
     def __init__(self, metrics: Sequence[Metric], num_rungs: int) -> None:
         self._metrics = metrics
         self._num_rungs = num_rungs
-        self._ended: dict[int, tuple[Result, ...]] = {}
         self._records: dict[int, TrialRecord] = {}
 
     def of(self, study: optuna.Study, trials: Sequence[FrozenTrial], number: int) -> optuna.Study:
@@ -68,14 +67,8 @@ class Seen:
                 self._records[one.number] = record
         return [record for one in trials if (record := self._records.get(one.number)) is not None and record.rungs]
 
-    def _results(self, trial: FrozenTrial) -> tuple[Result, ...]:
-        if trial.number in self._ended:
-            return self._ended[trial.number]
-        record = unfinished_record(trial)
-        found = tuple(results_of([record], self._metrics)) if record else ()
-        if trial.state.is_finished():
-            self._ended[trial.number] = found
-        return found
+    def _results(self, trial: FrozenTrial) -> list[Result]:
+        return results_of(self.records([trial]), self._metrics)
 
     def _as_ended(self, trial: FrozenTrial, results: Sequence[Result], gains: Gains) -> FrozenTrial:
         if trial.state is not TrialState.PRUNED or not results or trial.constraints:
