@@ -118,13 +118,21 @@ class PeerSetting:
 class PeerTraining:
     """What `nas.trial.training.Training` does, in plain PyTorch: same batches, rates, decay, clip and fused AdamW."""
 
-    def __init__(self, model: Decoder, tokens: NDArray[np.integer[Any]], recipe: Recipe, setting: PeerSetting) -> None:
-        """Start from the weights of `model`, which stays as it is."""
-        peer = build_peer(model, attention=setting.attention).train()
+    def __init__(
+        self,
+        model: Decoder,
+        tokens: NDArray[np.integer[Any]],
+        recipe: Recipe,
+        setting: PeerSetting,
+        device: str = "cpu",
+    ) -> None:
+        """Start from the weights of `model`, on the CPU, which stays as it is."""
+        peer = build_peer(model, attention=setting.attention).train().to(device)
         self.peer = peer.to(torch.bfloat16) if setting.precision == "bf16" else peer
         self.recipe = recipe
         self.step = 0
         self._setting = setting
+        self._device = device
         self._batches = Batches(tokens, recipe.batch_size, recipe.seq_length, recipe.seed)
         self._loss = torch.compile(self._eager_loss) if setting.is_compiled else self._eager_loss
         parameters = list(self.peer.parameters())
@@ -140,9 +148,9 @@ class PeerTraining:
 
     def advance(self, num_steps: int) -> float:
         """Do the next `num_steps` steps; the mean loss over them, nats per token."""
-        total = 0.0
+        losses = []
         for _ in range(num_steps):
-            inputs, targets = self._batches.at(self.step)
+            inputs, targets = (self._on_device(one) for one in self._batches.at(self.step))
             for group in self._optimizer.param_groups:
                 group["lr"] = self.recipe.learning_rate_at(self.step)
             loss = self._loss(inputs, targets)
@@ -151,10 +159,13 @@ class PeerTraining:
             self._optimizer.step()
             self._optimizer.zero_grad()
             self.step += 1
-            total += loss.item()
-        return total / num_steps
+            losses.append(loss.detach())
+        return float(torch.stack(losses).mean())
+
+    def _on_device(self, batch: Tensor) -> Tensor:
+        return batch if self._device == "cpu" else batch.pin_memory().to(self._device, non_blocking=True)
 
     def _eager_loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._setting.precision == "autocast"):
+        with torch.autocast(self._device, torch.bfloat16, enabled=self._setting.precision == "autocast"):
             logits = self.peer(input_ids=inputs, use_cache=False).logits
         return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())

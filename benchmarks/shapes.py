@@ -25,6 +25,9 @@ class Shape:
     vocab_size: int
     batch_size: int
     seq_length: int
+    num_heads: int = 4
+    ffn_multiplier: float = 3
+    tie_embeddings: bool = False
 
     @property
     def name(self) -> str:
@@ -32,12 +35,13 @@ class Shape:
 
     @property
     def architecture(self) -> ArchitectureConfig:
-        """Llama's choices, so that the peer can have the same: no dropout, untied."""
+        """Llama's choices, so that the peer can have the same: no dropout."""
         return ArchitectureConfig(
             num_layers=self.num_layers,
             hidden_dim=self.hidden_dim,
-            num_heads=4,
-            ffn_multiplier=3,
+            num_heads=self.num_heads,
+            ffn_multiplier=self.ffn_multiplier,
+            tie_embeddings=self.tie_embeddings,
             activation="swiglu",
             normalization="rmsnorm",
             position_encoding="rope",

@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument("--budget", type=cli.whole, default=40, metavar="N", help="trials of each (default: 40)")
     built.add_argument("--rungs", type=cli.whole, metavar="N", help="as in nas.search")
     built.add_argument("--trial-flops", type=cli.positive, metavar="N", help="as in nas.search")
+    built.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
     built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
     built.add_argument(
         "--out", type=Path, default=Path("trials/against-references"), metavar="DIR", help="of the studies"
@@ -65,6 +66,7 @@ def run_search_of(seed: int, arguments: argparse.Namespace, command: str) -> Sea
         name=f"search-{seed}",
         out=arguments.out,
         seed=seed,
+        device=arguments.device,
         workers=arguments.workers,
         trial_flops=arguments.trial_flops,
         num_rungs=arguments.rungs,

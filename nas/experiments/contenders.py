@@ -14,8 +14,8 @@ from nas.space import load_space
 from nas.study.references import scaled_references
 from nas.trial.recipe import Recipe, plan_recipe
 
-WINNER = Path("trials/reference/base/arch.json")
-NAMES = ("winner", "llama", "seed-a", "seed-c", "small-1m")
+STUDY = Path("trials/reference/base")
+NAMES = ("searched", "predicted", "llama", "seed-a", "seed-c", "small-1m")
 _MOST_BATCH_TOKENS, _FEWEST_STEPS, _SEQ_LENGTH = 4096, 1000, 256
 
 
@@ -52,21 +52,25 @@ class Contender:
 
 
 def contenders(train_flops: float) -> dict[str, Contender]:
-    """By NAMES: README's winner, Llama scaled to these FLOPs, the seed's L4 H256 under two vocabularies, a million."""
-    winner = read_arch_json(WINNER)
+    """By NAMES: of README's search the best at its own budget and the one predicted best at a hundred times as much,
+    Llama scaled to these FLOPs, the seed's L4 H256 under two vocabularies, a million parameters."""
     found = [
-        Contender(
-            "winner",
-            ArchitectureConfig.load(WINNER),
-            str(winner["vocabulary"]),
-            lr_multiplier=float(winner["recipe"]["lr_multiplier"]),
-        ),
+        of_study("searched", STUDY / "best-at-search.json"),
+        of_study("predicted", STUDY / "best-at-target.json"),
         scaled_llama(train_flops),
         Contender("seed-a", ArchitectureConfig.load("seed-a"), "bpe-4096"),
         Contender("seed-c", ArchitectureConfig.load("seed-c"), "gpt2"),
         shipped("small-1m", "bpe-2048"),
     ]
     return {one.name: one for one in found}
+
+
+def of_study(name: str, path: Path) -> Contender:
+    """What a search exported; the steps are of full training, not the small ones of trials."""
+    arch = read_arch_json(path)
+    return Contender(
+        name, ArchitectureConfig.load(path), str(arch["vocabulary"]), float(arch["recipe"]["lr_multiplier"])
+    )
 
 
 def scaled_llama(train_flops: float) -> Contender:

@@ -1,8 +1,8 @@
 """`python -m nas.experiments.full_training`: does what a search found hold in full training?
 
-The best of README's search, Llama scaled to the budget, and the seed's L4 H256 under both vocabularies are trained
-on one corpus under equal FLOPs, and judged on the holdout. With --teacher they learn from a trained model as well,
-which is paid for out of the same FLOPs.
+Both architectures of README's search, Llama scaled to the budget, and the seed's L4 H256 under both vocabularies are
+trained on one corpus under equal FLOPs, and judged on the holdout. With --teacher they learn from a trained model as
+well, which is paid for out of the same FLOPs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nas import cli
 
-_MAIN = ("winner", "llama", "seed-a", "seed-c")
+_MAIN = ("searched", "predicted", "llama", "seed-a", "seed-c")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument("--only", action="append", metavar="NAME", help=f"may be repeated (default: {', '.join(_MAIN)})")
     built.add_argument("--teacher", type=Path, metavar="DIR", help="the run folder of a model to learn from")
     built.add_argument("--corpus", default="python-100mb", metavar="PATH", help="as in nas.train")
+    built.add_argument("--device", default="cpu", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: cpu)")
     built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one for each --threads)")
     built.add_argument("--threads", type=cli.whole, default=1, metavar="N", help="of a training (default: 1)")
     built.add_argument("--runs", default="runs/full-training", metavar="DIR", help="run folders are kept there")
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     ]
     workers = arguments.workers or max(1, available_cores() // arguments.threads)
     path = Path(arguments.data)
-    run_jobs(jobs, data, plan_numerics("cpu", arguments.threads), Path(arguments.runs), path, workers)
+    run_jobs(jobs, data, plan_numerics(arguments.device, arguments.threads), Path(arguments.runs), path, workers)
     command = cli.command_line("nas.experiments.full_training", argv)
     write_json(path.with_suffix(".provenance.json"), provenance(command, workers))
     write_tables(Path(arguments.doc), "runs", tables(list(read_runs(path).values())))

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument("--corpus", default="stdlib", metavar="NAME|PATH", help="that of the study (default: stdlib)")
     built.add_argument("--count", type=cli.whole, default=12, metavar="N", help="architectures of trials (default: 12)")
     built.add_argument("--minutes", type=cli.positive, metavar="M", help="begin no training after so many minutes")
+    built.add_argument("--device", default="cpu", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: cpu)")
     built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
     built.add_argument("--data", type=Path, default=Path("docs/prediction.jsonl"), metavar="FILE")
     built.add_argument("--doc", type=Path, default=Path("docs/prediction.md"), metavar="FILE")
@@ -81,7 +82,10 @@ def main(argv: list[str] | None = None) -> int:
     training = space.training.model_copy(update={"flops_per_trial": target, "num_rungs": 1})
     wanted = {name: Wanted(one, training, seed=study.seed) for name, one in candidates.items()}
     trainings = Trainings(
-        arguments.data, data, plan_numerics("cpu", threads=1), cli.command_line("nas.experiments.prediction", argv)
+        arguments.data,
+        data,
+        plan_numerics(arguments.device, threads=1),
+        cli.command_line("nas.experiments.prediction", argv),
     )
     deadline = time.monotonic() + 60 * (arguments.minutes or 1e9)
     if not trainings.run(list(wanted.values()), arguments.workers or available_cores(), deadline):

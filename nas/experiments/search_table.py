@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     built = cli.parser("nas.experiments.search_table", "Train a grid of architectures through all rungs.")
     built.add_argument("--corpus", default="stdlib", metavar="NAME|PATH", help="as in nas.search (default: stdlib)")
     built.add_argument("--trial-flops", type=cli.positive, metavar="N", help="of the top rung (default: base's)")
+    built.add_argument("--device", default="cpu", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: cpu)")
     built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
     built.add_argument("--hours", type=cli.positive, metavar="H", help="begin no cell after this many hours")
     built.add_argument("--data", type=Path, default=DATA, metavar="FILE", help=f"one line a cell (default: {DATA})")
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
 
     space = table_space(arguments.trial_flops)
     data = prepare_data(arguments.corpus, space.vocabulary_names)
-    numerics = plan_numerics("cpu", threads=1)
+    numerics = plan_numerics(arguments.device, threads=1)
     path: Path = arguments.data
     _check_identity(path, space, data, numerics, cli.command_line("nas.experiments.search_table", argv))
     done = read_table(path) if path.exists() else []

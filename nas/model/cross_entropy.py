@@ -12,6 +12,8 @@ from torch import Tensor
 
 CHUNK = 256
 """Tokens whose logits exist at once: few enough to stay in the processor's cache, enough for a fast product."""
+GPU_LOGITS = 1 << 27
+"""Logits that exist at once on a GPU, where each chunk costs a dozen launches: a quarter of a gigabyte in bf16."""
 
 
 _TINY = torch.finfo(torch.float32).tiny
@@ -60,14 +62,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
         count, vocab_size = len(hidden), len(weight)
         precise = torch.promote_types(hidden.dtype, torch.float32)
         grad_hidden, grad_weight = torch.empty_like(hidden), torch.zeros_like(weight)
-        logits = hidden.new_empty((min(CHUNK, count), vocab_size))
+        chunk = CHUNK if hidden.is_cpu else max(CHUNK, GPU_LOGITS // vocab_size)
+        logits = hidden.new_empty((min(chunk, count), vocab_size))
         likely = torch.empty_like(logits)
         firsts = vocab_size * torch.arange(len(logits), device=hidden.device)
         minus_target = hidden.new_full((len(logits),), smoothing - 1.0)
         total = torch.zeros((), dtype=precise, device=hidden.device)
         share = taught.share if taught is not None else 0.0
-        for start in range(0, count, CHUNK):
-            rows, target = hidden[start : start + CHUNK], targets[start : start + CHUNK]
+        for start in range(0, count, chunk):
+            rows, target = hidden[start : start + chunk], targets[start : start + chunk]
             size = len(rows)
             scores, grad_scores = logits[:size], likely[:size]
             torch.mm(rows, weight.T, out=scores)
@@ -82,7 +85,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             flat.index_add_(0, places, minus_target[:size])
             if taught is not None:
                 total += _learn(scores.to(precise), grad_scores, taught.rows(start, start + size))
-            torch.mm(grad_scores, weight, out=grad_hidden[start : start + CHUNK])
+            torch.mm(grad_scores, weight, out=grad_hidden[start : start + chunk])
             grad_weight.addmm_(grad_scores.T, rows)
         ctx.save_for_backward(grad_hidden.div_(count), grad_weight.div_(count))
         return total / count

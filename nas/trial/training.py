@@ -19,6 +19,7 @@ from nas.trial.batches import Batches, derived_seed
 from nas.trial.master_weights import MasterWeights
 from nas.trial.numerics import Numerics
 from nas.trial.recipe import Recipe
+from nas.trial.step_graph import EAGER_STEPS, StepGraph
 
 _AVERAGES, _OPTIMIZER = "averages.", "optimizer."
 
@@ -39,24 +40,29 @@ class Training:
         teach: Callable[[Tensor], Taught] | None = None,
     ) -> None:
         """`tokens`: the training stream, (num_tokens,); `teach` says of ids (B, T) what a teacher thinks comes next."""
-        self.model = model.to(numerics.device)
         self.recipe = recipe
         self.numerics = numerics
         self.step = 0
         self.lr_scale = 1.0
         """By which every rate of the recipe is multiplied: below 1 in a run that diverged and was taken back."""
         self._batches = Batches(tokens, recipe.batch_size, recipe.seq_length, recipe.seed)
-        self._weights = MasterWeights(self.model, numerics.training_dtype)
+        with memory_errors():
+            self.model = model.to(numerics.device)
+            self._weights = MasterWeights(self.model, numerics.training_dtype)
         self._teach = teach
         self._averages = AveragedWeights(self._weights.vectors, recipe.ema_decay) if recipe.ema_decay else None
         loss = self._weights.trained.loss
         self._loss = torch.compile(loss, dynamic=False) if numerics.compiled else loss
+        self._on_gpu = numerics.device.startswith("cuda")
+        self._graph: StepGraph | None = None
+        self._eager_steps = 0
         matrices, gains = self._weights.vectors
         self._optimizer = torch.optim.AdamW(
             [{"params": [matrices], "weight_decay": recipe.weight_decay}, {"params": [gains], "weight_decay": 0.0}],
-            lr=recipe.learning_rate,
+            lr=torch.tensor(recipe.learning_rate, device=numerics.device) if self._on_gpu else recipe.learning_rate,
             betas=(recipe.beta1, recipe.beta2),
             fused=True,
+            capturable=self._on_gpu,
         )
 
     def advance(self, num_steps: int) -> float:
@@ -79,19 +85,41 @@ class Training:
         return found
 
     def _do_step(self) -> Tensor:
-        inputs, targets = (one.to(self.numerics.device) for one in self._batches.at(self.step))
+        inputs, targets = self._batches.at(self.step)
         # Dropout draws from the global generator: reseeded by step, so that a resume draws the same.
         torch.manual_seed(derived_seed("dropout", self.recipe.seed, self.step))
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.lr_scale * self.recipe.learning_rate_at(self.step)
+        self._set_learning_rate(self.lr_scale * self.recipe.learning_rate_at(self.step))
         with memory_errors(), self.numerics.repeatable():
-            loss = self._take_gradients(inputs, targets)
-            torch.nn.utils.clip_grad_norm_(self._weights.vectors, self.recipe.grad_clip)
-            self._optimizer.step()
-            self._weights.refresh()
+            loss = self._step_on_gpu(inputs, targets) if self._on_gpu else self._update(inputs, targets)
         if self._averages is not None:
             self._averages.update(self.step)
         self.step += 1
+        return loss
+
+    def _set_learning_rate(self, rate: float) -> None:
+        for group in self._optimizer.param_groups:
+            if self._on_gpu:  # where a recorded step reads it
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _step_on_gpu(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The first steps one kernel after the other, then as a graph. Only pinned memory is copied without waiting."""
+        inputs, targets = inputs.pin_memory(), targets.pin_memory()
+        if self._eager_steps < EAGER_STEPS:
+            self._eager_steps += 1
+            device = self.numerics.device
+            return self._update(inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True))
+        if self._graph is None:
+            self._graph = StepGraph(self._update, inputs, targets, self.numerics.device)
+        return self._graph(inputs, targets)
+
+    def _update(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Change the weights by the gradients of a batch; its mean loss."""
+        loss = self._take_gradients(inputs, targets)
+        torch.nn.utils.clip_grad_norm_(self._weights.vectors, self.recipe.grad_clip)
+        self._optimizer.step()
+        self._weights.refresh()
         return loss
 
     def _take_gradients(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -125,6 +153,7 @@ class Training:
         Raises KeyError, ValueError or RuntimeError where `state` is of another training.
         """
         self.step, self.lr_scale = step, lr_scale
+        self._graph, self._eager_steps = None, 0
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in state.items():
             if name.startswith(_OPTIMIZER):
