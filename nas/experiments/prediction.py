@@ -31,8 +31,10 @@ class Foretold:
 
     name: str
     architecture: str
-    at_search: float | None
-    """Bits per byte at the search's budget; None where it was not trained there to the end."""
+    rank: int | None
+    """Its place in the search, from 0; None where the search did not train it."""
+    reached: str
+    """Bits per byte in the search, and at which rung where it was stopped below the top."""
     predicted: float
     low: float
     high: float
@@ -91,28 +93,38 @@ def main(argv: list[str] | None = None) -> int:
     if not trainings.run(list(wanted.values()), arguments.workers or available_cores(), deadline):
         print("stopped before its end; run the same command again to go on")
         return 0
-    at_search = {f"trial {one.number}": one.val_bpb for one in chosen}
-    found = [
-        foretold(name, one, law, data, target, at_search.get(name), trainings.of(wanted[name]).val_bpb)
-        for name, one in candidates.items()
-    ]
+    standing = {f"trial {one.number}": (rank, reached(one)) for rank, one in enumerate(chosen)}
+    found = []
+    for name, one in candidates.items():
+        rank, shown = standing.get(name, (None, ""))
+        found.append(foretold(name, one, law, data, target, rank, shown, trainings.of(wanted[name]).val_bpb))
     write_tables(arguments.doc, "foretold", tables(found, at_target))
     print(f"written: {arguments.data}, {arguments.doc}")
     return 0
 
 
 def spread(records: Sequence[TrialRecord], count: int) -> list[TrialRecord]:
-    """The front of bits per byte and parameters, and trials evenly spaced in rank, best first."""
-    from nas.fitness import pareto_front
-    from nas.records import completed
+    """The front of bits per byte and parameters, and trials evenly spaced in rank, best first.
 
-    ranked = sorted(completed(records), key=lambda one: one.val_bpb or 0.0)
-    front = pareto_front([(one.val_bpb or 0.0, float(one.architecture.num_params)) for one in ranked])
+    Those that were stopped rank after all that came further, by what they had where they were stopped.
+    """
+    from nas.fitness import pareto_front
+
+    ranked = sorted(
+        (one for one in records if one.rungs), key=lambda one: (-len(one.rungs), one.rungs[-1].val_bpb, one.number)
+    )
+    whole = [one for one in ranked if one.is_complete]
+    front = pareto_front([(one.rungs[-1].val_bpb, float(one.architecture.num_params)) for one in whole])
     places = [*front[: count // 2]]
     rest = [place for place in range(len(ranked)) if place not in places]
     step = max(1.0, len(rest) / max(1, count - len(places)))
     places += [rest[int(index * step)] for index in range(min(count - len(places), len(rest)))]
     return [ranked[place] for place in sorted(places)]
+
+
+def reached(record: TrialRecord) -> str:
+    last = record.rungs[-1]
+    return f"{last.val_bpb:.3f}" + ("" if record.is_complete else f" at rung {last.rung + 1}")
 
 
 def candidate_of(one: object) -> Candidate:
@@ -127,7 +139,8 @@ def foretold(
     law: ScalingLaw,
     data: PreparedData,
     target: float,
-    at_search: float | None,
+    rank: int | None,
+    reached: str,
     actual: float,
 ) -> Foretold:
     from nas.study.best_at import training_at
@@ -135,7 +148,7 @@ def foretold(
     shape = candidate.architecture
     training = training_at(shape, candidate.lr_multiplier, target, data.bytes_per_token(candidate.vocabulary))
     expected = law.interval(training)
-    return Foretold(name, shape.describe(), at_search, expected.bpb, expected.low, expected.high, actual)
+    return Foretold(name, shape.describe(), rank, reached, expected.bpb, expected.low, expected.high, actual)
 
 
 def tables(found: Sequence[Foretold], at_target: AtTarget) -> str:
@@ -147,13 +160,13 @@ def tables(found: Sequence[Foretold], at_target: AtTarget) -> str:
         [
             one.name,
             one.architecture,
-            "" if one.at_search is None else f"{one.at_search:.3f}",
+            one.reached,
             f"{one.predicted:.3f} [{one.low:.3f}, {one.high:.3f}]",
             f"{one.actual:.3f}",
         ]
         for one in ordered
     ]
-    header = ("architecture", "", "at the search's FLOPs", "predicted, 90%", "came to")
+    header = ("architecture", "", "in the search", "predicted, 90%", "came to")
     return "\n\n".join([markdown(header, rows), *summary(found, at_target)])
 
 
@@ -163,14 +176,14 @@ def summary(found: Sequence[Foretold], at_target: AtTarget) -> list[str]:
 
     from scipy.stats import kendalltau
 
-    trials = [one for one in found if one.at_search is not None]
+    trials = sorted((one for one in found if one.rank is not None), key=lambda one: one.rank or 0)
     actual = [one.actual for one in trials]
-    raw = kendalltau([one.at_search for one in trials], actual).statistic
+    raw = kendalltau([one.rank for one in trials], actual).statistic
     predicted = kendalltau([one.predicted for one in trials], actual).statistic
     covered = sum(one.low <= one.actual <= one.high for one in found)
     error = mean(abs(one.predicted - one.actual) for one in trials)
     best = min(one.actual for one in found)
-    searched = min(trials, key=lambda one: one.at_search or 0.0)
+    searched = trials[0]
     law_best = next(one for one in found if one.name == "predicted best")
     doubts = "; ".join(at_target.shortcomings)
     exported = "predicted best" if at_target.holds else f"best at the search's, as the law does not hold ({doubts})"

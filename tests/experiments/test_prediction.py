@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from nas.architecture import ArchitectureConfig
-from nas.experiments.prediction import Foretold, spread, summary
+from nas.experiments.prediction import Foretold, reached, spread, summary
 from nas.fitted_law import AtTarget, Choice, Predicted
-from nas.records import Cost, TrialRecord
+from nas.records import Cost, RungResult, TrialRecord
 
 
-def trial(number: int, width: int, bpb: float) -> TrialRecord:
+def trial(number: int, width: int, bpb: float, below: tuple[float, ...] = ()) -> TrialRecord:
     shape = ArchitectureConfig(
         num_layers=1, hidden_dim=width, num_heads=1, ffn_multiplier=1, vocab_size=256, max_seq_length=8
     )
@@ -30,6 +30,13 @@ def trial(number: int, width: int, bpb: float) -> TrialRecord:
         val_bpb=bpb,
         collapse_rate=0.0,
         cost=cost,
+        rungs=tuple(rung(number, bpb) for number, bpb in enumerate([*below, bpb])),
+    )
+
+
+def rung(number: int, bpb: float) -> RungResult:
+    return RungResult(
+        rung=number, train_flops=1.0, train_bytes=1.0, spent_flops=1.0, fitness=bpb, val_bpb=bpb, collapse_rate=0.0
     )
 
 
@@ -42,16 +49,26 @@ def test_the_front_is_among_what_is_trained_again_and_the_rest_is_spread_over_th
     assert [one.number for one in spread(trials, 40)] == list(range(12))
 
 
+def test_what_was_stopped_is_trained_again_too_and_ranks_by_how_far_it_came() -> None:
+    whole = [trial(number, 64, 1.5 + 0.01 * number, below=(2.0,)) for number in range(2)]
+    stopped = [
+        trial(number, 64, bpb).model_copy(update={"state": "PRUNED", "fitness": None, "val_bpb": None})
+        for number, bpb in ((2, 1.9), (3, 1.4))
+    ]
+    assert [one.number for one in spread([*stopped, *whole], 12)] == [0, 1, 3, 2]
+    assert (reached(whole[0]), reached(stopped[0])) == ("1.500", "1.900 at rung 1")
+
+
 def test_ranking_error_and_regret_by_hand() -> None:
     """The search ranks a, b, c; they come as c, b, a, all three pairs turned round, and the law has two right."""
 
-    def came(name: str, at_search: float | None, predicted: float, actual: float) -> Foretold:
-        return Foretold(name, "L1", at_search, predicted, predicted - 0.05, predicted + 0.05, actual)
+    def came(name: str, rank: int | None, predicted: float, actual: float) -> Foretold:
+        return Foretold(name, "L1", rank, "", predicted, predicted - 0.05, predicted + 0.05, actual)
 
     found = [
-        came("trial 1", 1.60, 1.30, 1.32),
-        came("trial 2", 1.61, 1.31, 1.31),
-        came("trial 3", 1.62, 1.20, 1.30),
+        came("trial 1", 0, 1.30, 1.32),
+        came("trial 2", 1, 1.31, 1.31),
+        came("trial 3", 2, 1.20, 1.30),
         came("predicted best", None, 1.19, 1.25),
     ]
     shape = trial(0, 16, 1.0).architecture
