@@ -4,7 +4,7 @@ VENV := .venv
 BUDGET ?= 40
 STUDY ?= trials/reference/base
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-BENCHMARKS := training_step memory generation search_time workers startup engine corpus
+BENCHMARKS := training_step memory generation search_time workers startup engine corpus gpu
 
 .PHONY: help setup search test test-slow test-browser screenshots mutations lint bench clean
 

@@ -238,6 +238,21 @@ def engine(result: Result) -> str:
     return "\n\n".join([said, markdown(header, rows)])
 
 
+def gpu(result: Result) -> str:
+    said = (
+        f"Milliseconds a step: median (least-most) of {result['rounds']} rounds of {result['steps']} steps; ratios are "
+        "of each round, of compiled ones to ours compiled. The peak is that of a square bf16 product."
+    )
+    rows = []
+    for case in result["cases"]:
+        for one in case["contenders"]:
+            row = [case["shape"], f"{case['num_params'] / 1e6:.2f}M", one["name"], milliseconds(one), times(one)]
+            share = f"{one['peak_share']:.1%} of {case['peak_flops'] / 1e12:.0f} TFLOP/s"
+            rows.append([*row, f"{one['tokens_per_second']:,.0f}", share])
+    header = ["shape", "parameters", "contender", "ms", "times ours", "tokens/s", "share of the peak"]
+    return f"{said}\n\n{markdown(header, rows)}"
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
     "training_step": training_step,
     "memory": memory,
@@ -247,6 +262,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "startup": startup,
     "engine": engine,
     "corpus": corpus,
+    "gpu": gpu,
 }
 """Script -> its tables."""
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from trial.tiny import random_tokens
 
-from benchmarks import corpus, engine, generation, memory, search_time, startup, table, training_step, workers
+from benchmarks import corpus, engine, generation, gpu, memory, search_time, startup, table, training_step, workers
 from benchmarks.llama import LARGEST_LOGIT_GAP, PeerSetting, PeerTraining, build_peer, logit_gap
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import interleaved, peak_flops, ratio, spread
@@ -22,7 +22,7 @@ from nas.trial.training import Training
 
 ROOT = Path(__file__).parent.parent
 TINY = Shape(num_layers=2, hidden_dim=32, vocab_size=256, batch_size=4, seq_length=16)
-SCRIPTS = (training_step, memory, generation, search_time, workers, startup, engine, corpus)
+SCRIPTS = (training_step, memory, generation, search_time, workers, startup, engine, corpus, gpu)
 
 
 @pytest.mark.parametrize("changes", [{}, {"num_kv_heads": 2}, {"tie_embeddings": True}, {"ffn_multiplier": 1.5}])
@@ -156,6 +156,7 @@ def hand_made() -> dict[str, dict[str, Any]]:
     return {
         "training_step": about | {"rounds": 1, "quality_steps": 50, "cases": [case]},
         "memory": about | {"shape": "L1", "steps": 3, "threads": 2, "contenders": memory},
+        "gpu": about | {"rounds": 1, "steps": 10, "cases": [case | {"num_params": 2e6, "peak_flops": 4e14}]},
     }
 
 
@@ -172,6 +173,8 @@ def test_tables_say_what_the_results_say() -> None:
     assert "| L1 | 2 | bf16 | 200 (200-200) | 500 | 50% | 6.0000 | no | 2.00 (2.00-2.00) |" in steps
     assert "| L1 | 2 | 100 | 200 |" in steps
     assert "| fp32 | 0.30 | 2.50 | 2.50 |" in table.tables("memory", made["memory"])
+    row = "| L1 | 2.00M | fp32 | 400 (400-400) | 4.00 (4.00-4.00) | 250 | 50.0% of 400 TFLOP/s |"
+    assert row in table.tables("gpu", made["gpu"])
 
 
 def test_the_page_is_made_from_the_files_that_are_there(tmp_path: Path) -> None:

@@ -38,8 +38,13 @@ class Training:
         recipe: Recipe,
         numerics: Numerics,
         teach: Callable[[Tensor], Taught] | None = None,
+        *,
+        graphed: bool = True,
     ) -> None:
-        """`tokens`: the training stream, (num_tokens,); `teach` says of ids (B, T) what a teacher thinks comes next."""
+        """`tokens`: the training stream, (num_tokens,); `teach` says of ids (B, T) what a teacher thinks comes next.
+
+        `graphed`: on a GPU steps are CUDA graphs (nas/trial/step_graph.py).
+        """
         self.recipe = recipe
         self.numerics = numerics
         self.step = 0
@@ -55,7 +60,7 @@ class Training:
         self._loss = torch.compile(loss, dynamic=False) if numerics.compiled else loss
         self._on_gpu = numerics.device.startswith("cuda")
         self._graph: StepGraph | None = None
-        self._eager_steps = 0
+        self._eager_steps, self._graphed = 0, graphed
         matrices, gains = self._weights.vectors
         self._optimizer = torch.optim.AdamW(
             [{"params": [matrices], "weight_decay": recipe.weight_decay}, {"params": [gains], "weight_decay": 0.0}],
@@ -106,7 +111,7 @@ class Training:
     def _step_on_gpu(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The first steps one kernel after the other, then as a graph. Only pinned memory is copied without waiting."""
         inputs, targets = inputs.pin_memory(), targets.pin_memory()
-        if self._eager_steps < EAGER_STEPS:
+        if self._eager_steps < EAGER_STEPS or not self._graphed:
             self._eager_steps += 1
             device = self.numerics.device
             return self._update(inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True))
