@@ -113,9 +113,10 @@ class ScalingLaw(_Record):
     def interval(self, training: Training) -> Predicted:
         """The prediction with an interval of INTERVAL: what the fit leaves open, and how far forecasts were off.
 
-        The error of forecasts grows with the square root of the distance in log FLOPs, as a random walk's: an
-        assumption. Not covered: another corpus, batch, context or recipe than the trials had, models that overfit a
-        corpus read many times, best learning rates that move with the length of training.
+        The error of forecasts grows in proportion to the distance in log FLOPs, as what the law does not know of an
+        architecture does: with its square root, as a random walk's, half of the intervals were too narrow
+        (docs/prediction.md). Not covered: another corpus, batch, context or recipe than the trials had, models that
+        overfit a corpus read many times, best learning rates that move with the length of training.
         """
         logs = self._draws_of([training])[:, 0]
         centre = math.log(self.predict_all([training])[0])
@@ -140,11 +141,11 @@ class ScalingLaw(_Record):
     def describe(self) -> str:
         """The formula with its figures, the effects of other choices left out."""
         value = dict(zip(PARAMETERS, self.parameters, strict=True))
-        size, embedding, data = (math.exp(one) for one in self.centre[:3])
+        size, vocabulary, data = (math.exp(one) for one in self.centre[:3])
         loss = {name: math.exp(value[f"log_{name}"]) for name in "EABC"}
         return (
             f"{loss['E']:.2f} + {loss['A']:.2f} (N / {size:.2g})^-{value['alpha']:.2f}"
-            f" + {loss['B']:.2f} (V H / {embedding:.2g})^-{value['beta']:.2f}"
+            f" + {loss['B']:.2f} (V / {vocabulary:.0f})^-{value['beta']:.2f} (D / {data:.2g})^-{value['epsilon']:.2f}"
             f" + {loss['C']:.2f} (N / {size:.2g})^{value['delta']:.2f} (D / {data:.2g})^-{value['gamma']:.2f}"
         )
 
@@ -157,7 +158,7 @@ class ScalingLaw(_Record):
         """Standard deviation of log bpb of one architecture about the law, at this budget."""
         tested = self.forecast
         steps = math.log(max(training.train_flops, 1.0) / tested.train_flops) / math.log(tested.flops_step)
-        return max(tested.log_error, self.residual, _LEAST_NOISE) * math.sqrt(max(1.0, steps))
+        return max(tested.log_error, self.residual, _LEAST_NOISE) * max(1.0, steps)
 
 
 class Choice(_Record):

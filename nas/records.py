@@ -17,6 +17,7 @@ from nas.errors import StudyError
 from nas.fitness import fitness, pareto_front
 from nas.fitted_law import AtTarget, NoLaw, ScalingLaw
 from nas.json_lines import read_json_lines
+from nas.scaling_law import PARAMETERS
 
 SCHEMA_VERSION = 1
 
@@ -250,6 +251,16 @@ class StudyRecord(_Record):
     provenance: dict[str, Any]
     """Command, versions, machine, date."""
     measured: dict[str, float] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_a_law_of_another_form(cls, data: Any) -> Any:
+        """A study of an earlier version is read without its law; the search, run again, fits one."""
+        parameters = (data.get("law") or {}).get("parameters") if isinstance(data, dict) else None
+        if isinstance(parameters, list) and len(parameters) != len(PARAMETERS):
+            return {**data, "law": None, "at_target": None}
+        return data
+
     """Phase -> seconds, summed over the runs of this study."""
 
 

@@ -1,11 +1,13 @@
 """A scaling law of bits per byte: what an architecture is worth after any amount of training.
 
-    bpb = (E + A / N^alpha + B / (V H)^beta + C N^delta / D^gamma) x exp(sum of the effects of other choices)
+    bpb = (E + A / N^alpha + B / (V^beta D^epsilon) + C N^delta / D^gamma) x exp(sum of the effects of other choices)
 
-N non-embedding parameters, V tokens of vocabulary, H width, D bytes read. E, size and data as in Hoffmann et al. 2022
-(arXiv 2203.15556), the vocabulary's parameters as in Tao et al. 2024 (arXiv 2407.13623); bytes in place of tokens, so
-that vocabularies compare. N^delta is ours: a larger model needs more text to come as near to its best, and with it the
-trainings of docs/signal.jsonl are foretold better. Here n trainings, F features of each, P parameters of the law.
+N non-embedding parameters, V tokens of vocabulary, D bytes read. E, size and data as in Hoffmann et al. 2022 (arXiv
+2203.15556); bytes in place of tokens, so that vocabularies compare. What is ours: a larger model needs more text to
+come as near to its best (N^delta), and what a larger vocabulary knows before it has learnt anything counts for less
+the more is read (D^epsilon). With B / (V H)^beta, after Tao et al. 2024 (arXiv 2407.13623), it would count for as much
+for ever, and laws of forty trials ranked the trainings of ten times their FLOPs hardly at all (docs/prediction.md).
+Here n trainings, F features of each, P parameters of the law.
 """
 
 from __future__ import annotations
@@ -22,14 +24,14 @@ from nas.architecture import CHOICES, ArchitectureConfig
 
 Array = NDArray[np.float64]
 
-SIZES = ("log_N", "log_VH", "log_D")
+SIZES = ("log_N", "log_V", "log_D")
 EFFECTS = (
     *(f"{key}={name}" for key, names in CHOICES.items() for name in names),
     *("tie_embeddings", "qk_norm", "query_group", "head_dim", "ffn_share", "dropout", "lr", "lr_squared"),
 )
 """Choices beside size that move log bpb, each by an effect that is the same at every size and budget."""
 FEATURES = (*SIZES, *EFFECTS)
-TERMS = ("log_E", "log_A", "alpha", "log_B", "beta", "log_C", "gamma", "delta")
+TERMS = ("log_E", "log_A", "alpha", "log_B", "beta", "epsilon", "log_C", "gamma", "delta")
 PARAMETERS = (*TERMS, *EFFECTS)
 """A, B and C are bits per byte at the centre of the trainings that the law was fitted to."""
 REPEATS_DECAY = 15.387756
@@ -68,7 +70,7 @@ def _features(training: Training, corpus_bytes: float) -> list[float]:
     shape = training.architecture
     sizes = (
         shape.non_embedding_params,
-        shape.vocab_size * shape.hidden_dim,
+        shape.vocab_size,
         effective_bytes(training.train_bytes, corpus_bytes),
     )
     chosen: dict[str, Any] = {key: getattr(shape, key) for key in CHOICES}
@@ -100,9 +102,14 @@ def effective_bytes(train_bytes: float, corpus_bytes: float) -> float:
 
 def losses(parameters: Array, at: Array) -> Array:
     """(4, n) bits per byte that are irreducible, of size, of vocabulary and of data, before the effects."""
-    log_e, log_a, alpha, log_b, beta, log_c, gamma, delta = parameters[: len(TERMS)]
-    size, embedding, data = at[:, 0], at[:, 1], at[:, 2]
-    logs = (0 * size + log_e, log_a - alpha * size, log_b - beta * embedding, log_c + delta * size - gamma * data)
+    log_e, log_a, alpha, log_b, beta, epsilon, log_c, gamma, delta = parameters[: len(TERMS)]
+    size, vocabulary, data = at[:, 0], at[:, 1], at[:, 2]
+    logs = (
+        0 * size + log_e,
+        log_a - alpha * size,
+        log_b - beta * vocabulary - epsilon * data,
+        log_c + delta * size - gamma * data,
+    )
     parts: Array = np.exp(np.array(logs))
     return parts
 

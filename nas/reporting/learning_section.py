@@ -87,7 +87,7 @@ def _prediction(study: StudyRecord, records: Sequence[TrialRecord], best: TrialR
             "<h3>And beyond the search's budget</h3>",
             paragraph(
                 f"The scaling law of {law.num_trials} trials: bits per byte = {law.describe()}, times the effects of "
-                "the other choices; N parameters without embeddings, V H those of the vocabulary, D bytes read. The "
+                "the other choices; N parameters without embeddings, V tokens of vocabulary, D bytes read. The "
                 "band is what the fit leaves open, and how far its forecasts were off.",
                 "soft",
             ),

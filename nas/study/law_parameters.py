@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from nas.scaling_law import EFFECTS, PARAMETERS, SIZES, TERMS, Array, log_bpb, losses
+from nas.scaling_law import EFFECTS, PARAMETERS, SIZES, TERMS, Array, ScalingPoint, log_bpb, losses
 
 NOISE = 0.04
 """Standard deviation of log bpb about the law, against which priors are weighed. Seeds of a small model differ by less
@@ -20,6 +21,7 @@ than a quarter of it; the rest is what the law does not know of an architecture.
 HUBER = 1.345
 """In NOISE: from there on a residual counts by its size, not by its square (Huber 1964)."""
 
+_LATENESS = 1.2
 _EXPONENT = (0.35, 0.3, 0.02, 1.5)
 _LOSS = (math.log(0.4), 1.0, -math.inf, math.inf)
 _EFFECT = (0.0, 0.01, -math.inf, math.inf)
@@ -31,13 +33,14 @@ PRIORS = {
     **dict.fromkeys(("log_A", "log_B", "log_C"), _LOSS),
     **dict.fromkeys(("alpha", "beta", "gamma"), _EXPONENT),
     "delta": (0.0, 0.3, 0.0, 0.5),
+    "epsilon": (0.2, 0.2, 0.0, 1.0),
 }
 """Mean, standard deviation, least and greatest value of each parameter.
 
 Exponents: Hoffmann et al. 2022 have 0.34 and 0.28, Besiroglu et al. 2024 (arXiv 2404.10102) 0.35 and 0.37 of the same
 data, Muennighoff et al. 2023 0.35 for both. E: large models of code reach about 0.35 bits per byte. Effects: looser
-ones foretell other trials of docs/signal.jsonl worse, and what is predicted best of all then comes out above its
-prediction. lr_squared: a rate twice or half the best costs 1% in most sweeps of docs/learning-rate.md.
+ones foretell other trials worse. lr_squared: a rate twice or half the best costs 1% in most sweeps of
+docs/learning-rate.md.
 """
 PRIOR_MEAN, PRIOR_SD, LEAST, GREATEST = np.array([PRIORS[name] for name in PARAMETERS]).T
 _STARTS = tuple(itertools.product((0.2, 0.6), repeat=2))
@@ -55,6 +58,17 @@ def fit_parameters(
     starts = [_start(*one) for one in _STARTS] if start is None else [start]
     found = [_descend(at, np.log(val_bpb), weights, prior_mean, one) for one in starts]
     return min(found, key=lambda pair: pair[0])[1]
+
+
+def lateness(points: Sequence[ScalingPoint]) -> Array:
+    """(n,) weights of points: 1 at the highest budget, less below, where trainings are no law's yet.
+
+    A ninth of the FLOPs counts for a fourteenth. With equal weights forty trials foretell longer trainings worse
+    (docs/prediction.md).
+    """
+    flops = np.array([one.train_flops for one in points])
+    weights: Array = (flops / flops.max()) ** _LATENESS
+    return weights
 
 
 def _start(size_exponent: float, data_exponent: float) -> Array:
@@ -95,13 +109,14 @@ def tamed(residuals: Array) -> tuple[Array, Array]:
 def jacobian(parameters: Array, at: Array) -> Array:
     """(n, P) derivatives of log_bpb."""
     parts = losses(parameters, at)
-    irreducible, size, embedding, data = parts / parts.sum(axis=0)
+    irreducible, size, vocabulary, data = parts / parts.sum(axis=0)
     of = {
         "log_E": irreducible,
         "log_A": size,
         "alpha": -at[:, 0] * size,
-        "log_B": embedding,
-        "beta": -at[:, 1] * embedding,
+        "log_B": vocabulary,
+        "beta": -at[:, 1] * vocabulary,
+        "epsilon": -at[:, 2] * vocabulary,
         "log_C": data,
         "gamma": -at[:, 2] * data,
         "delta": at[:, 0] * data,

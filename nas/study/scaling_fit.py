@@ -9,7 +9,7 @@ import numpy as np
 
 from nas.fitted_law import Forecast, NoLaw, ScalingLaw
 from nas.scaling_law import Array, ScalingPoint, features, log_bpb
-from nas.study.law_parameters import PRIOR_MEAN, PRIOR_SD, fit_parameters
+from nas.study.law_parameters import PRIOR_MEAN, PRIOR_SD, fit_parameters, lateness
 from nas.study.scaling_forecast import MIN_FORECASTS, budgets_of, forecast
 
 FEWEST_TRIALS = 8
@@ -45,7 +45,7 @@ def fit(points: Sequence[ScalingPoint], corpus_bytes: float, seed: int = 0) -> S
     at = features(usable, corpus_bytes)
     centre = at.mean(axis=0)
     val_bpb = np.array([one.val_bpb for one in usable])
-    parameters = fit_parameters(at - centre, val_bpb)
+    parameters = fit_parameters(at - centre, val_bpb, lateness(usable))
     draws = _draws(usable, at - centre, parameters, seed)
     residuals = np.log(val_bpb) - log_bpb(parameters, at - centre)
     span = budgets[-1][-1].train_flops / budgets[0][0].train_flops
@@ -110,10 +110,10 @@ def _draws(points: Sequence[ScalingPoint], at: Array, parameters: Array, seed: i
     rng = np.random.default_rng(seed)
     trials = {trial: index for index, trial in enumerate(sorted({one.trial for one in points}))}
     of = [trials[one.trial] for one in points]
-    val_bpb = np.array([one.val_bpb for one in points])
+    val_bpb, late = np.array([one.val_bpb for one in points]), lateness(points)
     found = []
     for _ in range(NUM_DRAWS):
-        weights = rng.exponential(size=len(trials))[of]
+        weights = rng.exponential(size=len(trials))[of] * late
         prior_mean = PRIOR_MEAN + PRIOR_SD * rng.standard_normal(len(PRIOR_MEAN))
         found.append(fit_parameters(at, val_bpb, weights, prior_mean, parameters))
     return found

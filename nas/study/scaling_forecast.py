@@ -10,7 +10,7 @@ import numpy as np
 from nas.fitted_law import Forecast, Skill
 from nas.rank_correlation import spearman
 from nas.scaling_law import Array, ScalingPoint, features, log_bpb
-from nas.study.law_parameters import fit_parameters
+from nas.study.law_parameters import fit_parameters, lateness
 
 MIN_FORECASTS = 5
 """Fewer trials at a budget say nothing about a forecast of it."""
@@ -69,7 +69,8 @@ def judge_forecast(below: Sequence[ScalingPoint], above: Sequence[ScalingPoint],
 def predicted(fitted: Sequence[ScalingPoint], asked: Sequence[ScalingPoint], corpus_bytes: float) -> Array:
     """(n,) bits per byte of `asked` by a law fitted to `fitted`."""
     at = features(fitted, corpus_bytes)
-    parameters = fit_parameters(at - at.mean(axis=0), np.array([one.val_bpb for one in fitted]))
+    val_bpb = np.array([one.val_bpb for one in fitted])
+    parameters = fit_parameters(at - at.mean(axis=0), val_bpb, lateness(fitted))
     foretold: Array = np.exp(log_bpb(parameters, features(asked, corpus_bytes) - at.mean(axis=0)))
     return foretold
 

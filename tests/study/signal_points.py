@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from nas.experiments.trainings import read_trained
+from nas.rank_correlation import spearman
 from nas.records import StudyRecord, read_study, read_trials
 from nas.scaling_law import ScalingPoint
 from nas.study.best_at import VocabularyFacts
-from nas.study.scaling_forecast import judge_forecast
+from nas.study.prediction import scaling_points
+from nas.study.scaling_forecast import judge_forecast, predicted
 from nas.trial.recipe import learning_rate_rule
 
 ROOT = Path(__file__).parent.parent.parent
@@ -34,6 +38,11 @@ def vocabularies() -> dict[str, VocabularyFacts]:
 
 def signal_points() -> list[ScalingPoint]:
     """24 architectures at 4e12 FLOPs with three seeds, some of them at a third, three and ten times as much."""
+    return trained_points(ROOT / "docs/signal.jsonl")
+
+
+def trained_points(path: Path) -> list[ScalingPoint]:
+    """The trainings of a file of nas/experiments/trainings.py."""
     facts = vocabularies()
     return [
         ScalingPoint(
@@ -43,17 +52,20 @@ def signal_points() -> list[ScalingPoint]:
             one.num_steps * one.batch_tokens * facts[one.vocabulary].bytes_per_token,
             one.val_bpb,
         )
-        for one in read_trained(ROOT / "docs/signal.jsonl")
+        for one in read_trained(path)
+    ]
+
+
+def longer_points() -> list[ScalingPoint]:
+    """Trainings with ten times the FLOPs of the reference study's top rung: docs/prediction.md's, and the signal's."""
+    return trained_points(ROOT / "docs/prediction.jsonl") + [
+        one for one in signal_points() if one.train_flops > 5 * OWN_FLOPS
     ]
 
 
 def reference_points() -> list[ScalingPoint]:
-    """The forty trials of the reference study, all at 4e12 FLOPs."""
-    return [
-        ScalingPoint(one.architecture, one.lr_multiplier, one.cost.train_flops, one.cost.train_bytes, one.val_bpb)
-        for one in read_trials(ROOT / "trials/reference/base/trials.jsonl")
-        if one.cost is not None and one.val_bpb is not None
-    ]
+    """All rungs of the forty trials of the reference study, up to 4e12 FLOPs."""
+    return scaling_points(read_trials(ROOT / "trials/reference/base/trials.jsonl"))
 
 
 def main() -> None:
@@ -69,6 +81,11 @@ def main() -> None:
             cells = "".join(f"{one.mean_error:9.3f} {one.rank_correlation:5.2f}" for one in skills)
             label = f"{name}, {len({one.trial for one in fitted})}"
             print(f"{label:30}{found.num_trials:4} at {factor:2}x{cells}{found.size_rank_correlation:8.2f}")
+    above = longer_points()
+    found = [one.val_bpb for one in above]
+    foretold = predicted(reference_points(), above, corpus_bytes())
+    error = sum(abs(one - other) for one, other in zip(foretold, found, strict=True)) / len(above)
+    print(f"{'reference, 40':30}{len(above):4} at 10x{error:9.3f} {spearman(foretold, np.array(found)):5.2f}")
     print("mean error in bits per byte, Spearman's rank correlation")
 
 

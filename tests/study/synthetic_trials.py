@@ -16,15 +16,16 @@ BUDGETS = (4.4e11, 1.33e12, 4e12)
 
 
 def true_bpb(training: Training) -> float:
-    """0.35 + 0.4 (N/1e5)^-0.3 + 0.2 (VH/1e5)^-0.5 + 0.8 (N/1e5)^0.1 (D/1e6)^-0.25, 5% less with rope, 6% more without
-    positions.
+    """0.35 + 0.4 (N/1e5)^-0.3 + 0.2 (V/2048)^-0.5 (D/1e6)^-0.2 + 0.8 (N/1e5)^0.1 (D/1e6)^-0.25.
+
+    5% less with rope, 6% more without positions.
     """
     shape = training.architecture
     size = shape.non_embedding_params / 1e5
     law = (
         0.35
         + 0.4 * size**-0.3
-        + 0.2 * (shape.vocab_size * shape.hidden_dim / 1e5) ** -0.5
+        + 0.2 * (shape.vocab_size / 2048) ** -0.5 * (training.train_bytes / 1e6) ** -0.2
         + 0.8 * size**0.1 * (training.train_bytes / 1e6) ** -0.25
     )
     return law * {"rope": 0.95, "none": 1.06}.get(shape.position_encoding, 1.0)

@@ -91,8 +91,8 @@ def test_a_small_corpus_asks_for_a_larger_model(tmp_path: Path) -> None:
     """What is read again teaches little, so FLOPs are better spent on size."""
     space = space_of(SMALL, tmp_path)
     sizes = []
-    for corpus_bytes in (1e6, 1e15):
-        found = best_at(space, law_of(corpus_bytes), 1e14, VOCABULARIES)
+    for corpus_bytes in (1e5, 1e15):
+        found = best_at(space, law_of(corpus_bytes), 3e12, VOCABULARIES)
         assert found is not None
         sizes.append(found.architecture.non_embedding_params)
     assert sizes[0] > sizes[1]
