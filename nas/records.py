@@ -256,8 +256,8 @@ class StudyRecord(_Record):
     @classmethod
     def _without_a_law_of_another_form(cls, data: Any) -> Any:
         """A study of an earlier version is read without its law; the search, run again, fits one."""
-        parameters = (data.get("law") or {}).get("parameters") if isinstance(data, dict) else None
-        if isinstance(parameters, list) and len(parameters) != len(PARAMETERS):
+        law = data.get("law") if isinstance(data, dict) else None
+        if isinstance(law, dict) and len(law.get("parameters", PARAMETERS)) != len(PARAMETERS):
             return {**data, "law": None, "at_target": None}
         return data
 

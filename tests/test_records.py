@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from laws import law_of
 from pydantic import ValidationError
 
 from nas.architecture import ArchitectureConfig
@@ -237,3 +238,12 @@ def test_a_study_file_that_is_not_one_is_one_line(tmp_path: Path, text: str) -> 
     assert "\n" not in str(caught.value)
     with pytest.raises(StudyError, match="cannot read"):
         read_study(tmp_path / "other.json")
+
+
+def test_a_study_of_an_earlier_law_is_read_without_it() -> None:
+    law = law_of().model_dump(mode="json")
+    stored = {"name": "s", "budget": 1, "complete": True, "seed": 0, "collapse_weight": 0.25, "space": {},
+              "identity": {}, "corpus": {}, "compressors": {}, "provenance": {}}  # fmt: skip
+    assert StudyRecord.model_validate(stored | {"law": law}).law == law_of()
+    earlier = law | {"parameters": law["parameters"][1:]}
+    assert StudyRecord.model_validate(stored | {"law": earlier}).law is None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from nas.finals import chosen_trial
-from nas.fitted_law import NoLaw, ScalingLaw
+from nas.fitted_law import Choice, NoLaw, ScalingLaw
 from nas.records import StudyRecord, TrialRecord, completed
 from nas.reporting.intervals import fitness_noise
 from nas.reporting.markup import paragraph, section, text
@@ -120,14 +120,27 @@ def _edges(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: 
     searched = study.space.get("search", {})
     if best is None or not searched or best.reference:
         return Finding(name, "unknown", "There is no searched architecture that could lie at one.")
+    found = []
+    if hit := _edges_hit(searched, best):
+        found.append(f"The best lies at {hit}. A wider range may hold a better one.")
+    target = study.at_target
+    if target is not None and target.best != target.searched and (hit := _edges_hit(searched, target.best)):
+        found.append(
+            f"What is predicted best at {target.target_flops:.2g} FLOPs lies at {hit}. For so much training a wider "
+            "range may hold a better one still."
+        )
+    if found:
+        return Finding(name, "look", " ".join(found))
+    return Finding(name, "fine", "The best lies inside every numeric range that was searched.")
+
+
+def _edges_hit(searched: Mapping[str, Any], one: TrialRecord | Choice) -> str:
     hit = [
         f"{dimension} = {value:g}, the {edge} allowed"
         for dimension, allowed in searched.items()
-        if dimension in PARAMETERS and (edge := _edge(allowed, value := PARAMETERS[dimension](best)))
+        if dimension in PARAMETERS and (edge := _edge(allowed, value := PARAMETERS[dimension](one)))
     ]
-    if hit:
-        return Finding(name, "look", f"The best lies at {'; '.join(hit)}. A wider range may hold a better one.")
-    return Finding(name, "fine", "The best lies inside every numeric range that was searched.")
+    return "; ".join(hit)
 
 
 def _edge(allowed: Any, value: Any) -> str | None:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from nas.fitted_law import Choice
 from nas.records import TrialRecord
 
 Value = bool | int | float | str
 
-PARAMETERS: dict[str, Callable[[TrialRecord], Value]] = {
+PARAMETERS: dict[str, Callable[[TrialRecord | Choice], Value]] = {
     "num_layers": lambda one: one.architecture.num_layers,
     "hidden_dim": lambda one: one.architecture.hidden_dim,
     "vocab_size": lambda one: one.architecture.vocab_size,

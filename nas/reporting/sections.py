@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas.records import StudyRecord, TrialRecord, completed
+from nas.reporting.at_rung import at_widest_rung
 from nas.reporting.charts.history import history_figure, hypervolume_figure, volumes
 from nas.reporting.charts.importance import importance_figure, importances
 from nas.reporting.charts.parallel import parallel_figure
@@ -62,10 +63,12 @@ def _slider(study: StudyRecord, weight: float) -> str:
 
 
 def mattered_section(records: Sequence[TrialRecord], excerpts: Excerpts) -> str:
+    records, said = at_widest_rung(records)
     importance, caption = importance_figure(records)
     parallel = parallel_figure(records, excerpts)
     slices = slice_figures(records, excerpts)
-    parts = [paragraph(caption, "callout" if "hint" in caption else "soft")]
+    parts = [paragraph(said)] if said else []
+    parts.append(paragraph(caption, "callout" if "hint" in caption else "soft"))
     if importance is not None:
         parts += [embedded(importance, "importance", "How much each dimension decides"), _importance_table(records)]
     parts += [

@@ -3,8 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from trial.tiny import tiny
 
-from nas.fitted_law import NoLaw
+from nas.fitted_law import AtTarget, Choice, NoLaw, Predicted
 from nas.records import StudyRecord, TrialRecord
 from nas.reporting.health import Finding, findings_of
 
@@ -64,6 +65,23 @@ def test_a_gap_within_the_noise_of_seeds_is_worth_a_look() -> None:
 def test_a_best_at_the_edge_of_the_space_is_worth_a_look(search: dict[str, Any], kind: str) -> None:
     """The best has two layers of width 128; of two values each is an edge, so they do not count."""
     assert found("edges of the space", study(space={"search": search}), five()).kind == kind
+
+
+def test_an_edge_that_the_predicted_best_lies_at_is_worth_a_look_too() -> None:
+    """The best, of width 128, lies inside; what is predicted for the target has width 192, the most allowed."""
+
+    def choice(width: int) -> Choice:
+        shape = tiny(hidden_dim=width)
+        predicted = Predicted(bpb=1.2, low=1.1, high=1.3)
+        return Choice(architecture=shape, vocabulary="bytes", lr_multiplier=1.0, train_bytes=1.0, predicted=predicted)
+
+    at = AtTarget(target_flops=4e14, best=choice(192), searched=choice(128), chance=0.9, shortcomings=())
+    searched = {"search": {"hidden_dim": [64, 96, 128, 192]}}
+    one = found("edges of the space", study(space=searched, at_target=at), five())
+    assert one.kind == "look"
+    assert one.words.startswith("What is predicted best at 4e+14 FLOPs lies at hidden_dim = 192, the most allowed.")
+    same = at.model_copy(update={"best": at.searched})
+    assert found("edges of the space", study(space=searched, at_target=same), five()).kind == "fine"
 
 
 def test_copies_across_the_split_are_those_of_the_manifest() -> None:
