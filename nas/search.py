@@ -56,9 +56,13 @@ def parser() -> argparse.ArgumentParser:
         "--rungs",
         type=cli.whole,
         metavar="N",
-        help="budgets at which weak trials are stopped (default: the space's)",
+        help="budgets at which weak trials are stopped (default: the space's; 1 where there are several objectives)",
     )
-    budget.add_argument("--sampler", metavar="NAME", default="law", help="law, tpe, gp, nsga2 or random (default: law)")
+    budget.add_argument(
+        "--sampler",
+        metavar="NAME",
+        help="law, tpe, gp, nsga2 or random (default: law; gp where there are several objectives)",
+    )
     budget.add_argument("--hours", type=cli.positive, metavar="H", help="start no trial after this many hours")
     budget.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core; on a GPU one)")
     budget.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
@@ -222,7 +226,7 @@ def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
         "corpus": f"{plan.options.corpus}: {describe_corpus(plan.options.corpus)}",
         "vocabularies": ", ".join(plan.space.vocabulary_names),
         "objectives": ", ".join(plan.options.objectives),
-        "budget": f"{budget}{hours}, proposed by {plan.options.sampler}",
+        "budget": f"{budget}{hours}, proposed by {plan.sampler}",
         "rungs": ", ".join(f"{one:.2g}" for one in plan.space.training.rung_flops) + " training FLOPs",
         "cost": f"at most {plan.cost}",
         "workers": f"{plan.workers} on {plan.numerics.device}, {plan.numerics.threads} torch threads each",

@@ -86,9 +86,11 @@ def replay(
     from functools import partial
 
     from nas.errors import StudyError
+    from nas.experiments.search_rivals import OURS
     from nas.study.workers import WorkerPool
 
-    counts = {name: arguments.gp_seeds if "GP" in name or _default_is_gp(name) else arguments.seeds for name in rivals}
+    slow = {name for name in rivals if "GP" in name} | ({OURS} if not is_single else set())
+    counts = {name: arguments.gp_seeds if name in slow else arguments.seeds for name in rivals}
     missing = [(name, seed) for name in rivals for seed in range(counts[name])]
     found: dict[tuple[str, int], list[tuple[float, str, bool]]] = {}
     wanted = len(missing)
@@ -108,13 +110,6 @@ def replay(
                 if len(found) % 50 == 0:
                     print(f"{len(found)} of {wanted} searches", file=sys.stderr, flush=True)
     return {name: [found[name, seed] for seed in range(counts[name])] for name in rivals}
-
-
-def _default_is_gp(name: str) -> bool:
-    from nas.experiments.search_rivals import OURS
-    from nas.study.proposers import DEFAULT_SAMPLER
-
-    return name == OURS and DEFAULT_SAMPLER == "gp"
 
 
 def _search(name: str, is_single: bool, table: Table, seed: int, budget: int) -> list[tuple[float, str, bool]]:

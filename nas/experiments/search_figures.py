@@ -70,11 +70,20 @@ def final_regrets(traces: Sequence[Trace], table: Table) -> list[float]:
 
 
 def flops_to_reach(traces: Sequence[Trace], table: Table, regret: float) -> list[float]:
-    """Of each search, the FLOPs after which its regret was first no higher; infinite where it never was."""
-    return [
-        next((spent for spent, reached in regret_steps(one, table) if reached <= regret + 1e-12), math.inf)
-        for one in traces
-    ]
+    """Of each search, the FLOPs from which on its regret was no higher; infinite where it ended higher.
+
+    Not when it was first so: the choice is by one seed and the regret by another, so it rises too, and who draws at
+    random comes by luck to what is taken from them again.
+    """
+    return [stays_from(regret_steps(one, table), regret) for one in traces]
+
+
+def stays_from(steps: Sequence[tuple[float, float]], regret: float) -> float:
+    """The FLOPs of the first of the last steps that are all no higher than `regret`."""
+    since = math.inf
+    for spent, reached in steps:
+        since = min(since, spent) if reached <= regret + 1e-12 else math.inf
+    return since
 
 
 def hypervolumes(traces: Sequence[Trace], table: Table) -> list[float]:

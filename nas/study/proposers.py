@@ -32,10 +32,14 @@ ATTEMPTS = {"tpe": 50, "gp": 3, "nsga2": 50}
 """How often a sampler is asked for something new before it is drawn at random; a GP proposes its one optimum."""
 BY_LAW = "law"
 SAMPLERS = (BY_LAW, *PROPOSERS, "random")
-DEFAULT_SAMPLER = BY_LAW
 NEEDS_ITS_TRIAL = ("nsga2",)
 """Samplers that write into the trial they propose for, which must be there before."""
 _UNSEEN = (TrialState.WAITING, TrialState.FAIL)
+
+
+def default_sampler(num_objectives: int) -> str:
+    """What found the best on the table of docs/search-benchmark.md: for several objectives a GP."""
+    return BY_LAW if num_objectives == 1 else "gp"
 
 
 class Seen:

@@ -17,7 +17,7 @@ from nas.study.driver import Budget, run_trials
 from nas.study.in_process import InProcess
 from nas.study.objective import Evaluation
 from nas.study.objectives import DEFAULT_OBJECTIVES, metrics_of
-from nas.study.proposers import DEFAULT_SAMPLER, SAMPLERS
+from nas.study.proposers import SAMPLERS, default_sampler
 from nas.study.sampler import DistinctSampler
 from nas.study.storage import open_study
 from nas.study.trial_attributes import ended_records
@@ -71,7 +71,7 @@ def run_study(
     budget: Budget,
     *,
     seed: int = 0,
-    sampler: str = DEFAULT_SAMPLER,
+    sampler: str | None = None,
     objectives: Sequence[str] = DEFAULT_OBJECTIVES,
     vocabulary_sizes: Mapping[str, int] | None = None,
     num_workers: int = 0,
@@ -86,12 +86,16 @@ def run_study(
     their tokens, where they are not what their names say ("char", "gpt2", a corpus that ends a BPE early). Without
     `storage`, a database URL, the study is kept in memory; with it, one of that name is gone on with.
 
+    Without a `sampler` the law proposes, or a GP where there are several objectives; for these rungs are no gain, and
+    `nas.search` goes without.
+
     Raises UsageError for unknown samplers and objectives, SpaceError when the space is empty, StudyError when five
     trials in a row failed.
     """
     metrics = metrics_of(objectives)
     if unmeasured := [one.name for one in metrics if one.reruns_differ]:
         raise UsageError(f"run_study measures no {unmeasured[0]}; leave it out of the objectives")
+    sampler = sampler or default_sampler(len(metrics))
     if sampler not in SAMPLERS:
         raise UsageError(unknown_name("sampler", sampler, SAMPLERS))
     sizes = _sizes(space, vocabulary_sizes or {})

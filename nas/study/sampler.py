@@ -18,7 +18,7 @@ from nas.dimension import Suggests
 from nas.space import Candidate, SearchSpace
 from nas.study.law_proposer import FEWEST_RECORDS, POOL, LawProposer
 from nas.study.objectives import METRICS, Metric
-from nas.study.proposers import ATTEMPTS, BY_LAW, DEFAULT_SAMPLER, NEEDS_ITS_TRIAL, PROPOSERS, STARTUP_TRIALS, Seen
+from nas.study.proposers import ATTEMPTS, BY_LAW, NEEDS_ITS_TRIAL, PROPOSERS, STARTUP_TRIALS, Seen
 from nas.trial.batches import derived_seed
 
 RANDOM_ATTEMPTS = 5_000
@@ -39,7 +39,7 @@ class DistinctSampler(BaseSampler):
         space: SearchSpace,
         vocabulary_sizes: dict[str, int],
         seed: int,
-        name: str = DEFAULT_SAMPLER,
+        name: str = BY_LAW,
         metrics: Sequence[Metric] = (METRICS["fitness"],),
     ) -> None:
         """`random` draws uniformly and without reference architectures: the baseline that a search must beat."""

@@ -25,7 +25,7 @@ from nas.study.identity import study_identity
 from nas.study.objectives import DEFAULT_OBJECTIVES, metrics_of
 from nas.study.on_ray import OnRay
 from nas.study.prediction import TARGET_OVER_TOP, predict_target
-from nas.study.proposers import DEFAULT_SAMPLER, SAMPLERS
+from nas.study.proposers import SAMPLERS, default_sampler
 from nas.study.provenance import provenance
 from nas.study.references import REFERENCES
 from nas.study.sampler import DistinctSampler
@@ -68,10 +68,11 @@ class SearchOptions:
     hours: float | None = None
     storage: str | None = None
     keep_samples: bool = True
-    sampler: str = DEFAULT_SAMPLER
-    """One of nas.study.proposers; `random` is the baseline that a search has to beat."""
+    sampler: str | None = None
+    """One of nas.study.proposers, where it is not the default; `random` is the baseline that a search has to beat."""
     objectives: tuple[str, ...] = DEFAULT_OBJECTIVES
     num_rungs: int | None = None
+    """Those of the space where it is None; one where there are several objectives."""
     target_flops: float | None = None
     """Of the full training that the search is for."""
     engine: str = DEFAULT_ENGINE
@@ -87,6 +88,7 @@ class SearchPlan:
     """The options with every choice made; nothing is read or written yet."""
 
     options: SearchOptions
+    sampler: str
     space: SearchSpace
     folder: StudyFolder
     num_workers: int | None
@@ -115,7 +117,7 @@ class SearchPlan:
         """The greatest cost there can be, in words."""
         training, verdict = self.space.training, self.space.verdict
         trial = sum(map(training.spent_flops, range(training.num_rungs)))
-        judged = verdict.num_finalists + len(REFERENCES) * (self.options.sampler != "random")
+        judged = verdict.num_finalists + len(REFERENCES) * (self.sampler != "random")
         final = judged * verdict.num_seeds * training.flops_per_trial
         finals = f"{judged} finalists with {verdict.num_seeds} seeds each"
         if self.options.budget is None:
@@ -147,11 +149,13 @@ class SearchOutcome:
 
 def plan_search(options: SearchOptions) -> SearchPlan:
     """Read the space, apply the flags, choose workers and numerics; a stored study keeps its numerics."""
-    metrics_of(options.objectives)
-    if options.sampler not in SAMPLERS:
-        raise UsageError(unknown_name("sampler", options.sampler, SAMPLERS))
+    num_objectives = len(metrics_of(options.objectives))
+    sampler = options.sampler or default_sampler(num_objectives)
+    if sampler not in SAMPLERS:
+        raise UsageError(unknown_name("sampler", sampler, SAMPLERS))
     space = load_space(options.space)
-    asked = {"flops_per_trial": options.trial_flops, "num_rungs": options.num_rungs}
+    num_rungs = options.num_rungs or (1 if num_objectives > 1 else None)
+    asked = {"flops_per_trial": options.trial_flops, "num_rungs": num_rungs}
     training = space.training.model_copy(update={key: value for key, value in asked.items() if value is not None})
     space = space.model_copy(update={"training": training})
     if options.collapse_weight is not None:
@@ -172,7 +176,7 @@ def plan_search(options: SearchOptions) -> SearchPlan:
     )
     if stored := folder.read_study():
         numerics = numerics.kept(stored.identity["numerics"])
-    return SearchPlan(options, space, folder, num_workers, numerics, on_ray)
+    return SearchPlan(options, sampler, space, folder, num_workers, numerics, on_ray)
 
 
 def run_search(plan: SearchPlan, observer: SessionObserver) -> SearchOutcome:
@@ -202,9 +206,9 @@ class _Session:
             judging_prompts(data, "validation", plan.space.evaluation, plan.space.prompt_bytes)
             num_final_prompts = count_prompts(data, plan.space)
         metrics = metrics_of(options.objectives)
-        sampler = DistinctSampler(plan.space, data.vocabulary_sizes, options.seed, options.sampler, metrics)
+        sampler = DistinctSampler(plan.space, data.vocabulary_sizes, options.seed, plan.sampler, metrics)
         identity = study_identity(
-            plan.space, data.corpus_hash, SPLIT_SEED, options.seed, options.sampler, options.objectives, plan.numerics
+            plan.space, data.corpus_hash, SPLIT_SEED, options.seed, plan.sampler, options.objectives, plan.numerics
         )
         study = open_study(folder.name, plan.database_url, plan.space, sampler, identity, len(metrics))
         try:

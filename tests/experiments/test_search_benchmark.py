@@ -13,6 +13,7 @@ from nas.experiments.search_figures import (
     median_regret,
     regret_at,
     regret_steps,
+    stays_from,
 )
 from nas.experiments.search_rivals import RIVALS
 from nas.experiments.search_table import JUDGED, SEARCHED, best_half
@@ -111,6 +112,11 @@ def test_regret_is_of_what_the_first_seed_chooses_by_the_second(table: Table) ->
     assert regret_at(steps, 1.5 * TOP) == steps[0][1]
     assert flops_to_reach([trace, trace[:1]], table, steps[1][1]) == [2 * TOP, math.inf]
     assert list(median_regret([trace], table, [TOP, 9 * TOP])) == [steps[0][1], steps[1][1]]
+
+
+def test_a_regret_that_rises_again_is_not_reached_yet() -> None:
+    steps = [(1.0, 0.1), (2.0, 0.3), (3.0, 0.2), (4.0, 0.05)]
+    assert [stays_from(steps, regret) for regret in (0.3, 0.2, 0.1, 0.04)] == [1.0, 3.0, 4.0, math.inf]
 
 
 def test_a_hypervolume_is_of_the_front_that_was_trained_to_the_end(table: Table) -> None:
