@@ -17,7 +17,7 @@ from nas import cli
 from nas.experiments.search_table import DATA
 
 if TYPE_CHECKING:
-    from nas.experiments.search_rivals import Rival
+    from nas.experiments.replayed import Rival
     from nas.experiments.table import Table
 
 _GP_SEEDS = 30

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
+from nas.experiments.replayed import GRID, Paid, Rival, Trace
+from nas.experiments.syne_tune_rival import NAME, is_installed, mo_asha
 from nas.experiments.table import Cell, Table, by_dimension
 from nas.study.driver import Budget
 from nas.study.proposers import default_sampler
@@ -16,25 +17,8 @@ from nas.study.references import compute_optimal_params
 from nas.study.run_study import run_study
 from nas.trial.batches import derived_seed
 
-_GRID = ("vocab_size", "hidden_dim", "num_layers", "position_encoding")
 _POPULATION, _TOURNAMENT = 10, 3
 TWO_OBJECTIVES = ("val_bpb", "collapse_rate")
-
-
-@dataclass(frozen=True)
-class Paid:
-    """One result that a search paid for."""
-
-    spent_flops: float
-    """In all, when the result was there."""
-    cell: Cell
-    is_top: bool
-    """Only what is trained to the end can be chosen."""
-
-
-Trace = list[Paid]
-Rival = Callable[[Table, int, float], Trace]
-"""(table, seed, FLOPs to spend) -> what was paid for."""
 
 
 def _study(sampler: str, *, rungs: bool, objectives: tuple[str, ...] = ("fitness",)) -> Rival:
@@ -87,8 +71,8 @@ def _evolution(table: Table, seed: int, flops: float) -> Trace:
     A child differs from its parent in one dimension, and is one that was not trained yet where there is any such.
     """
     rng = np.random.default_rng(derived_seed("evolution", seed))
-    grid = by_dimension(table.cells, _GRID)
-    values = [sorted({point[index] for point in grid}, key=str) for index in range(len(_GRID))]
+    grid = by_dimension(table.cells, GRID)
+    values = [sorted({point[index] for point in grid}, key=str) for index in range(len(GRID))]
 
     def lives() -> Iterable[Cell]:
         seen: set[tuple[object, ...]] = set()
@@ -103,7 +87,7 @@ def _evolution(table: Table, seed: int, flops: float) -> Trace:
             parent = min(contest, key=lambda one: table.fitness(grid[one].rungs[-1]))
             children = [
                 (*parent[:index], value, *parent[index + 1 :])
-                for index in range(len(_GRID))
+                for index in range(len(GRID))
                 for value in values[index]
                 if value != parent[index]
             ]
@@ -150,5 +134,6 @@ TWO_OBJECTIVE_RIVALS: dict[str, Rival] = {
     "Optuna NSGA-II": _study("nsga2", rungs=False, objectives=TWO_OBJECTIVES),
     "successive halving": _study("random", rungs=True, objectives=TWO_OBJECTIVES),
     "TPE with rungs": _study("tpe", rungs=True, objectives=TWO_OBJECTIVES),
+    **({NAME: mo_asha} if is_installed() else {}),
 }
 """Two, bits per byte and collapse rate, for the hypervolume. Ours is Optuna's GP, which won."""
