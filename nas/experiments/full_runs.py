@@ -87,8 +87,12 @@ def read_runs(path: Path) -> dict[str, FullRun]:
 def run_jobs(
     jobs: Sequence[Job], data: PreparedData, numerics: Numerics, folder: Path, path: Path, num_workers: int
 ) -> None:
-    """Do those of `jobs` that are not in the file `path`, in order; StudyError when one failed."""
+    """Do those of `jobs` that are not in the file `path`, in order; StudyError when one failed, or is another there."""
     done = read_runs(path)
+    for one in jobs:
+        if one.name in done and done[one.name].architecture != one.contender.architecture:
+            shown = f"{done[one.name].architecture.describe()}, not of {one.contender.architecture.describe()}"
+            raise StudyError(f"{path} holds a training '{one.name}' of {shown}; use another --data and --runs")
     missing = [one for one in jobs if one.name not in done]
     if not missing:
         return

@@ -7,10 +7,10 @@ import pytest
 from trial.tiny import NUMERICS, tiny
 
 from nas.data import PreparedData
-from nas.errors import UsageError
+from nas.errors import StudyError, UsageError
 from nas.experiments import full_runs, full_training
 from nas.experiments.contenders import NAMES, Contender, contenders
-from nas.experiments.full_runs import FullRun, Job, read_runs, run_job
+from nas.experiments.full_runs import FullRun, Job, read_runs, run_job, run_jobs
 from nas.experiments.full_tables import tables
 from nas.records import Judgement
 from nas.study.references import compute_optimal_params
@@ -111,3 +111,15 @@ def test_the_table_has_means_over_seeds_the_best_first_and_the_taught_apart() ->
 def test_an_unknown_contender_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown architecture 'lama'; did you mean 'llama'"):
         full_training.main(["--only", "lama"])
+
+
+def test_a_name_that_stands_for_another_architecture_now_is_refused(data: PreparedData, tmp_path: Path) -> None:
+    job = Job(CONTENDER, 1e12, seed=0)
+    lines = tmp_path / "runs.jsonl"
+    lines.write_text(run(name=job.name, architecture=tiny()).model_dump_json() + "\n")
+    with pytest.raises(
+        StudyError, match=r"holds a training 'tiny-1e12-seed0' of L1 .*, not of L2 .*; use another --data"
+    ):
+        run_jobs([job], data, NUMERICS, tmp_path, lines, num_workers=1)
+    lines.write_text(run(name=job.name, architecture=CONTENDER.architecture).model_dump_json() + "\n")
+    run_jobs([job], data, NUMERICS, tmp_path, lines, num_workers=1)
