@@ -24,10 +24,11 @@ from nas.records import RungResult, TrialRecord
 from nas.space import Candidate, load_space
 from nas.study.driver import Budget
 from nas.study.run_study import Scores, run_study
+from nas.study.sampler import DistinctSampler
 
-SAMPLERS = ("random", "tpe", "nsga2", "gp")
-_MOST_OF_GP = 200
-"""A GP's own time grows with the cube of the trials."""
+SAMPLERS = ("random", "tpe", "nsga2", "law", "gp")
+_SLOW, _MOST_OF_SLOW = ("law", "gp"), 200
+"""What these take for a proposal grows with the trials, with the cube of them for a GP."""
 _BLOCK = 100
 
 
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     built.add_argument("--trials", type=cli.whole, default=1000, metavar="N", help="of each search (default: 1000)")
     arguments = built.parse_args(argv)
     found = [
-        search(name, min(arguments.trials, _MOST_OF_GP) if name == "gp" else arguments.trials) for name in SAMPLERS
+        search(name, min(arguments.trials, _MOST_OF_SLOW) if name in _SLOW else arguments.trials) for name in SAMPLERS
     ]
     write_result("engine", arguments.out, argv, {"searches": found, "block": _BLOCK})
     return 0
@@ -89,21 +90,22 @@ class _Clock:
 
 
 class _Timed:
-    """Within, the time that Optuna's samplers take for a proposal is added to `clock`."""
+    """Within, the time that Optuna's samplers and the law take for a proposal is added to `clock`."""
 
     def __init__(self, clock: _Clock) -> None:
         self._clock = clock
-        self._kept: list[tuple[type, Callable[..., Any]]] = []
+        self._kept: list[tuple[type, str, Callable[..., Any]]] = []
 
     def __enter__(self) -> None:
-        for kind in (TPESampler, GPSampler, NSGAIISampler):
-            plain = kind.sample_relative
-            self._kept.append((kind, plain))
-            kind.sample_relative = self._timed(plain)  # type: ignore[method-assign]
+        optuna = [(kind, "sample_relative") for kind in (TPESampler, GPSampler, NSGAIISampler)]
+        for kind, name in [*optuna, (DistinctSampler, "_by_law")]:
+            plain = getattr(kind, name)
+            self._kept.append((kind, name, plain))
+            setattr(kind, name, self._timed(plain))
 
     def __exit__(self, *error: object) -> None:
-        for kind, plain in self._kept:
-            kind.sample_relative = plain  # type: ignore[attr-defined]
+        for kind, name, plain in self._kept:
+            setattr(kind, name, plain)
 
     def _timed(self, plain: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(plain)

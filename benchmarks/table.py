@@ -232,7 +232,7 @@ def engine(result: Result) -> str:
             rows.append([one["sampler"], str(one["trials"]), ends, *figures, f"{one['resident_mb'][place]:.0f}"])
     said = (
         "Trials through three rungs whose objective takes no time, in a SQLite database. The engine is all but "
-        "Optuna's own proposal: checking, writing, deciding, telling. Medians a trial."
+        "the proposal: checking, writing, deciding, telling. Medians a trial."
     )
     header = ["sampler", "trials", "of them", "engine, ms", "sampler, ms", "memory of the process, MB"]
     return "\n\n".join([said, markdown(header, rows)])
