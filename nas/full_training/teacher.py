@@ -84,7 +84,9 @@ def open_teacher(
         raise UsageError(f"--teacher {path} reads {subject.max_length} tokens at most, not sequences of {seq_length}")
     _check_same_tokenizer(path, opened, source)
     subject.module.eval().to(numerics.device)
-    for parameter in subject.module.parameters():  # not buffers: rounded angles of rotations are other angles
+    if isinstance(subject.module, Decoder):  # all of it, as it was trained
+        subject.module.to(numerics.training_dtype)
+    for parameter in subject.module.parameters():  # of others not buffers: rounded angles of rotations are other angles
         parameter.data = parameter.data.to(numerics.training_dtype)
     return Teacher(
         subject,

@@ -53,6 +53,7 @@ class Seen:
         self._metrics = metrics
         self._num_rungs = num_rungs
         self._records: dict[int, TrialRecord] = {}
+        self._finished: dict[int, list[Result]] = {}
 
     def of(self, study: optuna.Study, trials: Sequence[FrozenTrial], number: int) -> optuna.Study:
         """`trials`: all of the study. What the sampler is to see when it is asked for trial `number`."""
@@ -72,7 +73,13 @@ class Seen:
         return [record for one in trials if (record := self._records.get(one.number)) is not None and record.rungs]
 
     def _results(self, trial: FrozenTrial) -> list[Result]:
-        return results_of(self.records([trial]), self._metrics)
+        """Of a trial that has ended they stay what they are."""
+        if trial.number in self._finished:
+            return self._finished[trial.number]
+        found = results_of(self.records([trial]), self._metrics)
+        if trial.state.is_finished():
+            self._finished[trial.number] = found
+        return found
 
     def _as_ended(self, trial: FrozenTrial, results: Sequence[Result], gains: Gains) -> FrozenTrial:
         if trial.state is not TrialState.PRUNED or not results or trial.constraints:

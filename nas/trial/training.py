@@ -43,7 +43,7 @@ class Training:
     ) -> None:
         """`tokens`: the training stream, (num_tokens,); `teach` says of ids (B, T) what a teacher thinks comes next.
 
-        `graphed`: on a GPU steps are CUDA graphs (nas/trial/step_graph.py).
+        `graphed`: on a GPU steps are CUDA graphs (nas/trial/step_graph.py), but for those with a teacher.
         """
         self.recipe = recipe
         self.numerics = numerics
@@ -60,7 +60,7 @@ class Training:
         self._loss = torch.compile(loss, dynamic=False) if numerics.compiled else loss
         self._on_gpu = numerics.device.startswith("cuda")
         self._graph: StepGraph | None = None
-        self._eager_steps, self._graphed = 0, graphed
+        self._eager_steps, self._graphed = 0, graphed and teach is None
         matrices, gains = self._weights.vectors
         self._optimizer = torch.optim.AdamW(
             [{"params": [matrices], "weight_decay": recipe.weight_decay}, {"params": [gains], "weight_decay": 0.0}],

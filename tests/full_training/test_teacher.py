@@ -16,25 +16,28 @@ from nas.full_training.source import Source
 from nas.full_training.teacher import Distillation, Teacher, open_teacher
 from nas.model import Decoder
 from nas.trial.audit.subject import Subject
+from nas.trial.numerics import Numerics
 from nas.trial.weights import save_weights
 
 CONFIG = tiny(num_layers=2)
 SAYS = Distillation(teacher="hash", share=0.5, temperature=2.0, top_k=5, flops_per_token=1)
 
 
-def saved(data: PreparedData, folder: Path, tokenizer: str = "bytes") -> Path:
+def saved(data: PreparedData, folder: Path, tokenizer: str = "bytes", **changes: Any) -> Path:
     """A checkpoint as nas.train leaves it."""
     folder.mkdir()
-    config = CONFIG.model_copy(update={"vocab_size": data.vocabulary_sizes[tokenizer]})
+    config = CONFIG.model_copy(update={"vocab_size": data.vocabulary_sizes[tokenizer], **changes})
     save_weights(Decoder(config, seed=3), folder / "best.safetensors")
     data.vocabulary(tokenizer).save(folder / "tokenizer.json")
     return folder
 
 
-def opened(data: PreparedData, path: Path, seq_length: int = 64, **changes: Any) -> Teacher:
+def opened(
+    data: PreparedData, path: Path, seq_length: int = 64, numerics: Numerics = NUMERICS, **changes: Any
+) -> Teacher:
     source = Source(data, data.vocabulary("bytes"), data.tokens("bytes", "train"))
     says: dict[str, Any] = {"share": 0.3, "temperature": 1.5, "top_k": 7}
-    return open_teacher(path, source, seq_length, NUMERICS, **says | changes)
+    return open_teacher(path, source, seq_length, numerics, **says | changes)
 
 
 @pytest.mark.parametrize("top_k", [1, 5, 256, 999])
@@ -62,6 +65,18 @@ def test_a_checkpoint_of_ours_is_a_teacher_of_known_cost(data: PreparedData, tmp
     assert opened(data, tmp_path / "run" / "best.safetensors").distillation.top_k == 7
     save_weights(Decoder(CONFIG, seed=4), tmp_path / "run" / "best.safetensors")
     assert opened(data, tmp_path / "run").distillation.teacher != found.teacher
+
+
+@pytest.mark.parametrize("position", ["rope", "alibi", "sinusoidal", "learned"])
+def test_a_teacher_computes_in_bfloat16_where_the_student_does(
+    data: PreparedData, tmp_path: Path, position: str
+) -> None:
+    path = saved(data, tmp_path / "run", position_encoding=position, qk_norm=True)
+    ids = torch.from_numpy(random_tokens(128).astype("int64")).view(4, 32)
+    exact = opened(data, path)(ids)
+    rounded = opened(data, path, numerics=NUMERICS.model_copy(update={"dtype": "bfloat16"}))(ids)
+    assert rounded.probabilities.dtype == torch.float32
+    assert torch.allclose(rounded.probabilities, exact.probabilities, atol=0.01)
 
 
 def test_a_folder_of_transformers_is_a_teacher_whose_flops_are_counted(data: PreparedData, tmp_path: Path) -> None:
