@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from nas.errors import StudyError, UsageError
 from nas.space import Candidate, SearchSpace
 from nas.study.driver import Budget
 from nas.study.run_study import Scores, StudyResult, run_study
+from nas.study.session import SearchOptions, SearchPlan, plan_search
 
 from .spaces import FOUR, space_of, tiny
 
@@ -129,3 +131,17 @@ def test_wrong_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="how many tokens has the vocabulary 'char'"):
         run_study(chars, score, Budget(2))
     assert len(run_study(chars, score, Budget(2), vocabulary_sizes={"char": 300}).records) == 2
+
+
+def test_several_objectives_are_searched_by_a_gp_without_rungs_unless_asked_otherwise(tmp_path: Path) -> None:
+    def plan(**asked: Any) -> SearchPlan:
+        return plan_search(SearchOptions(space="base", out=tmp_path, device="cpu", **asked))
+
+    several = ("val_bpb", "num_params")
+    for asked, sampler, rungs in (
+        ({}, "law", 3),
+        ({"objectives": several}, "gp", 1),
+        ({"objectives": several, "sampler": "tpe", "num_rungs": 2}, "tpe", 2),
+    ):
+        found = plan(**asked)
+        assert (found.sampler, found.space.training.num_rungs) == (sampler, rungs)
