@@ -29,7 +29,6 @@ def tables(replays: Replays, table: Table) -> str:
 
 
 def _facts(table: Table) -> str:
-    judged = sum(one.truth != one.rungs[-1] for one in table.cells.values())
     values = sorted(map(table.true_fitness, table.cells.values()))
     twice = [(one.rungs[-1], one.truth) for one in table.cells.values() if one.truth != one.rungs[-1]]
     noise = [
@@ -37,10 +36,10 @@ def _facts(table: Table) -> str:
         for of in (lambda one: one.val_bpb, table.fitness)
     ]
     return (
-        f"{len(table.cells)} cells, {judged} of them trained with the second seed too, {len(table.fallen)} trainings "
+        f"{len(table.cells)} cells, {len(twice)} of them trained with the second seed too, {len(table.fallen)} trainings "
         f"that fell apart. True fitness: best {values[0]:.3f}, then {', '.join(f'{one:.3f}' for one in values[1:5])}; "
-        f"median {np.median(values):.3f}. Between the seeds one standard deviation of a training is {noise[0]:.3f} bits "
-        f"per byte and {noise[1]:.3f} in fitness."
+        f"median {np.median(values):.3f}. Between the seeds one standard deviation of a training is {noise[0]:.3f} "
+        f"bits per byte and {noise[1]:.3f} in fitness."
     )
 
 
