@@ -35,11 +35,12 @@ def _facts(table: Table) -> str:
         float(np.std([of(first) - of(second) for first, second in twice])) / math.sqrt(2)
         for of in (lambda one: one.val_bpb, table.fitness)
     ]
+    following = ", ".join(f"{one:.3f}" for one in values[1:5])
     return (
-        f"{len(table.cells)} cells, {len(twice)} of them trained with the second seed too, {len(table.fallen)} "
-        f"trainings that fell apart. True fitness: best {values[0]:.3f}, then {', '.join(f'{one:.3f}' for one in values[1:5])}; "
-        f"median {np.median(values):.3f}. Between the seeds one standard deviation of a training is {noise[0]:.3f} "
-        f"bits per byte and {noise[1]:.3f} in fitness."
+        f"{len(table.cells)} cells, {len(twice)} of them trained with the second seed too, "
+        f"{len(table.fallen)} trainings that fell apart. True fitness: best {values[0]:.3f}, then {following}; "
+        f"median {np.median(values):.3f}. Between the seeds one standard deviation of a training is "
+        f"{noise[0]:.3f} bits per byte and {noise[1]:.3f} in fitness."
     )
 
 
