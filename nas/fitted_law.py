@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from nas.architecture import ArchitectureConfig
-from nas.scaling_law import FEATURES, PARAMETERS, Array, Training, features, log_bpb
+from nas.scaling_law import FEATURES, PARAMETERS, SIZES, Array, Training, features, log_bpb
 
 INTERVAL = 0.9
 _HALF_WIDTH = 1.6449  # standard deviations to either side that hold INTERVAL of a normal distribution
@@ -141,12 +141,14 @@ class ScalingLaw(_Record):
     def describe(self) -> str:
         """The formula with its figures, the effects of other choices left out."""
         value = dict(zip(PARAMETERS, self.parameters, strict=True))
-        size, vocabulary, data = (math.exp(one) for one in self.centre[:3])
-        loss = {name: math.exp(value[f"log_{name}"]) for name in "EABC"}
+        of = {name: math.exp(value[f"log_{name}"]) for name in "EABC"}
+        width, depth, vocabulary, data = (math.exp(one) for one in self.centre[: len(SIZES)])
+        w, d = f"(H / {width:.0f})", f"(L / {depth:.0f})"
+        v, t = f"(V / {vocabulary:.0f})", f"(D / {data:.2g})"
         return (
-            f"{loss['E']:.2f} + {loss['A']:.2f} (N / {size:.2g})^-{value['alpha']:.2f}"
-            f" + {loss['B']:.2f} (V / {vocabulary:.0f})^-{value['beta']:.2f} (D / {data:.2g})^-{value['epsilon']:.2f}"
-            f" + {loss['C']:.2f} (N / {size:.2g})^{value['delta']:.2f} (D / {data:.2g})^-{value['gamma']:.2f}"
+            f"{of['E']:.2f} + {of['A']:.2f} {w}^-{value['alpha']:.2f} {d}^-{value['kappa']:.2f}"
+            f" + {of['B']:.2f} {v}^-{value['beta']:.2f} {w}^-{value['eta']:.2f} {t}^-{value['epsilon']:.2f}"
+            f" + {of['C']:.2f} {w}^{value['delta']:.2f} {t}^-{value['gamma']:.2f}"
         )
 
     def _draws_of(self, trainings: Sequence[Training]) -> Array:

@@ -1,11 +1,13 @@
 """A scaling law of bits per byte: what an architecture is worth after any amount of training.
 
-    bpb = (E + A / N^alpha + B / (V^beta D^epsilon) + C N^delta / D^gamma) x exp(sum of the effects of other choices)
+    bpb = (E + A / (H^alpha L^kappa) + B / (V^beta H^eta D^epsilon) + C H^delta / D^gamma)
+          x exp(sum of the effects of other choices)
 
-N non-embedding parameters, V tokens of vocabulary, D bytes read. E, size and data as in Hoffmann et al. 2022 (arXiv
-2203.15556); bytes in place of tokens, so that vocabularies compare. What is ours: a larger model needs more text to
-come as near to its best (N^delta), and what a larger vocabulary knows before it has learnt anything counts for less
-the more is read (D^epsilon). With B / (V H)^beta, after Tao et al. 2024 (arXiv 2407.13623), it would count for as much
+H width, L layers, V tokens of vocabulary, D bytes read. E, size and data as in Hoffmann et al. 2022 (arXiv
+2203.15556); bytes in place of tokens, so that vocabularies compare. What is ours: width and depth count apart, as small
+models gain more from width than its share in the parameters says; a wider model needs more text to come as near to
+its best; and what a larger vocabulary knows before it has learnt anything counts for less the wider the model is and
+the more it has read. With B / (V H)^beta, after Tao et al. 2024 (arXiv 2407.13623), it would count for as much
 for ever, and laws of forty trials ranked the trainings of ten times their FLOPs hardly at all (docs/prediction.md).
 Here n trainings, F features of each, P parameters of the law.
 """
@@ -24,16 +26,18 @@ from nas.architecture import CHOICES, ArchitectureConfig
 
 Array = NDArray[np.float64]
 
-SIZES = ("log_N", "log_V", "log_D")
+SIZES = ("log_H", "log_L", "log_V", "log_D")
 EFFECTS = (
     *(f"{key}={name}" for key, names in CHOICES.items() for name in names),
     *("tie_embeddings", "qk_norm", "query_group", "head_dim", "ffn_share", "dropout", "lr", "lr_squared"),
 )
 """Choices beside size that move log bpb, each by an effect that is the same at every size and budget."""
 FEATURES = (*SIZES, *EFFECTS)
-TERMS = ("log_E", "log_A", "alpha", "log_B", "beta", "epsilon", "log_C", "gamma", "delta")
+TERMS = ("log_E", "log_A", "alpha", "kappa", "log_B", "beta", "eta", "epsilon", "log_C", "gamma", "delta")
 PARAMETERS = (*TERMS, *EFFECTS)
-"""A, B and C are bits per byte at the centre of the trainings that the law was fitted to."""
+"""A, B and C are bits per byte at the centre that the sizes are counted from."""
+REFERENCE = {"log_H": math.log(64), "log_L": math.log(3), "log_V": math.log(4096), "log_D": math.log(1e7)}
+"""A centre that is the same for every study, amid the trials of `base`: what one has learnt holds for another there."""
 REPEATS_DECAY = 15.387756
 """R*_D of Muennighoff et al. 2023 (arXiv 2305.16264, appendix A)."""
 
@@ -69,7 +73,8 @@ def features(trainings: Sequence[Training], corpus_bytes: float) -> Array:
 def _features(training: Training, corpus_bytes: float) -> list[float]:
     shape = training.architecture
     sizes = (
-        shape.non_embedding_params,
+        shape.hidden_dim,
+        shape.num_layers,
         shape.vocab_size,
         effective_bytes(training.train_bytes, corpus_bytes),
     )
@@ -90,6 +95,13 @@ def _features(training: Training, corpus_bytes: float) -> list[float]:
     ]
 
 
+def centre_of(at: Array) -> Array:
+    """(F,) the sizes of REFERENCE and the means of the other features (n, F)."""
+    centre: Array = at.mean(axis=0)
+    centre[: len(SIZES)] = [REFERENCE[name] for name in SIZES]
+    return centre
+
+
 def effective_bytes(train_bytes: float, corpus_bytes: float) -> float:
     """Bytes of fresh text that are worth as much as `train_bytes` read from a corpus of `corpus_bytes`.
 
@@ -102,13 +114,13 @@ def effective_bytes(train_bytes: float, corpus_bytes: float) -> float:
 
 def losses(parameters: Array, at: Array) -> Array:
     """(4, n) bits per byte that are irreducible, of size, of vocabulary and of data, before the effects."""
-    log_e, log_a, alpha, log_b, beta, epsilon, log_c, gamma, delta = parameters[: len(TERMS)]
-    size, vocabulary, data = at[:, 0], at[:, 1], at[:, 2]
+    log_e, log_a, alpha, kappa, log_b, beta, eta, epsilon, log_c, gamma, delta = parameters[: len(TERMS)]
+    width, depth, vocabulary, data = at[:, : len(SIZES)].T
     logs = (
-        0 * size + log_e,
-        log_a - alpha * size,
-        log_b - beta * vocabulary - epsilon * data,
-        log_c + delta * size - gamma * data,
+        0 * data + log_e,
+        log_a - alpha * width - kappa * depth,
+        log_b - beta * vocabulary - eta * width - epsilon * data,
+        log_c + delta * width - gamma * data,
     )
     parts: Array = np.exp(np.array(logs))
     return parts

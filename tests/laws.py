@@ -8,10 +8,11 @@ from typing import Any
 from nas.fitted_law import Forecast, ScalingLaw, Skill
 from nas.scaling_law import FEATURES, PARAMETERS
 
-CENTRE = {"log_N": math.log(1e5), "log_V": math.log(4096), "log_D": math.log(1e6)}
+CENTRE = {"log_H": math.log(128), "log_L": math.log(4), "log_V": math.log(4096), "log_D": math.log(1e6)}
 FIGURES = {
-    "log_E": math.log(0.4), "log_A": math.log(0.5), "alpha": 0.3, "log_B": math.log(0.2), "beta": 0.5, "epsilon": 0.1,
-    "log_C": math.log(0.8), "gamma": 0.25, "delta": 0.1,
+    "log_E": math.log(0.4), "log_A": math.log(0.5), "alpha": 0.6, "kappa": 0.3,
+    "log_B": math.log(0.2), "beta": 0.5, "eta": 0.2, "epsilon": 0.1,
+    "log_C": math.log(0.8), "gamma": 0.25, "delta": 0.3,
 }  # fmt: skip
 
 

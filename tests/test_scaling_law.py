@@ -18,9 +18,7 @@ SHAPE = ArchitectureConfig.parse(
         "max_seq_length": 256, "tie_embeddings": True,
     }
 )  # fmt: skip
-# A layer: attention 2 x 64 x 64 + 2 x 64 x 16 = 10,240, feed-forward 3 x 64 x 192 = 36,864, two norms of 64; one more
-# norm at the end: 2 x 47,232 + 64.
-SIZE = 94_528
+FEED_FORWARD, MATRICES = 3 * 64 * 192, 2 * 64 * 64 + 2 * 64 * 16 + 3 * 64 * 192
 
 
 def training(train_flops: float = 4e12, train_bytes: float = 2e6, lr_multiplier: float = 1.0) -> Training:
@@ -29,9 +27,9 @@ def training(train_flops: float = 4e12, train_bytes: float = 2e6, lr_multiplier:
 
 def by_hand(train_bytes: float) -> float:
     """The figures of tests/laws.py in the formula."""
-    size = 0.5 * (SIZE / 1e5) ** -0.3
-    vocabulary = 0.2 * (2048 / 4096) ** -0.5 * (train_bytes / 1e6) ** -0.1
-    data = 0.8 * (SIZE / 1e5) ** 0.1 * (train_bytes / 1e6) ** -0.25
+    size = 0.5 * (64 / 128) ** -0.6 * (2 / 4) ** -0.3
+    vocabulary = 0.2 * (2048 / 4096) ** -0.5 * (64 / 128) ** -0.2 * (train_bytes / 1e6) ** -0.1
+    data = 0.8 * (64 / 128) ** 0.3 * (train_bytes / 1e6) ** -0.25
     return 0.4 + size + vocabulary + data
 
 
@@ -54,9 +52,8 @@ def test_four_passes_are_nearly_four_corpora() -> None:
 
 
 def test_the_features_of_an_architecture_by_hand() -> None:
-    assert SHAPE.non_embedding_params == SIZE
     found = dict(zip(FEATURES, features([training(lr_multiplier=0.5)], 1e9)[0], strict=True))
-    assert found["log_N"] == pytest.approx(math.log(SIZE))
+    assert (found["log_H"], found["log_L"]) == (math.log(64), math.log(2))
     assert found["log_V"] == pytest.approx(math.log(2048))
     assert found["log_D"] == pytest.approx(math.log(2e6))
     assert {name for name, value in found.items() if "=" in name and value} == {
@@ -64,7 +61,7 @@ def test_the_features_of_an_architecture_by_hand() -> None:
     }  # fmt: skip
     assert (found["tie_embeddings"], found["qk_norm"], found["dropout"]) == (1, 0, 0)
     assert (found["query_group"], found["head_dim"]) == (2, 3)  # log2 of 8 / 2 and of 64 / 8
-    assert found["ffn_share"] == pytest.approx(5 * 36_864 / 47_104)
+    assert found["ffn_share"] == pytest.approx(5 * FEED_FORWARD / MATRICES)
     assert (found["lr"], found["lr_squared"]) == (-1, 1)
 
 
@@ -122,8 +119,8 @@ def test_a_law_is_the_same_after_a_round_trip_through_json() -> None:
     law = law_of()
     assert ScalingLaw.model_validate_json(law.model_dump_json()) == law
     assert law.describe() == (
-        "0.40 + 0.50 (N / 1e+05)^-0.30 + 0.20 (V / 4096)^-0.50 (D / 1e+06)^-0.10"
-        " + 0.80 (N / 1e+05)^0.10 (D / 1e+06)^-0.25"
+        "0.40 + 0.50 (H / 128)^-0.60 (L / 4)^-0.30 + 0.20 (V / 4096)^-0.50 (H / 128)^-0.20 (D / 1e+06)^-0.10"
+        " + 0.80 (H / 128)^0.30 (D / 1e+06)^-0.25"
     )
 
 

@@ -18,7 +18,7 @@ from nas.records import TrialRecord
 from nas.scaling_law import SIZES, Array, ScalingPoint, Training, features, log_bpb
 from nas.space import Candidate
 from nas.space_sections import TrainingSection
-from nas.study.law_parameters import PRIOR_MEAN, PRIOR_SD, fit_parameters, lateness
+from nas.study.law_parameters import PUBLISHED, fit_parameters, lateness
 
 POOL = 300
 """Architectures among which the best is taken."""
@@ -54,9 +54,9 @@ class LawProposer:
         """The index in `pool` of the lowest fitness at the top rung under the parameters that `seed` draws."""
         rng = np.random.default_rng(seed)
         weights = rng.exponential(size=self._num_trials)
-        prior_mean = PRIOR_MEAN + PRIOR_SD * rng.standard_normal(len(PRIOR_MEAN))
+        priors = PUBLISHED.drawn(rng)
         val_bpb = np.array([one.val_bpb for one in self._points])
-        parameters = fit_parameters(self._at, val_bpb, weights[self._of_trial] * lateness(self._points), prior_mean)
+        parameters = fit_parameters(self._at, val_bpb, priors, weights[self._of_trial] * lateness(self._points))
         top = self._training.rung_flops[-1]
         wanted = [Training(*_trained(one.architecture, one.lr_multiplier, top)) for one in pool]
         at = features(wanted, _ENDLESS) - self._centre

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from nas.fitted_law import Forecast, NoLaw, ScalingLaw
-from nas.scaling_law import Array, ScalingPoint, features, log_bpb
-from nas.study.law_parameters import PRIOR_MEAN, PRIOR_SD, fit_parameters, lateness
+from nas.scaling_law import Array, ScalingPoint, centre_of, features, log_bpb
+from nas.study.law_parameters import MEASURED, fit_parameters, lateness
 from nas.study.scaling_forecast import MIN_FORECASTS, budgets_of, forecast
 
 FEWEST_TRIALS = 8
@@ -43,9 +43,9 @@ def fit(points: Sequence[ScalingPoint], corpus_bytes: float, seed: int = 0) -> S
     if tested is None:
         return NoLaw(reason=f"fewer than {MIN_FORECASTS} trials were trained at two budgets: no forecast can be tested")
     at = features(usable, corpus_bytes)
-    centre = at.mean(axis=0)
+    centre = centre_of(at)
     val_bpb = np.array([one.val_bpb for one in usable])
-    parameters = fit_parameters(at - centre, val_bpb, lateness(usable))
+    parameters = fit_parameters(at - centre, val_bpb, MEASURED, lateness(usable))
     draws = _draws(usable, at - centre, parameters, seed)
     residuals = np.log(val_bpb) - log_bpb(parameters, at - centre)
     span = budgets[-1][-1].train_flops / budgets[0][0].train_flops
@@ -114,6 +114,5 @@ def _draws(points: Sequence[ScalingPoint], at: Array, parameters: Array, seed: i
     found = []
     for _ in range(NUM_DRAWS):
         weights = rng.exponential(size=len(trials))[of] * late
-        prior_mean = PRIOR_MEAN + PRIOR_SD * rng.standard_normal(len(PRIOR_MEAN))
-        found.append(fit_parameters(at, val_bpb, weights, prior_mean, parameters))
+        found.append(fit_parameters(at, val_bpb, MEASURED.drawn(rng), weights, parameters))
     return found

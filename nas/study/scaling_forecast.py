@@ -9,8 +9,8 @@ import numpy as np
 
 from nas.fitted_law import Forecast, Skill
 from nas.rank_correlation import spearman
-from nas.scaling_law import Array, ScalingPoint, features, log_bpb
-from nas.study.law_parameters import fit_parameters, lateness
+from nas.scaling_law import Array, ScalingPoint, centre_of, features, log_bpb
+from nas.study.law_parameters import MEASURED, fit_parameters, lateness
 
 MIN_FORECASTS = 5
 """Fewer trials at a budget say nothing about a forecast of it."""
@@ -70,8 +70,9 @@ def predicted(fitted: Sequence[ScalingPoint], asked: Sequence[ScalingPoint], cor
     """(n,) bits per byte of `asked` by a law fitted to `fitted`."""
     at = features(fitted, corpus_bytes)
     val_bpb = np.array([one.val_bpb for one in fitted])
-    parameters = fit_parameters(at - at.mean(axis=0), val_bpb, lateness(fitted))
-    foretold: Array = np.exp(log_bpb(parameters, features(asked, corpus_bytes) - at.mean(axis=0)))
+    centre = centre_of(at)
+    parameters = fit_parameters(at - centre, val_bpb, MEASURED, lateness(fitted))
+    foretold: Array = np.exp(log_bpb(parameters, features(asked, corpus_bytes) - centre))
     return foretold
 
 

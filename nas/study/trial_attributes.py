@@ -32,8 +32,11 @@ def unfinished_record(trial: FrozenTrial) -> TrialRecord | None:
 
 
 def attributes_of(record: TrialRecord) -> dict[str, Any]:
-    """A record as user attributes: the figures people look at by name, and the whole record."""
+    """A record as user attributes: the whole of it, so that what comes after can be made again, and the figures that
+    people look at by name.
+    """
+    whole = {RECORD_KEY: record.model_dump(mode="json")}
     attributes: dict[str, Any] = {"architecture": record.architecture.describe(), "vocabulary": record.vocabulary}
     if record.reason is not None:
         attributes["reason"] = record.reason
-    return attributes | record.scores | {RECORD_KEY: record.model_dump(mode="json")}
+    return whole | attributes | record.scores

@@ -11,13 +11,13 @@ from laws import forecast_of, parameters_of, skill
 
 from nas.fitted_law import NoLaw, ScalingLaw
 from nas.rank_correlation import spearman
-from nas.scaling_law import PARAMETERS, TERMS, ScalingPoint, log_bpb
-from nas.study import law_parameters, scaling_forecast
-from nas.study.law_parameters import jacobian, tamed
+from nas.scaling_law import FEATURES, PARAMETERS, TERMS, ScalingPoint, centre_of, features, log_bpb
+from nas.study import law_parameters, scaling_fit, scaling_forecast
+from nas.study.law_parameters import MEASURED, PUBLISHED, Priors, fit_parameters, jacobian, lateness, tamed
 from nas.study.scaling_fit import fit, shortcomings
 from nas.study.scaling_forecast import budgets_of, forecast, judge_forecast, predicted
 
-from .signal_points import OWN_FLOPS, corpus_bytes, longer_points, reference_points, signal_points
+from .signal_points import OWN_FLOPS, all_points, corpus_bytes, longer_points, measured, reference_points, signal_points
 from .synthetic_trials import BUDGETS, CORPUS_BYTES, drawn_architectures, judged, searched, trained, true_bpb
 
 
@@ -27,17 +27,28 @@ def law_of_points(points: Sequence[ScalingPoint], corpus: float = CORPUS_BYTES) 
     return found
 
 
+def loosen(monkeypatch: pytest.MonkeyPatch, factor: float, effects_only: bool = False) -> None:
+    """Priors of predictions that many times as wide, all of them or those of effects."""
+    sd = MEASURED.sd.copy()
+    sd[len(TERMS) if effects_only else 0 :] *= factor
+    for module in (scaling_fit, scaling_forecast):
+        monkeypatch.setattr(module, "MEASURED", Priors(MEASURED.mean, sd))
+
+
 def moved(point: ScalingPoint, factor: float) -> ScalingPoint:
     return dataclasses.replace(point, val_bpb=factor * point.val_bpb)
 
 
-def test_a_known_law_is_found_again() -> None:
+def test_a_known_law_is_found_again_where_little_is_believed_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    loosen(monkeypatch, 5.0)
     law = law_of_points(searched(100, 0, 0.0))
     value = dict(zip(PARAMETERS, law.parameters, strict=True))
-    assert value["alpha"] == pytest.approx(0.3, abs=0.03)
-    assert value["beta"] == pytest.approx(0.5, abs=0.2)  # of a term that is small beside the others
+    assert value["alpha"] == pytest.approx(0.4, abs=0.04)
+    assert value["kappa"] == pytest.approx(0.15, abs=0.02)
+    assert value["beta"] == pytest.approx(0.4, abs=0.03)
+    assert value["epsilon"] == pytest.approx(0.2, abs=0.03)
     assert value["gamma"] == pytest.approx(0.25, abs=0.03)
-    assert value["delta"] == pytest.approx(0.1, abs=0.03)
+    assert value["delta"] == pytest.approx(0.35, abs=0.04)
     assert math.exp(value["log_E"]) == pytest.approx(0.35, abs=0.05)
     effect = value["position_encoding=none"] - value["position_encoding=rope"]
     assert effect == pytest.approx(math.log(1.06 / 0.95), abs=0.02)
@@ -51,8 +62,8 @@ def test_unseen_architectures_are_foretold_at_a_hundred_times_the_highest_budget
     assert np.abs(errors).mean() < 0.03
 
 
-def test_intervals_hold_about_as_often_as_they_say() -> None:
-    """Nine in ten one budget further, where the interval rests on forecasts as far ahead; never far fewer."""
+def test_intervals_hold_as_often_as_they_say() -> None:
+    """Nine in ten, or more, as what is believed before is a little off in this world."""
     held = []
     for seed in range(8):
         law = law_of_points(searched(50, seed, 0.02))
@@ -61,7 +72,7 @@ def test_intervals_hold_about_as_often_as_they_say() -> None:
             point = judged(trained(shape, 3 * BUDGETS[-1]), 0.02, rng)
             found = law.interval(point)
             held.append(found.low <= point.val_bpb <= found.high)
-    assert 0.85 <= np.mean(held) <= 0.98
+    assert np.mean(held) >= 0.9
 
 
 def test_the_order_of_points_does_not_matter_and_a_seed_decides() -> None:
@@ -79,13 +90,13 @@ def test_a_few_wild_points_bend_the_law_far_less_than_least_squares(monkeypatch:
     honest = law_of_points(points).predict_all(unseen)
     assert abs(np.log(law_of_points(wild).predict_all(unseen) / honest).mean()) < 0.03
     monkeypatch.setattr(law_parameters, "HUBER", 1e9)
-    assert abs(np.log(law_of_points(wild).predict_all(unseen) / honest).mean()) > 0.1
+    assert abs(np.log(law_of_points(wild).predict_all(unseen) / honest).mean()) > 0.07
 
 
 def test_bits_per_byte_that_follow_nothing_are_said_to() -> None:
     points = searched(40, 4, 0.0)
     rng = np.random.default_rng(5)
-    found = law_of_points([moved(one, math.exp(0.15 * rng.standard_normal())) for one in points])
+    found = law_of_points([moved(one, math.exp(0.3 * rng.standard_normal())) for one in points])
     assert not found.holds
     assert any("its forecasts of unseen trials are off by" in one for one in found.shortcomings)
 
@@ -162,7 +173,7 @@ def test_budgets_that_differ_by_whole_steps_are_one() -> None:
 def test_the_slopes_of_the_law_are_its_differences() -> None:
     rng = np.random.default_rng(0)
     parameters = np.array(parameters_of(tie_embeddings=0.1, lr=-0.2))
-    at = rng.standard_normal((6, len(PARAMETERS) - 6))
+    at = rng.standard_normal((6, len(FEATURES)))
     step = 1e-6 * np.eye(len(PARAMETERS))
     differences = [(log_bpb(parameters + one, at) - log_bpb(parameters - one, at)) / 2e-6 for one in step]
     np.testing.assert_allclose(jacobian(parameters, at), np.array(differences).T, atol=1e-8)
@@ -228,8 +239,8 @@ def test_forty_trials_say_something_of_trainings_with_ten_times_their_flops() ->
     found = np.array([one.val_bpb for one in above])
     foretold = predicted(reference_points(), above, corpus_bytes())
     assert len(above) == 20
-    assert np.abs(foretold - found).mean() < 0.08
-    assert spearman(foretold, found) > 0.2
+    assert np.abs(foretold - found).mean() < 0.06
+    assert spearman(foretold, found) > 0.5
 
 
 def test_most_intervals_of_forty_trials_hold_trainings_with_ten_times_their_flops() -> None:
@@ -238,31 +249,32 @@ def test_most_intervals_of_forty_trials_hold_trainings_with_ten_times_their_flop
     assert np.mean([one.low < bpb < one.high for one, bpb in intervals]) > 0.75
 
 
-def test_a_vocabulary_is_worth_less_after_long_training_or_it_is_foretold_worse(
-    monkeypatch: pytest.MonkeyPatch,
+def test_predictions_start_from_the_law_of_all_trainings_of_the_docs() -> None:
+    found = measured()
+    believed = dict(zip(PARAMETERS, MEASURED.mean, strict=True))
+    assert {name: round(found[name], 2) for name in TERMS} == {name: believed[name] for name in TERMS}
+    positions = [name for name in PARAMETERS if name.startswith("position_encoding=")]
+    assert [believed[name] for name in positions] == pytest.approx([found[name] for name in positions], abs=0.006)
+
+
+@pytest.mark.parametrize(("term", "worse"), [("kappa", 1.10), ("eta", 1.05), ("epsilon", 1.04), ("delta", 1.15)])
+def test_every_term_describes_the_trainings_of_the_docs_better(
+    term: str, worse: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    above = longer_points()
-    found = np.array([one.val_bpb for one in above])
+    points = all_points()
+    val_bpb, late = np.array([one.val_bpb for one in points]), lateness(points)
+    at = features(points, corpus_bytes())
+    at = at - centre_of(at)
 
-    def skill() -> float:
-        return spearman(predicted(reference_points(), above, corpus_bytes()), found)
+    def error() -> float:
+        found = fit_parameters(at, val_bpb, PUBLISHED, late)
+        return float(np.sqrt(np.average((np.log(val_bpb) - log_bpb(found, at)) ** 2, weights=late)))
 
-    with_it = skill()
+    with_it = error()
     monkeypatch.setattr(
-        law_parameters, "GREATEST", np.where(np.array(PARAMETERS) == "epsilon", 2e-6, law_parameters.GREATEST)
+        law_parameters, "GREATEST", np.where(np.array(PARAMETERS) == term, 2e-6, law_parameters.GREATEST)
     )
-    assert skill() < with_it - 0.1
-
-
-def test_larger_models_need_more_text_or_the_signal_study_is_foretold_worse(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = signal_points()
-    below = [one for one in points if one.train_flops <= OWN_FLOPS] + reference_points()
-    above = [one for one in points if one.train_flops > OWN_FLOPS]
-    found = np.array([one.val_bpb for one in above])
-    error = np.abs(predicted(below, above, corpus_bytes()) - found).mean()
-    without = np.where(np.array(PARAMETERS) == "delta", 2e-6, law_parameters.GREATEST)
-    monkeypatch.setattr(law_parameters, "GREATEST", without)
-    assert np.abs(predicted(below, above, corpus_bytes()) - found).mean() > 1.1 * error
+    assert error() > worse * with_it
 
 
 def test_looser_effects_foretell_other_trials_worse(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +286,6 @@ def test_looser_effects_foretell_other_trials_worse(monkeypatch: pytest.MonkeyPa
     def error() -> float:
         return float(np.abs(predicted(below, others, corpus_bytes()) - found).mean())
 
-    tight, loose = error(), law_parameters.PRIOR_SD.copy()
-    loose[len(TERMS) :] = 0.05
-    monkeypatch.setattr(law_parameters, "PRIOR_SD", loose)
+    tight = error()
+    loosen(monkeypatch, 5.0, effects_only=True)
     assert error() > 1.2 * tight
