@@ -134,6 +134,7 @@ class Trials:
         one.record = record.model_copy(update={"rungs": (rung,)}).after(one.record)
         self._results.append(result_of(one.record, rung, self._metrics))
         self.spent_flops += rung.spent_flops
+        one.trial.set_user_attr(RECORD_KEY, one.record.model_dump(mode="json"))
         self._observer.rung_ended(number, rung, len(self.rung_flops))
         return self._decide(number)
 
@@ -164,7 +165,6 @@ class Trials:
         elif is_top:
             self._end(number, record, {})
         else:
-            self._open[number].trial.set_user_attr(RECORD_KEY, record.model_dump(mode="json"))
             return self._evaluation(number)
         return None
 

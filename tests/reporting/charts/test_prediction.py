@@ -25,7 +25,7 @@ def test_the_path_ends_at_the_target_and_its_band_widens() -> None:
     assert (path[1][1].bpb, path[1][1].low) == pytest.approx((middle.bpb, middle.low)), "bytes in proportion to FLOPs"
     assert path[-1][1].bpb == pytest.approx(best.predicted.bpb)
     widths = [one.high / one.low for _, one in path]
-    assert widths == sorted(widths) and widths[0] < widths[-1]
+    assert widths == pytest.approx(sorted(widths)) and widths[0] < widths[-1]
 
 
 def test_both_architectures_are_drawn_where_they_differ() -> None:
