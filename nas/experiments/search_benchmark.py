@@ -30,6 +30,9 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument(
         "--gp-seeds", type=cli.whole, default=_GP_SEEDS, metavar="N", help=f"of those with a GP (default: {_GP_SEEDS})"
     )
+    built.add_argument(
+        "--only", action="append", metavar="NAME", help="one objective, codenas, random and these; may be repeated"
+    )
     built.add_argument("--budget", type=cli.whole, default=40, metavar="N", help="full trainings' worth of FLOPs each")
     built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
     built.add_argument("--data", type=Path, default=Path("docs/search-benchmark.json"), metavar="FILE")
@@ -41,10 +44,11 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
 
+    from nas.errors import UsageError, unknown_name
     from nas.experiments.document import write_tables
     from nas.experiments.search_benchmark_tables import tables
     from nas.experiments.search_figures import Replays
-    from nas.experiments.search_rivals import RIVALS, TWO_OBJECTIVE_RIVALS
+    from nas.experiments.search_rivals import OURS, RIVALS, TWO_OBJECTIVE_RIVALS
     from nas.experiments.search_table import read_table
     from nas.experiments.table import Table
     from nas.experiments.table_space import table_space
@@ -52,17 +56,22 @@ def main(argv: list[str] | None = None) -> int:
     from nas.study.provenance import provenance
     from nas.trial.machine import available_cores
 
+    only = arguments.only and {OURS, "random", *arguments.only}
+    for name in only or ():
+        if name not in RIVALS:
+            raise UsageError(unknown_name("search", name, [*RIVALS]))
     space = table_space(float(stored_flops(arguments.table)))
     table = Table(space, read_table(arguments.table))
     workers = arguments.workers or available_cores()
+    chosen = {name: one for name, one in RIVALS.items() if not only or name in only}
     replays = Replays(
         budget=arguments.budget,
-        single=replay(RIVALS, True, table, arguments, workers),
-        double=replay(TWO_OBJECTIVE_RIVALS, False, table, arguments, workers),
+        single=replay(chosen, True, table, arguments, workers),
+        double={} if only else replay(TWO_OBJECTIVE_RIVALS, False, table, arguments, workers),
     )
     command = cli.command_line("nas.experiments.search_benchmark", argv)
     write_json(arguments.data, {"provenance": provenance(command, workers), **replays.as_json(table)})
-    write_tables(arguments.doc, "tables", tables(replays, table))
+    write_tables(arguments.doc, "only" if only else "tables", tables(replays, table))
     print(f"written: {arguments.data}, {arguments.doc}")
     if arguments.png:
         from nas.experiments.search_figures import regret_figure

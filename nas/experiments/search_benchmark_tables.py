@@ -23,6 +23,9 @@ _RESAMPLES = 2000
 
 
 def tables(replays: Replays, table: Table) -> str:
+    """Of one objective alone where two were not replayed."""
+    if not replays.double:
+        return _single(replays, table)
     return "\n\n".join(
         [_facts(table), "## One objective\n", _single(replays, table), "## Two\n", _double(replays, table)]
     )

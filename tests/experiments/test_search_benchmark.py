@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nas.errors import UsageError
 from nas.experiments import search_benchmark, search_table
 from nas.experiments.search_figures import (
     flops_to_reach,
@@ -146,12 +147,28 @@ def test_sorting_by_parameters_begins_with_the_largest(table: Table) -> None:
     assert trace[0].cell.candidate.architecture.non_embedding_params == largest
 
 
-def test_the_command_writes_figures_tables_and_data(tmp_path: Path) -> None:
-    path = tmp_path / "table.jsonl"
+def written(folder: Path) -> Path:
+    """The table as a file, with what must stand beside it."""
+    path = folder / "table.jsonl"
     path.write_text("".join(one.model_dump_json() + "\n" for one in records()))
     identity = {"identity": {"space": {"training": {"flops_per_trial": TOP}}}}
-    (tmp_path / "table.provenance.json").write_text(json.dumps(identity))
-    arguments = ["--table", str(path), "--seeds", "2", "--gp-seeds", "1", "--budget", "6", "--workers", "1"]
+    (folder / "table.provenance.json").write_text(json.dumps(identity))
+    return path
+
+
+def test_the_command_writes_figures_tables_and_data(tmp_path: Path) -> None:
+    arguments = [
+        "--table",
+        str(written(tmp_path)),
+        "--seeds",
+        "2",
+        "--gp-seeds",
+        "1",
+        "--budget",
+        "6",
+        "--workers",
+        "1",
+    ]
     arguments += ["--data", str(tmp_path / "found.json"), "--doc", str(tmp_path / "found.md")]
     assert search_benchmark.main(arguments) == 0
     found = json.loads((tmp_path / "found.json").read_text())
@@ -160,6 +177,30 @@ def test_the_command_writes_figures_tables_and_data(tmp_path: Path) -> None:
     page = (tmp_path / "found.md").read_text()
     assert "192 cells, 96 of them trained with the second seed too" in page
     assert all(f"| {name} |" in page or f"| **{name}** |" in page for name in RIVALS)
+
+
+def test_one_rival_is_replayed_beside_ours_and_random_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n<!-- tables -->\nkept\n<!-- /tables -->\n")
+    arguments = [
+        "--table",
+        str(written(tmp_path)),
+        "--seeds",
+        "2",
+        "--budget",
+        "6",
+        "--workers",
+        "1",
+        "--doc",
+        str(page),
+    ]
+    arguments += ["--data", str(tmp_path / "data.json"), "--only", "most parameters first"]
+    assert search_benchmark.main(arguments) == 0
+    stored = json.loads((tmp_path / "data.json").read_text())
+    assert stored["seeds"] == {"codenas": 2, "random": 2, "most parameters first": 2}
+    assert "\nkept\n" in page.read_text() and "<!-- only -->" in page.read_text()
+    with pytest.raises(UsageError, match="'mine'"):
+        search_benchmark.main([*arguments, "--only", "mine"])
 
 
 def test_a_table_is_made_in_pieces_and_gone_on_with(
