@@ -37,7 +37,7 @@ TERMS = ("log_E", "log_A", "alpha", "kappa", "log_B", "beta", "eta", "epsilon", 
 PARAMETERS = (*TERMS, *EFFECTS)
 """A, B and C are bits per byte at the centre that the sizes are counted from."""
 REFERENCE = {"log_H": math.log(64), "log_L": math.log(3), "log_V": math.log(4096), "log_D": math.log(1e7)}
-"""A centre that is the same for every study, amid the trials of `base`: what one has learnt holds for another there."""
+"""The same for every study, amid the trials of `base`: what one has shown can be believed of another there."""
 REPEATS_DECAY = 15.387756
 """R*_D of Muennighoff et al. 2023 (arXiv 2305.16264, appendix A)."""
 

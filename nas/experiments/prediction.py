@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument("study", type=Path, metavar="STUDY", help="the folder of a finished search with rungs")
     built.add_argument("--corpus", default="stdlib", metavar="NAME|PATH", help="that of the study (default: stdlib)")
     built.add_argument("--count", type=cli.whole, default=12, metavar="N", help="architectures of trials (default: 12)")
+    built.add_argument("--best-only", action="store_true", help="train what the law takes for the best alone, and say")
     built.add_argument("--minutes", type=cli.positive, metavar="M", help="begin no training after so many minutes")
     built.add_argument("--device", default="cpu", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: cpu)")
     built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
@@ -80,7 +81,8 @@ def main(argv: list[str] | None = None) -> int:
     if not isinstance(law, ScalingLaw) or at_target is None:
         raise StudyError(f"{arguments.study} has no scaling law: {getattr(law, 'reason', '')}")
     best = candidate_of(at_target.best)
-    candidates = {f"trial {one.number}": candidate_of(one) for one in chosen} | {"predicted best": best}
+    trials = {} if arguments.best_only else {f"trial {one.number}": candidate_of(one) for one in chosen}
+    candidates = trials | {"predicted best": best}
     training = space.training.model_copy(update={"flops_per_trial": target, "num_rungs": 1})
     wanted = {name: Wanted(one, training, seed=study.seed) for name, one in candidates.items()}
     trainings = Trainings(
@@ -92,6 +94,11 @@ def main(argv: list[str] | None = None) -> int:
     deadline = time.monotonic() + 60 * (arguments.minutes or 1e9)
     if not trainings.run(list(wanted.values()), arguments.workers or available_cores(), deadline):
         print("stopped before its end; run the same command again to go on")
+        return 0
+    if arguments.best_only:
+        came, expected = trainings.of(wanted["predicted best"]).val_bpb, at_target.best.predicted
+        interval = f"[{expected.low:.3f}, {expected.high:.3f}]"
+        print(f"{best.architecture.describe()}: predicted {expected.bpb:.3f} {interval}, came to {came:.3f}")
         return 0
     standing = {f"trial {one.number}": (rank, reached(one)) for rank, one in enumerate(chosen)}
     found = []

@@ -15,10 +15,10 @@ import numpy as np
 
 from nas.architecture import ArchitectureConfig
 from nas.records import TrialRecord
-from nas.scaling_law import SIZES, Array, ScalingPoint, Training, features, log_bpb
+from nas.scaling_law import SIZES, Array, ScalingPoint, Training, centre_of, features, log_bpb
 from nas.space import Candidate
 from nas.space_sections import TrainingSection
-from nas.study.law_parameters import PUBLISHED, fit_parameters, lateness
+from nas.study.law_parameters import MEASURED, fit_parameters, lateness
 
 POOL = 300
 """Architectures among which the best is taken."""
@@ -46,7 +46,7 @@ class LawProposer:
         self._collapse = np.array([one.rungs[-1].collapse_rate for one in records])
         self._num_trials = len(records)
         at = features(self._points, _ENDLESS)
-        self._centre = at.mean(axis=0)
+        self._centre = centre_of(at)
         self._at = at - self._centre
         self._last = np.array([np.flatnonzero(self._of_trial == index)[-1] for index in range(len(records))])
 
@@ -54,7 +54,7 @@ class LawProposer:
         """The index in `pool` of the lowest fitness at the top rung under the parameters that `seed` draws."""
         rng = np.random.default_rng(seed)
         weights = rng.exponential(size=self._num_trials)
-        priors = PUBLISHED.drawn(rng)
+        priors = MEASURED.drawn(rng)
         val_bpb = np.array([one.val_bpb for one in self._points])
         parameters = fit_parameters(self._at, val_bpb, priors, weights[self._of_trial] * lateness(self._points))
         top = self._training.rung_flops[-1]

@@ -1,7 +1,6 @@
 """The trainings of docs/signal.jsonl and of the reference study as points of a scaling law.
 
-`python -m tests.study.signal_points` prints how well a law of the budgets up to 4e12 FLOPs foretells the higher ones,
-and the law of all trainings, which predictions start from.
+`python -m tests.study.signal_points` prints how well a law of the budgets up to 4e12 FLOPs foretells the higher ones.
 """
 
 from __future__ import annotations
@@ -10,13 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.experiments.search_table import SEARCHED, read_table
 from nas.experiments.trainings import read_trained
 from nas.rank_correlation import spearman
 from nas.records import StudyRecord, read_study, read_trials
-from nas.scaling_law import PARAMETERS, ScalingPoint, centre_of, features
+from nas.scaling_law import ScalingPoint
 from nas.study.best_at import VocabularyFacts
-from nas.study.law_parameters import PUBLISHED, fit_parameters, lateness
 from nas.study.prediction import scaling_points
 from nas.study.scaling_forecast import judge_forecast, predicted
 from nas.trial.recipe import learning_rate_rule
@@ -71,22 +68,6 @@ def reference_points() -> list[ScalingPoint]:
     return scaling_points(read_trials(ROOT / "trials/reference/base/trials.jsonl"))
 
 
-def all_points() -> list[ScalingPoint]:
-    """Every training of docs/ on the standard library, each once: what `MEASURED` was fitted to."""
-    table = scaling_points(one for one in read_table(ROOT / "docs/search-table.jsonl") if one.seed == SEARCHED)
-    higher = [one for one in longer_points() if one not in signal_points()]
-    return [*table, *reference_points(), *signal_points(), *higher]
-
-
-def measured() -> dict[str, float]:
-    """The law of all points about REFERENCE, under priors from publications."""
-    points = all_points()
-    at = features(points, corpus_bytes())
-    val_bpb = np.array([one.val_bpb for one in points])
-    found = fit_parameters(at - centre_of(at), val_bpb, PUBLISHED, lateness(points))
-    return dict(zip(PARAMETERS, map(float, found), strict=True))
-
-
 def main() -> None:
     points = signal_points()
     below = [one for one in points if one.train_flops <= OWN_FLOPS]
@@ -106,8 +87,6 @@ def main() -> None:
     error = sum(abs(one - other) for one, other in zip(foretold, found, strict=True)) / len(above)
     print(f"{'reference, 40':30}{len(above):4} at 10x{error:9.3f} {spearman(foretold, np.array(found)):5.2f}")
     print("mean error in bits per byte, Spearman's rank correlation")
-    print(f"\nlaw of all {len(all_points())} about REFERENCE:")
-    print(", ".join(f"{name} {value:.2f}" for name, value in measured().items() if abs(value) >= 0.005))
 
 
 if __name__ == "__main__":
