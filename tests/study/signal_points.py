@@ -8,14 +8,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import kendalltau
 
 from nas.experiments.trainings import read_trained
+from nas.fitted_law import ScalingLaw
 from nas.rank_correlation import spearman
 from nas.records import StudyRecord, read_study, read_trials
 from nas.scaling_law import ScalingPoint
 from nas.study.best_at import VocabularyFacts
 from nas.study.prediction import scaling_points
-from nas.study.scaling_forecast import judge_forecast, predicted
+from nas.study.scaling_fit import fit
+from nas.study.scaling_forecast import judge_forecast
 from nas.trial.recipe import learning_rate_rule
 
 ROOT = Path(__file__).parent.parent.parent
@@ -81,12 +84,26 @@ def main() -> None:
             cells = "".join(f"{one.mean_error:9.3f} {one.rank_correlation:5.2f}" for one in skills)
             label = f"{name}, {len({one.trial for one in fitted})}"
             print(f"{label:30}{found.num_trials:4} at {factor:2}x{cells}{found.size_rank_correlation:8.2f}")
-    above = longer_points()
-    found = [one.val_bpb for one in above]
-    foretold = predicted(reference_points(), above, corpus_bytes())
-    error = sum(abs(one - other) for one, other in zip(foretold, found, strict=True)) / len(above)
-    print(f"{'reference, 40':30}{len(above):4} at 10x{error:9.3f} {spearman(foretold, np.array(found)):5.2f}")
     print("mean error in bits per byte, Spearman's rank correlation")
+    _print_at_ten_times()
+
+
+def _print_at_ten_times() -> None:
+    """What the forty trials of the reference study say of ten times their FLOPs."""
+    law = fit(reference_points(), corpus_bytes())
+    assert isinstance(law, ScalingLaw)
+    print("\nthe law of the 40 trials of the reference study at ten times their FLOPs:")
+    trained = trained_points(ROOT / "docs/prediction.jsonl")
+    for name, points in (("docs/prediction.jsonl", trained), ("with docs/signal.jsonl", longer_points())):
+        found = np.array([one.val_bpb for one in points])
+        foretold = law.predict_all(points)
+        inside = sum(law.interval(one).low < one.val_bpb < law.interval(one).high for one in points)
+        print(
+            f"{name}: {len(points)} trainings, mean error {np.abs(foretold - found).mean():.3f}, "
+            f"Spearman {spearman(foretold, found):.2f}, Kendall {kendalltau(foretold, found).statistic:.2f}, "
+            f"{inside} in their 90% intervals; its first is {found[foretold.argmin()] / found.min() - 1:.1%} "
+            "behind the best"
+        )
 
 
 if __name__ == "__main__":
