@@ -125,6 +125,11 @@ class PreparedData:
         mask[-1] = False  # the NUL of a document that was cut stands where its text goes on
         return mask
 
+    def about(self, vocabularies: Sequence[str]) -> dict[str, Any]:
+        """What a study writes down of its data: the manifest without files and packages, of its vocabularies these."""
+        kept = {key: value for key, value in self.manifest.items() if key not in ("files", "packages")}
+        return kept | {"vocabularies": {name: self._facts(name) for name in vocabularies}}
+
     def _facts(self, name: str) -> dict[str, Any]:
         vocabularies: dict[str, dict[str, Any]] = self.manifest["vocabularies"]
         if name not in vocabularies:

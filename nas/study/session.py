@@ -283,7 +283,7 @@ class _Session:
             collapse_weight=plan.space.evaluation.collapse_weight,
             space=plan.space.model_dump(mode="json"),
             identity=identity,
-            corpus={key: value for key, value in data.manifest.items() if key not in ("files", "packages")},
+            corpus=data.about(plan.space.vocabulary_names),
             compressors=self._compressors(data),
             verdict=self._verdict,
             provenance=provenance(self._shown_command(), plan.num_workers, plan.on_ray),

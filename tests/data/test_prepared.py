@@ -87,6 +87,13 @@ def test_the_manifest_tells_sizes_and_tokens(built: PreparedData) -> None:
     assert built.manifest["vocabularies"]["bytes"]["validation_bytes_per_token"] == 1
 
 
+def test_a_study_writes_down_its_own_vocabularies_alone(built: PreparedData) -> None:
+    about = built.about(["bytes"])
+    assert about["vocabularies"] == {"bytes": built.manifest["vocabularies"]["bytes"]}
+    assert len(built.manifest["vocabularies"]) > 1
+    assert about.keys() == built.manifest.keys() - {"files", "packages"}
+
+
 def test_vocabularies_learn_from_the_train_split_alone(built: PreparedData) -> None:
     train, validation = built.documents("train"), built.documents("validation")
     assert built.vocabulary("bpe-400").merges == train_bpe(train, 400).merges
