@@ -3,7 +3,8 @@
 Thompson sampling (Thompson 1933; Chapelle and Li 2011): each proposal fits the law once, to trials weighted at random
 about priors shifted at random, and takes the best of many random architectures by that one draw. What is known well is
 the same in every draw and decides; what is not differs between draws and is tried. A law knows before the first trial
-that size, vocabulary and data trade off, and learns from every rung of every trial, stopped ones included.
+how width, depth, vocabulary and data traded off on another corpus, and learns from every rung of every trial, stopped
+ones included.
 """
 
 from __future__ import annotations
