@@ -38,7 +38,7 @@ _UNSEEN = (TrialState.WAITING, TrialState.FAIL)
 
 
 def default_sampler(num_objectives: int) -> str:
-    """What found the best on the table of docs/search-benchmark.md: for several objectives a GP."""
+    """What came to good architectures soonest on the table of docs/search-benchmark.md: for several objectives a GP."""
     return BY_LAW if num_objectives == 1 else "gp"
 
 
