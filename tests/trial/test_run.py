@@ -168,6 +168,18 @@ def test_the_steps_are_what_the_flops_buy() -> None:
     assert trial_recipe(Candidate(wider, "bytes", 2.0), settings).num_steps == expected
 
 
+def test_a_trial_is_judged_on_validation(
+    data: PreparedData, ended: tuple[TrialRecord, TrialPaths], tmp_path: Path
+) -> None:
+    """The final of the same seed is the same training, whose weights are kept."""
+    run_final(CANDIDATE, data, trial_settings(), tmp_path / "w.safetensors")
+    model = load_weights(tmp_path / "w.safetensors")
+    tokens = data.vocabulary("bytes").encode_documents(data.evaluation_documents("validation", 4096))
+    num_bytes = len(data.evaluation_bytes("validation", 4096))
+    assert data.evaluation_bytes("validation", 4096) != data.evaluation_bytes("holdout", 4096)
+    assert measure_likelihood(model, tokens, 0, num_bytes, SEQ_LENGTH).bpb == ended[0].val_bpb
+
+
 def test_a_finalist_is_judged_on_the_holdout_by_the_weights_that_are_kept(
     data: PreparedData, ended: tuple[TrialRecord, TrialPaths], tmp_path: Path
 ) -> None:
