@@ -69,6 +69,7 @@ def test_near_duplicates_go_and_similar_files_stay_on_one_side(folder: Path, tmp
     for split in ("validation", "holdout"):
         evaluation = np.stack([signature(text.encode()) for text in data.documents(split)])
         assert greatest_similarity(evaluation, train).max() < 0.5
+    assert data.manifest["similarity"]["changed_sides"] == 0, "they stayed together to begin with"
     plain = data.manifest["similarity"]["plain_split"]
     assert plain["validation"]["like_training"] > 0
     assert plain["validation"]["seen_line_share"] > splits["validation"]["seen_line_share"] == 0

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,8 @@ from nas.space import Candidate, SearchSpace
 from nas.study.driver import Budget, run_trials
 from nas.study.objective import Evaluation
 from nas.study.objectives import metrics_of
+from nas.study.results import Result
+from nas.study.stopping import StoppingRule
 from nas.study.storage import open_study
 from nas.study.trial_attributes import attributes_of, ended_records
 from nas.study.trials import Trials
@@ -341,6 +343,35 @@ def test_a_trial_killed_between_rungs_goes_on_from_the_next_to_the_same_end(tmp_
     run(pieces, Budget(12), space=with_rungs())
     assert records(pieces) == expected
     assert calls(pieces) == calls(whole)
+
+
+def test_a_decision_that_is_taken_again_looks_at_what_was_known_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two trials at once, the second one's result first, then a kill: trial 1 must not see what came after it."""
+    space = with_rungs()
+    seen: list[list[int]] = []
+
+    def stops(rule: StoppingRule, mine: Result, before: Sequence[Result]) -> None:
+        seen.append([one.order for one in before])
+
+    def driver() -> Trials:
+        return Trials(opened(tmp_path, space), space, sampler_of(space), FITNESS, 0, Log(), lambda record: None)
+
+    def begin(trials: Trials) -> Evaluation:
+        assert trials.has_next()
+        asked = trials.begin()
+        assert asked is not None
+        return asked
+
+    monkeypatch.setattr(StoppingRule, "stops", stops)
+    trials = driver()
+    for one in [begin(trials), begin(trials)][::-1]:
+        trials.record(one.number, complete_record(one))
+    assert seen == [[], [0]]
+    again = driver()
+    assert [begin(again).number, begin(again).number] == [0, 1]
+    assert seen[2:] == [[0], []]
 
 
 @dataclass
