@@ -35,7 +35,9 @@ def parser() -> argparse.ArgumentParser:
     )
     built.add_argument("--budget", type=cli.whole, default=40, metavar="N", help="full trainings' worth of FLOPs each")
     built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
-    built.add_argument("--data", type=Path, default=Path("docs/search-benchmark.json"), metavar="FILE")
+    built.add_argument(
+        "--data", type=Path, metavar="FILE", help="(default: docs/search-benchmark.json; with --only none is written)"
+    )
     built.add_argument("--doc", type=Path, default=Path("docs/search-benchmark.md"), metavar="FILE")
     built.add_argument("--png", type=Path, metavar="FILE", help="draw regret against FLOPs; needs codenas[png]")
     return built
@@ -70,9 +72,11 @@ def main(argv: list[str] | None = None) -> int:
         double={} if only else replay(TWO_OBJECTIVE_RIVALS, False, table, arguments, workers),
     )
     command = cli.command_line("nas.experiments.search_benchmark", argv)
-    write_json(arguments.data, {"provenance": provenance(command, workers), **replays.as_json(table)})
+    data = arguments.data or (None if only else Path("docs/search-benchmark.json"))
+    if data:
+        write_json(data, {"provenance": provenance(command, workers), **replays.as_json(table)})
     write_tables(arguments.doc, "only" if only else "tables", tables(replays, table))
-    print(f"written: {arguments.data}, {arguments.doc}")
+    print(f"written: {', '.join(str(one) for one in (data, arguments.doc) if one)}")
     if arguments.png:
         from nas.experiments.search_figures import regret_figure
         from nas.reporting.drawing import write_png

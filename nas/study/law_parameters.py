@@ -100,8 +100,8 @@ MEASURED = Priors.of(
 )
 """Of small models of code, about REFERENCE: the law of a search and of full trainings on python-100mb, 1e11 to 1e15
 FLOPs (`python -m tests.study.larger_corpus_points`). The trials of one search alone, mostly small models under small
-budgets, do not say how width, depth, vocabulary and data trade off; across corpora that is much the same, the level is
-not.
+budgets, do not say how width, depth, vocabulary and data trade off. Levels, which differ between corpora, are left
+wider than exponents.
 """
 _STARTS = tuple(itertools.product((0.2, 0.6), repeat=2))
 """Exponents of size and vocabulary, and of data, that the descent begins at."""
@@ -123,8 +123,7 @@ def fit_parameters(
 def lateness(points: Sequence[ScalingPoint]) -> Array:
     """(n,) weights of points: 1 at the highest budget, less below, where trainings are no law's yet.
 
-    A ninth of the FLOPs counts for a fourteenth. With equal weights forty trials foretell longer trainings worse
-    (docs/prediction.md).
+    A ninth of the FLOPs counts for a fourteenth.
     """
     flops = np.array([one.train_flops for one in points])
     weights: Array = (flops / flops.max()) ** _LATENESS
