@@ -18,6 +18,8 @@ from nas.study.results import Result
 
 _RIDGE = 2.0
 """Squared natural logarithms: three trials whose sizes differ by e either way have as much of a say."""
+_FEWEST_ERRORS = 4
+"""Of which a spread is taken: a line has two degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Gains:
                 if rung + 1 in trial:
                     pairs[rung].append((result, trial[rung + 1]))
         self._metrics = metrics
+        self._by_trial = by_trial
         self._lines = {rung: [_fit(found, index) for index in range(len(metrics))] for rung, found in pairs.items()}
 
     def knows(self, rung: int) -> bool:
@@ -61,6 +64,17 @@ class Gains:
                 return None
             values = self._moved(values, step, result.log_flops_per_token)
         return values
+
+    def spread(self, rung: int, above: int) -> tuple[float, ...] | None:
+        """The standard deviation of each objective at rung `above` about what is expected of it at `rung`, over the
+        trials that came to both; None of fewer than four.
+        """
+        came = [one for one in self._by_trial.values() if rung in one and above in one]
+        if len(came) < _FEWEST_ERRORS:
+            return None
+        expected = np.array([self.at_rung(one[rung], above) for one in came], dtype=float)
+        errors = np.array([one[above].values for one in came]) - expected
+        return tuple(float(one) for one in errors.std(axis=0, ddof=2))
 
     def _moved(self, values: tuple[float, ...], rung: int, size: float) -> tuple[float, ...]:
         if rung not in self._lines:

@@ -74,6 +74,42 @@ def test_large_architectures_are_credited_with_what_they_are_seen_to_gain() -> N
     assert rule().stops(late, [one for one in peers if one.rung == 0]) is not None
 
 
+def noisy(num_at_top: int) -> list[Result]:
+    """Trials at 2.0 that came to 1.4 and 1.6 in turn, and five at 1.9 that were stopped: at rung 1 of 0, 1, 2."""
+    came = [
+        one for number in range(num_at_top) for one in (result(number, 1, 2.0), result(number, 2, 1.4 + number % 2 / 5))
+    ]
+    return came + [result(number, 1, 1.9) for number in range(10, 15)]
+
+
+def test_a_trial_goes_on_whose_chance_to_be_the_best_is_above_one_in_three() -> None:
+    """Expected is 0.5 less, give or take sqrt(4 x 0.1^2 / 2) = 0.141; the best is 1.4: at 1.961 the chance is a third."""
+    assert Gains(noisy(4), FITNESS).spread(1, 2) == (pytest.approx(0.02**0.5),)
+    assert rule().stops(result(99, 1, 1.955), noisy(4)) is None
+    assert rule().stops(result(99, 1, 1.965), noisy(4)) == (
+        "stopped at rung 2 of 3: place 6 of 10, where the first 3 go on"
+    )
+
+
+def test_of_three_trials_nobody_tells_a_chance() -> None:
+    assert Gains(noisy(3), FITNESS).spread(1, 2) is None
+    assert rule().stops(result(99, 1, 1.955), noisy(3)) is not None
+
+
+def test_without_noise_whoever_is_expected_to_be_the_best_goes_on() -> None:
+    """All gained 0.5, so 1.99 is expected at 1.49, ahead of 1.5, though it is fifth of nine."""
+    seen = [one for number in range(4) for one in (result(number, 1, 2.0), result(number, 2, 1.5))]
+    stopped = [result(number, 1, 1.9) for number in range(10, 14)]
+    assert rule().stops(result(99, 1, 1.99), seen + stopped) is None
+    assert rule().stops(result(99, 1, 2.0), seen + stopped) is not None
+
+
+def test_chances_are_of_one_objective_alone() -> None:
+    two = [Result(one.number, one.rung, one.order, (*one.values, 10.0), 10.0) for one in noisy(4)]
+    late = Result(99, 1, 0, (1.955, 10.0), 10.0)
+    assert StoppingRule(3, 3.0, TWO).stops(late, two) is not None
+
+
 def test_what_is_known_before_training_gains_nothing() -> None:
     seen = [result(0, 0, 3.0, 100.0), result(0, 1, 2.5, 100.0)]
     assert Gains(seen, TWO).at_next(result(1, 0, 2.9, 50.0)) == (pytest.approx(2.4), 50.0)
