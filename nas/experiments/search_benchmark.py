@@ -1,7 +1,8 @@
 """`python -m nas.experiments.search_benchmark`: does the search find better architectures sooner than other ways to?
 
 Searches are replayed on the table of nas.experiments.search_table, so that one takes seconds and a hundred seeds can be
-had. They see the results of one seed, and what they choose is judged by another's.
+had. They see the results of one seed, and what they choose is judged by another's; then the seeds are exchanged, as
+which of some good cells looks best is luck.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     replays = Replays(
         budget=arguments.budget,
         single=replay(chosen, True, table, arguments, workers),
+        turned=replay(chosen, True, table.turned(), arguments, workers),
         double={} if only else replay(TWO_OBJECTIVE_RIVALS, False, table, arguments, workers),
     )
     command = cli.command_line("nas.experiments.search_benchmark", argv)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,11 +24,16 @@ _RESAMPLES = 2000
 
 def tables(replays: Replays, table: Table) -> str:
     """Of one objective alone where two were not replayed."""
-    if not replays.double:
-        return _single(replays, table)
-    return "\n\n".join(
-        [_facts(table), "## One objective\n", _single(replays, table), "## Two\n", _double(replays, table)]
-    )
+    single = [
+        "## One objective",
+        _best_seen(table),
+        _single(replays.single, replays.budget, table),
+        "## One objective, the seeds exchanged",
+        _best_seen(table.turned()),
+        _single(replays.turned, replays.budget, table.turned()),
+    ]
+    two = ["## Two objectives", _double(replays, table)] if replays.double else []
+    return "\n\n".join([_facts(table), *single, *two])
 
 
 def _facts(table: Table) -> str:
@@ -47,17 +52,20 @@ def _facts(table: Table) -> str:
     )
 
 
-def _single(replays: Replays, table: Table) -> str:
-    random = replays.single["random"]
-    goal = float(np.median(final_regrets(random, table)))
-    budget = replays.budget * table.top_flops
-    rows = [_row(name, traces, replays, table, goal, budget) for name, traces in replays.single.items()]
-    third = replays.budget / 3
+def _best_seen(table: Table) -> str:
+    return f"The true regret of the cell that looks best to a search is {table.regret_of_best_seen:.4f}."
+
+
+def _single(replays: Mapping[str, Sequence[Trace]], trainings: int, table: Table) -> str:
+    goal = float(np.median(final_regrets(replays["random"], table)))
+    budget = trainings * table.top_flops
+    rows = [_row(name, traces, replays[OURS], table, goal, budget) for name, traces in replays.items()]
+    third = trainings / 3
     header = (
         "search",
         "seeds",
         f"regret at {third:.0f} trainings' FLOPs",
-        f"regret at {replays.budget}",
+        f"regret at {trainings}",
         "mean",
         f"{OURS} less it, mean, 95%",
         f"FLOPs to random's final median ({goal:.4f}), in trainings",
@@ -66,9 +74,11 @@ def _single(replays: Replays, table: Table) -> str:
     return markdown(header, rows)
 
 
-def _row(name: str, traces: Sequence[Trace], replays: Replays, table: Table, goal: float, budget: float) -> list[str]:
+def _row(
+    name: str, traces: Sequence[Trace], of_ours: Sequence[Trace], table: Table, goal: float, budget: float
+) -> list[str]:
     regrets = final_regrets(traces, table)
-    ours = final_regrets(replays.single[OURS], table)
+    ours = final_regrets(of_ours, table)
     reached = float(np.median(flops_to_reach(traces, table, goal))) / table.top_flops
     early = median_regret(traces, table, [budget / 3])[0]
     return [
@@ -79,7 +89,7 @@ def _row(name: str, traces: Sequence[Trace], replays: Replays, table: Table, goa
         f"{np.mean(regrets):.4f}",
         "" if name == OURS else _paired(ours, regrets),
         f"{reached:.1f}" if math.isfinite(reached) else "never",
-        f"{replays.budget / reached:.1f}" if math.isfinite(reached) else "",
+        f"{budget / table.top_flops / reached:.1f}" if math.isfinite(reached) else "",
     ]
 
 

@@ -27,6 +27,8 @@ class Replays:
     budget: int
     """Full trainings' worth of FLOPs."""
     single: dict[str, list[Trace]]
+    turned: dict[str, list[Trace]]
+    """As `single`, on the table with the seeds exchanged."""
     double: dict[str, list[Trace]]
 
     def as_json(self, table: Table) -> dict[str, Any]:
@@ -35,6 +37,9 @@ class Replays:
             "budget": self.budget,
             "seeds": {name: len(found) for name, found in (self.single | self.double).items()},
             "final_regret": {name: _rounded(final_regrets(found, table)) for name, found in self.single.items()},
+            "final_regret_turned": {
+                name: _rounded(final_regrets(found, table.turned())) for name, found in self.turned.items()
+            },
             "final_hypervolume": {name: _rounded(hypervolumes(found, table)) for name, found in self.double.items()},
         }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nas.experiments.search_table import JUDGED, SEARCHED
 from nas.records import TrialRecord
@@ -47,6 +48,17 @@ class Table:
         training = self.space.training.model_copy(update={"num_rungs": num_rungs})
         return self.space.model_copy(update={"training": training})
 
+    def turned(self) -> Table:
+        """The same with the seeds exchanged at the top: searched on the second's where it is there, judged by the
+        first's.
+        """
+        other = copy.copy(self)
+        other.cells = {
+            name: replace(one, rungs=(*one.rungs[:-1], one.truth), truth=one.rungs[-1])
+            for name, one in self.cells.items()
+        }
+        return other
+
     def score(self, candidate: Candidate, train_flops: float, seed: int) -> Scores:
         """What a search is told; the same whatever its seed. KeyError for what is not in the table."""
         rung = [round(one) for one in self.space.training.rung_flops].index(round(train_flops))
@@ -62,6 +74,11 @@ class Table:
     def best(self) -> float:
         """The lowest true fitness there is."""
         return min(map(self.true_fitness, self.cells.values()))
+
+    @property
+    def regret_of_best_seen(self) -> float:
+        """Of the cell that looks best to a search, to which one that sees all of them comes."""
+        return self.true_fitness(min(self.cells.values(), key=lambda one: self.fitness(one.rungs[-1]))) - self.best
 
 
 def _cell(record: TrialRecord, judged: TrialRecord | None) -> Cell:

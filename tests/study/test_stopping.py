@@ -83,7 +83,7 @@ def noisy(num_at_top: int) -> list[Result]:
 
 
 def test_a_trial_goes_on_whose_chance_to_be_the_best_is_above_one_in_three() -> None:
-    """Expected is 0.5 less, give or take sqrt(4 x 0.1^2 / 2) = 0.141; the best is 1.4: at 1.961 the chance is a third."""
+    """Expected is 0.5 less, give or take sqrt(4 x 0.1^2 / 2) = 0.141, and 1.4 the best: at 1.961 it is a third."""
     assert Gains(noisy(4), FITNESS).spread(1, 2) == (pytest.approx(0.02**0.5),)
     assert rule().stops(result(99, 1, 1.955), noisy(4)) is None
     assert rule().stops(result(99, 1, 1.965), noisy(4)) == (
