@@ -67,6 +67,9 @@ def _open_storage(url: str | None) -> BaseStorage:
     if storage.engine.dialect.name == "sqlite":
         event.listen(storage.engine, "connect", _write_ahead)
         storage.engine.dispose()  # connections from here on are made so
+        storage.remove_session()
+        # Optuna flushes where it must; by itself SQLAlchemy would write each parameter of a trial before the next.
+        storage.scoped_session.configure(autoflush=False)
     return storage
 
 

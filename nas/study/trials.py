@@ -89,8 +89,7 @@ class Trials:
         None when the trial has ended at once, over a limit that is known before training.
         """
         left = self._unfinished.pop(0) if self._unfinished else None
-        trial = Trial(self._study, left._trial_id) if left else self._new_trial()
-        written = left or self._study._storage.get_trial(trial._trial_id)
+        trial, written = (Trial(self._study, left._trial_id), left) if left else self._new_trial()
         if not written.params.keys() >= self._sampler.dimensions:  # one that waited, or was killed half proposed
             self._space.suggest(trial, self._sampler.vocabulary_sizes)
         candidate = self._sampler.candidate(trial.params)
@@ -111,12 +110,14 @@ class Trials:
         self._observer.trial_started(asked.number, candidate.architecture.describe() + reference)
         return asked
 
-    def _new_trial(self) -> Trial:
-        """One that waits, or one with a fresh proposal, which is written at once."""
+    def _new_trial(self) -> tuple[Trial, FrozenTrial]:
+        """One that waits, or one with a fresh proposal, which is written at once; with what is written of it."""
+        storage = self._study._storage
         if self._sampler.needs_its_trial or _some_wait(self._listed):
-            return self._study.ask()
+            trial = self._study.ask()
+            return trial, storage.get_trial(trial._trial_id)
         proposal = self._sampler.propose(self._study, self._listed)
-        return Trial(self._study, self._study._storage.create_new_trial(self._study._study_id, proposal))
+        return Trial(self._study, storage.create_new_trial(self._study._study_id, proposal)), proposal
 
     def record(self, number: int, record: TrialRecord | None, error: str | None = None) -> Evaluation | None:
         """Write down what a trial's evaluation gave, or the `error` for which it gave nothing.
@@ -177,10 +178,9 @@ class Trials:
             trial.set_user_attr(key, value)
         if self._attach is not None:
             self._attach(trial, record)
-        if record.is_complete:
-            self._study.tell(trial, [one.of(record) for one in self._metrics])
-        else:
-            self._study.tell(trial, state=TrialState[record.state])
+        values = [one.of(record) for one in self._metrics] if record.is_complete else None
+        # As the study's `tell`, which reads the trial from the database twice more.
+        self._study._storage.set_trial_state_values(trial._trial_id, TrialState[record.state], values)
         self._keep(record)
         self._observer.trial_ended(record)
         self.num_ended += 1
