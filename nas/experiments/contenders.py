@@ -14,7 +14,7 @@ from nas.space import load_space
 from nas.study.references import scaled_references
 from nas.trial.recipe import Recipe, plan_recipe
 
-STUDY = Path("trials/reference/base")
+STUDY = Path("trials/reference/longer")
 NAMES = ("searched", "predicted", "llama", "seed-a", "seed-c", "small-1m")
 _MOST_BATCH_TOKENS, _FEWEST_STEPS, _SEQ_LENGTH = 4096, 1000, 256
 
@@ -52,7 +52,7 @@ class Contender:
 
 
 def contenders(train_flops: float) -> dict[str, Contender]:
-    """By NAMES: of README's search the best at its own budget and the one predicted best at a hundred times as much,
+    """By NAMES: of a search the best at its own budget and the one predicted best at a hundred times as much,
     Llama scaled to these FLOPs, the seed's L4 H256 under two vocabularies, a million parameters."""
     found = [
         of_study("searched", STUDY / "best-at-search.json"),

@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import nas.data
 from nas.architecture import ArchitectureConfig
+from nas.experiments import prediction, trainings
 from nas.experiments.prediction import Foretold, reached, spread, summary
+from nas.experiments.trainings import Wanted
 from nas.fitted_law import AtTarget, Choice, Predicted
-from nas.records import Cost, RungResult, TrialRecord
+from nas.records import Cost, RungResult, TrialRecord, read_study
 
 
 def trial(number: int, width: int, bpb: float, below: tuple[float, ...] = ()) -> TrialRecord:
@@ -89,3 +98,42 @@ def test_ranking_error_and_regret_by_hand() -> None:
         "Exported is the best at the search's, as the law does not hold (too few trials)."
         in summary(found, doubtful)[2]
     )
+
+
+STUDY = Path(__file__).parent.parent.parent / "trials/reference/longer"
+
+
+def test_what_the_law_takes_for_the_best_is_trained_alone_where_that_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """On a real study; the training itself is replaced."""
+    corpus = read_study(STUDY / "study.json").corpus
+    sizes = {name: one["size"] for name, one in corpus["vocabularies"].items()}
+    train_bytes = corpus["splits"]["train"]["bytes"]
+    data = SimpleNamespace(
+        corpus_hash=corpus["content_hash"],
+        manifest=corpus,
+        vocabulary_sizes=sizes,
+        bytes_per_token=lambda name: train_bytes / corpus["vocabularies"][name]["tokens"]["train"],
+    )
+    asked: list[Wanted] = []
+
+    class Trained:
+        def __init__(self, *given: object) -> None: ...
+
+        def run(self, wanted: Sequence[Wanted], *given: object) -> bool:
+            asked.extend(wanted)
+            return True
+
+        def of(self, wanted: Wanted) -> SimpleNamespace:
+            return SimpleNamespace(val_bpb=1.25)
+
+    monkeypatch.setattr(nas.data, "prepare_data", lambda *given: data)
+    monkeypatch.setattr(trainings, "Trainings", Trained)
+    assert prediction.main([str(STUDY), "--best-only", "--data", str(tmp_path / "x.jsonl")]) == 0
+    (one,) = asked
+    assert one.training.flops_per_trial == 10 * 4e12
+    assert one.training.num_rungs == 1
+    said = capsys.readouterr().out
+    assert said.startswith(f"{one.candidate.architecture.describe()}: predicted 1.")
+    assert said.endswith("came to 1.250\n")

@@ -27,7 +27,7 @@ OWN_FLOPS = 4e12
 
 def reference_study() -> StudyRecord:
     """On the same corpus as the trainings of the signal."""
-    return read_study(ROOT / "trials/reference/base/study.json")
+    return read_study(ROOT / "trials/reference/longer/study.json")
 
 
 def corpus_bytes() -> float:
@@ -68,7 +68,7 @@ def longer_points() -> list[ScalingPoint]:
 
 def reference_points() -> list[ScalingPoint]:
     """All rungs of the forty trials of the reference study, up to 4e12 FLOPs."""
-    return scaling_points(read_trials(ROOT / "trials/reference/base/trials.jsonl"))
+    return scaling_points(read_trials(ROOT / "trials/reference/longer/trials.jsonl"))
 
 
 def main() -> None:
