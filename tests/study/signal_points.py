@@ -66,9 +66,9 @@ def longer_points() -> list[ScalingPoint]:
     ]
 
 
-def reference_points() -> list[ScalingPoint]:
-    """All rungs of the forty trials of the reference study, up to 4e12 FLOPs."""
-    return scaling_points(read_trials(ROOT / "trials/reference/longer/trials.jsonl"))
+def reference_points(study: str = "longer") -> list[ScalingPoint]:
+    """All rungs of the forty trials of a reference study, up to 4e12 FLOPs."""
+    return scaling_points(read_trials(ROOT / "trials/reference" / study / "trials.jsonl"))
 
 
 def main() -> None:
@@ -85,14 +85,15 @@ def main() -> None:
             label = f"{name}, {len({one.trial for one in fitted})}"
             print(f"{label:30}{found.num_trials:4} at {factor:2}x{cells}{found.size_rank_correlation:8.2f}")
     print("mean error in bits per byte, Spearman's rank correlation")
-    _print_at_ten_times()
+    _print_at_ten_times("longer")
+    _print_at_ten_times("base")
 
 
-def _print_at_ten_times() -> None:
-    """What the forty trials of the reference study say of ten times their FLOPs."""
-    law = fit(reference_points(), corpus_bytes())
+def _print_at_ten_times(study: str) -> None:
+    """What the forty trials of a reference study say of ten times their FLOPs."""
+    law = fit(reference_points(study), corpus_bytes())
     assert isinstance(law, ScalingLaw)
-    print("\nthe law of the 40 trials of the reference study at ten times their FLOPs:")
+    print(f"\nthe law of the 40 trials of trials/reference/{study} at ten times their FLOPs:")
     trained = trained_points(ROOT / "docs/prediction.jsonl")
     for name, points in (("docs/prediction.jsonl", trained), ("with docs/signal.jsonl", longer_points())):
         found = np.array([one.val_bpb for one in points])
