@@ -167,8 +167,12 @@ def test_nothing_of_tune_stays_behind(tmp_path: Path, monkeypatch: pytest.Monkey
 def nothing() -> None: ...
 
 
-def node() -> str:
-    time.sleep(1)
+def node(name: str, folder: Path) -> str:
+    """Where it runs; it ends when another runs beside it, however long that one's node takes to begin."""
+    (folder / name).touch()
+    deadline = time.monotonic() + 60
+    while len([*folder.iterdir()]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
     return str(ray.get_runtime_context().get_node_id())
 
 
@@ -176,11 +180,11 @@ def fail(error: Exception) -> None:
     raise error
 
 
-def test_a_pool_runs_tasks_on_all_nodes() -> None:
+def test_a_pool_runs_tasks_on_all_nodes(tmp_path: Path) -> None:
     with RayPool(OnRay(), None, nothing) as pool:
         assert pool.num_free == 2
-        pool.submit("a", node)
-        pool.submit("b", node)
+        pool.submit("a", partial(node, "a", tmp_path))
+        pool.submit("b", partial(node, "b", tmp_path))
         assert pool.num_free == 0
         assert pool.wait(0.01) == []
         ended = pool.wait() + pool.wait()
