@@ -168,9 +168,9 @@ def nothing() -> None: ...
 
 
 def node(name: str, folder: Path) -> str:
-    """Where it runs; it ends when another runs beside it, however long that one's node takes to begin."""
+    """Where it runs; it waits for another beside it."""
     (folder / name).touch()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 5
     while len([*folder.iterdir()]) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     return str(ray.get_runtime_context().get_node_id())
@@ -181,16 +181,24 @@ def fail(error: Exception) -> None:
 
 
 def test_a_pool_runs_tasks_on_all_nodes(tmp_path: Path) -> None:
+    """At the latest at the sixth time: Ray queues a task behind another as long as it takes a free node for busy."""
+    nodes: set[object] = set()
     with RayPool(OnRay(), None, nothing) as pool:
+        for number in range(6):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            assert pool.num_free == 2
+            pool.submit("a", partial(node, "a", folder))
+            pool.submit("b", partial(node, "b", folder))
+            assert pool.num_free == 0
+            assert pool.wait(0.01) == []
+            ended = pool.wait() + pool.wait()
+            assert sorted(str(one.key) for one in ended) == ["a", "b"]
+            nodes |= {one.value for one in ended}
+            if len(nodes) == 2:
+                break
         assert pool.num_free == 2
-        pool.submit("a", partial(node, "a", tmp_path))
-        pool.submit("b", partial(node, "b", tmp_path))
-        assert pool.num_free == 0
-        assert pool.wait(0.01) == []
-        ended = pool.wait() + pool.wait()
-        assert pool.num_free == 2
-    assert sorted(str(one.key) for one in ended) == ["a", "b"]
-    assert len({one.value for one in ended}) == 2
+    assert len(nodes) == 2
 
 
 def test_a_pool_tells_errors_as_lines() -> None:
