@@ -28,6 +28,8 @@ class RayPool:
         self.on_ray, self.initialise = on_ray, initialise
         self._most = num_workers
         self._running: dict[ray.ObjectRef[Any], Hashable] = {}
+        self.is_connection_of_others = ray.is_initialized()
+        """Whether this process stays connected when it leaves the pool: what runs for it must be ended one by one."""
         self._connection = connected(on_ray.address)
 
     def __enter__(self) -> Self:

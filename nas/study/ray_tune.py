@@ -70,6 +70,10 @@ def run_trials_by_ray(trials: Trials, objective: Objective, pool: RayPool, budge
         except Exception:
             if shared.fault is None:
                 raise
+        except BaseException:
+            if pool.is_connection_of_others and shared.controller is not None:
+                shared.controller.cleanup()
+            raise
     if shared.fault is not None:
         raise shared.fault
     return shared.beginnings.end()
@@ -88,6 +92,8 @@ class _Shared:
     """Why the process of a trial was lost, by Tune's id of it."""
     fault: Exception | None = None
     """What ends the search; Tune would wrap it in pages of its own."""
+    controller: Any = None
+    """Tune's own; it ends its actors after an Exception, not after Ctrl-C."""
 
     @contextmanager
     def keeping_faults(self) -> Iterator[None]:
@@ -155,6 +161,9 @@ class _Decisions(FIFOScheduler):
     def __init__(self, shared: _Shared) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._shared = shared
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        self._shared.controller = tune_controller
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: Mapping[str, Any]) -> str:
         shared, content = self._shared, result["content"]

@@ -103,6 +103,17 @@ def test_a_study_goes_on_under_another_engine(folders: tuple[Path, Path]) -> Non
     assert calls(folders[0]) == calls(folders[1])
 
 
+def test_an_interrupted_search_gives_its_node_back(tmp_path: Path) -> None:
+    """At once, not when the exception that is held here is forgotten: Tune ends no actor after Ctrl-C."""
+    with pytest.raises(KeyboardInterrupt) as held:
+        run(tmp_path, Budget(4), space=with_rungs(), log=Killed(3))
+    deadline = time.monotonic() + 30
+    while ray.available_resources().get("CPU") != 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert ray.available_resources()["CPU"] == 2
+    assert held.type is KeyboardInterrupt
+
+
 def test_a_lost_worker_costs_the_rung_it_was_at(folders: tuple[Path, Path]) -> None:
     """Of the last trial, when nothing else is left to be proposed."""
     run_locally(folders[1], Budget(1), space=with_rungs())
@@ -170,7 +181,7 @@ def nothing() -> None: ...
 def node(name: str, folder: Path) -> str:
     """Where it runs; it waits for another beside it."""
     (folder / name).touch()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while len([*folder.iterdir()]) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     return str(ray.get_runtime_context().get_node_id())
@@ -181,24 +192,16 @@ def fail(error: Exception) -> None:
 
 
 def test_a_pool_runs_tasks_on_all_nodes(tmp_path: Path) -> None:
-    """At the latest at the sixth time: Ray queues a task behind another as long as it takes a free node for busy."""
-    nodes: set[object] = set()
     with RayPool(OnRay(), None, nothing) as pool:
-        for number in range(6):
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            assert pool.num_free == 2
-            pool.submit("a", partial(node, "a", folder))
-            pool.submit("b", partial(node, "b", folder))
-            assert pool.num_free == 0
-            assert pool.wait(0.01) == []
-            ended = pool.wait() + pool.wait()
-            assert sorted(str(one.key) for one in ended) == ["a", "b"]
-            nodes |= {one.value for one in ended}
-            if len(nodes) == 2:
-                break
         assert pool.num_free == 2
-    assert len(nodes) == 2
+        pool.submit("a", partial(node, "a", tmp_path))
+        pool.submit("b", partial(node, "b", tmp_path))
+        assert pool.num_free == 0
+        assert pool.wait(0.01) == []
+        ended = pool.wait() + pool.wait()
+        assert pool.num_free == 2
+    assert sorted(str(one.key) for one in ended) == ["a", "b"]
+    assert len({one.value for one in ended}) == 2
 
 
 def test_a_pool_tells_errors_as_lines() -> None:
