@@ -25,7 +25,7 @@ def pareto_front(points: Sequence[Sequence[float]]) -> list[int]:
     return [index for index, point in enumerate(points) if not any(_dominates(other, point) for other in points)]
 
 
-def non_dominated_ranks(points: Sequence[Sequence[float]]) -> list[int]:
+def non_dominated_ranks(points: Sequence[Sequence[float]] | NDArray[np.float64]) -> list[int]:
     """The front of each point, all objectives minimised: 0 for those that no other dominates, 1 without these, ...
 
     Deb et al. 2002 (NSGA-II), section III A. With one objective it is the place among the different values.
@@ -44,7 +44,7 @@ def non_dominated_ranks(points: Sequence[Sequence[float]]) -> list[int]:
     return [int(one) for one in ranks]
 
 
-def crowding_distances(points: Sequence[Sequence[float]]) -> list[float]:
+def crowding_distances(points: Sequence[Sequence[float]] | NDArray[np.float64]) -> list[float]:
     """How far from its neighbours each point of one front stands; the ends of an objective are infinitely far.
 
     Deb et al. 2002 (NSGA-II), section III B.

@@ -1,7 +1,7 @@
 """`python -m nas.experiments.against_references`: is what a search finds better than what people take without one?
 
-Searches with seeds of their own, and of each the verdict: the architecture it takes and the references, trained again
-with fresh seeds at equal FLOPs, on the holdout. The difference to each reference is one number a search.
+Of finished searches, each with a seed of its own, the verdict: the architecture it takes and the references, trained
+again with fresh seeds at equal FLOPs, on the holdout. The difference to each reference is one number a search.
 """
 
 from __future__ import annotations
@@ -9,29 +9,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from nas import cli
 
-if TYPE_CHECKING:
-    from nas.study.session import SearchOutcome
-
-Measures = Mapping[str, float]
+Measures = Mapping[str, float | str]
 
 
 def parser() -> argparse.ArgumentParser:
-    built = cli.parser("nas.experiments.against_references", "Set what searches find against reference architectures.")
-    built.add_argument("--space", default="base", metavar="NAME|FILE", help="search space (default: base)")
-    built.add_argument("--corpus", default="stdlib", metavar="NAME|PATH", help="as in nas.search (default: stdlib)")
-    built.add_argument("--searches", type=cli.whole, default=5, metavar="N", help="seeds 0 to N-1 (default: 5)")
-    built.add_argument("--budget", type=cli.whole, default=40, metavar="N", help="trials of each (default: 40)")
-    built.add_argument("--rungs", type=cli.whole, metavar="N", help="as in nas.search")
-    built.add_argument("--trial-flops", type=cli.positive, metavar="N", help="as in nas.search")
-    built.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
-    built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
-    built.add_argument(
-        "--out", type=Path, default=Path("trials/against-references"), metavar="DIR", help="of the studies"
-    )
+    built = cli.parser("nas.experiments.against_references", "Set what searches found against reference architectures.")
+    built.add_argument("studies", nargs="+", type=Path, metavar="STUDY", help="the folder of a search with its verdict")
     built.add_argument("--data", type=Path, default=Path("docs/against-references.json"), metavar="FILE")
     built.add_argument("--doc", type=Path, default=Path("docs/against-references.md"), metavar="FILE")
     return built
@@ -43,91 +30,77 @@ def main(argv: list[str] | None = None) -> int:
     from nas.experiments.document import write_tables
     from nas.files import write_json
 
-    command = cli.command_line("nas.experiments.against_references", argv)
-    outcomes = [run_search_of(seed, arguments, command) for seed in range(arguments.searches)]
-    searches = [measures_of(one) for one in outcomes]
-    about = {"provenance": outcomes[-1].study.provenance, "budget": arguments.budget}
-    write_json(arguments.data, {**about, "searches": searches})
+    searches = [search_of(one) for one in arguments.studies]
+    write_json(
+        arguments.data, {"command": cli.command_line("nas.experiments.against_references", argv), "searches": searches}
+    )
     write_tables(arguments.doc, "searches", tables(searches))
     print(f"written: {arguments.data}, {arguments.doc}")
     return 0
 
 
-def run_search_of(seed: int, arguments: argparse.Namespace, command: str) -> SearchOutcome:
-    """One study, new or gone on with."""
-    from rich.console import Console
+def search_of(folder: Path) -> dict[str, Any]:
+    """Where it comes from, its `seed` and `measures`: of `search`, what it took, and of each reference.
 
-    from nas.reporting.live import LiveTable
-    from nas.study.session import SearchOptions, plan_search, run_search
-
-    options = SearchOptions(
-        space=arguments.space,
-        corpus=arguments.corpus,
-        name=f"search-{seed}",
-        out=arguments.out,
-        seed=seed,
-        device=arguments.device,
-        workers=arguments.workers,
-        trial_flops=arguments.trial_flops,
-        num_rungs=arguments.rungs,
-        budget=arguments.budget,
-        command=command,
-    )
-    with LiveTable(arguments.budget, [], console=Console(stderr=True)) as live:
-        return run_search(plan_search(options), live)
-
-
-def measures_of(outcome: SearchOutcome) -> dict[str, dict[str, float | str]]:
-    """`search` and each reference -> what the holdout says of it, over the fresh seeds."""
+    Means over the verdict's fresh seeds, on the holdout. StudyError where there is no verdict yet.
+    """
+    from nas.errors import StudyError
     from nas.finals import comparison_of
+    from nas.records import read_study, read_trials
+    from nas.space import SearchSpace
+    from nas.study.verdict import is_judged
 
-    comparison = comparison_of(outcome.study, outcome.records, outcome.study.collapse_weight)
-    assert comparison is not None, "a finished search has its verdict"
-    by_number = {one.number: one for one in outcome.records}
-    found: dict[str, dict[str, float | str]] = {}
+    study, records = read_study(folder / "study.json"), read_trials(folder / "trials.jsonl")
+    comparison = comparison_of(study, records, study.collapse_weight)
+    section = SearchSpace.model_validate(study.space).verdict
+    if comparison is None or not is_judged(records, study.verdict, section, study.seed):
+        raise StudyError(f"{folder} has no whole verdict; run its search to the end")
+    by_number = {one.number: one for one in records}
+    measures: dict[str, Measures] = {}
     for one in comparison.finalists:
         record = by_number[one.number]
-        values: dict[str, float | str] = {
+        values: Measures = {
             "architecture": record.architecture.describe(),
             "fitness": one.fitness,
             "bpb": one.bpb,
             "collapse_rate": one.collapse_rate,
         }
         if one.number == comparison.chosen:
-            found["search"] = values
+            measures["search"] = values
         if record.reference:
-            found[record.reference] = values
-    return found
+            measures[record.reference] = values
+    return {"provenance": study.provenance, "seed": study.seed, "measures": measures}
 
 
-def tables(searches: Sequence[Mapping[str, Mapping[str, float | str]]]) -> str:
+def tables(searches: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: what each search took, and how far each reference is behind it, with 95% intervals over searches."""
     from nas.experiments.document import markdown
 
-    names = [name for name in searches[0] if name != "search"]
+    found: list[Mapping[str, Measures]] = [one["measures"] for one in searches]
+    names = [name for name in found[0] if name != "search"]
     rows = [
         [
-            str(seed),
-            str(one["search"]["architecture"]),
-            *(_shown(one[name]) for name in ("search", *names) if name in one),
+            f"with seed {one['seed']}",
+            str(measures["search"]["architecture"]),
+            *(_shown(measures[name]) for name in ("search", *names) if name in measures),
         ]
-        for seed, one in enumerate(searches)
+        for one, measures in zip(searches, found, strict=True)
     ]
-    behind = [[name, *(_behind(searches, name, key) for key in ("fitness", "bpb", "collapse_rate"))] for name in names]
+    behind = [[name, *(_behind(found, name, key) for key in ("fitness", "bpb", "collapse_rate"))] for name in names]
     return "\n\n".join(
         [
             "Fitness = bits per byte + weight x collapse rate, means over the fresh seeds.",
-            markdown(("search", "takes", "search", *names), rows),
+            markdown(("search", "takes", "what it takes", *names), rows),
             markdown(("behind the search", "fitness", "bits per byte", "collapse rate"), behind),
         ]
     )
 
 
-def _shown(measures: Mapping[str, float | str]) -> str:
+def _shown(measures: Measures) -> str:
     return f"{measures['fitness']:.3f} ({measures['bpb']:.3f}, {measures['collapse_rate']:.2f})"
 
 
-def _behind(searches: Sequence[Mapping[str, Mapping[str, float | str]]], name: str, key: str) -> str:
+def _behind(searches: Sequence[Mapping[str, Measures]], name: str, key: str) -> str:
     """The mean of reference less search, with Student's interval; in how many searches the reference was behind."""
     import numpy as np
     from scipy.special import stdtrit

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.study.objectives import Metric
 from nas.study.results import Result
@@ -28,7 +29,7 @@ class _Line:
     mean_gain: float
     slope: float
 
-    def gain(self, size: float) -> float:
+    def gain(self, size: NDArray[np.float64]) -> NDArray[np.float64]:
         return self.mean_gain + self.slope * (size - self.mean_size)
 
 
@@ -48,21 +49,25 @@ class Gains:
         self._by_trial = by_trial
         self._lines = {rung: [_fit(found, index) for index in range(len(metrics))] for rung, found in pairs.items()}
 
-    def knows(self, rung: int) -> bool:
-        """Whether any trial has gone from `rung` to the next."""
-        return rung in self._lines
+    def at_next(self, results: Sequence[Result]) -> NDArray[np.float64]:
+        """The values, results x objectives, that results of one rung are expected to have at the next; those that they
+        have where no trial has gone on yet.
+        """
+        rung = results[0].rung
+        expected = self.at_rung(results, rung + 1)
+        return _values(results) if expected is None else expected
 
-    def at_next(self, result: Result) -> tuple[float, ...]:
-        """The values expected at the next rung; those of this one where no trial has gone on yet."""
-        return self._moved(result.values, result.rung, result.log_flops_per_token)
-
-    def at_rung(self, result: Result, rung: int) -> tuple[float, ...] | None:
-        """The values expected at `rung`, which is not below the result's; None where no trial has come so far."""
-        values = result.values
-        for step in range(result.rung, rung):
-            if not self.knows(step):
+    def at_rung(self, results: Sequence[Result], rung: int) -> NDArray[np.float64] | None:
+        """The values, results x objectives, that results of one rung are expected to have at `rung`, which is not below
+        it; None where no trial has come so far.
+        """
+        values, sizes = _values(results), np.array([one.log_flops_per_token for one in results])
+        for step in range(results[0].rung, rung):
+            if step not in self._lines:
                 return None
-            values = self._moved(values, step, result.log_flops_per_token)
+            for index, (line, metric) in enumerate(zip(self._lines[step], self._metrics, strict=True)):
+                if metric.is_trained:
+                    values[:, index] -= line.gain(sizes)
         return values
 
     def spread(self, rung: int, above: int) -> tuple[float, ...] | None:
@@ -70,17 +75,15 @@ class Gains:
         trials that came to both; None of fewer than four.
         """
         came = [one for one in self._by_trial.values() if rung in one and above in one]
-        if len(came) < _FEWEST_ERRORS:
+        expected = self.at_rung([one[rung] for one in came], above) if len(came) >= _FEWEST_ERRORS else None
+        if expected is None:
             return None
-        expected = np.array([self.at_rung(one[rung], above) for one in came], dtype=float)
-        errors = np.array([one[above].values for one in came]) - expected
+        errors = _values([one[above] for one in came]) - expected
         return tuple(float(one) for one in errors.std(axis=0, ddof=2))
 
-    def _moved(self, values: tuple[float, ...], rung: int, size: float) -> tuple[float, ...]:
-        if rung not in self._lines:
-            return values
-        moved = zip(values, self._lines[rung], self._metrics, strict=True)
-        return tuple(value - line.gain(size) if metric.is_trained else value for value, line, metric in moved)
+
+def _values(results: Sequence[Result]) -> NDArray[np.float64]:
+    return np.array([one.values for one in results], dtype=float)
 
 
 def _fit(pairs: Sequence[tuple[Result, Result]], index: int) -> _Line:

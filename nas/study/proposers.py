@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Callable, Container, Sequence
 from typing import Any
 
+import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -60,9 +63,8 @@ class Seen:
         known = [one for one in trials if one.number != number and one.state not in _UNSEEN]
         if self._num_rungs == 1:
             return _Overlay(study, known)
-        results = {one.number: self._results(one) for one in known}
-        gains = Gains([one for found in results.values() for one in found], self._metrics)
-        return _Overlay(study, [self._as_ended(one, results[one.number], gains) for one in known])
+        expected = self._expected(known)
+        return _Overlay(study, [_as_ended(one, expected.get(one.number)) for one in known])
 
     def records(self, trials: Sequence[FrozenTrial]) -> list[TrialRecord]:
         """Of those trials that have finished a rung."""
@@ -81,15 +83,30 @@ class Seen:
             self._finished[trial.number] = found
         return found
 
-    def _as_ended(self, trial: FrozenTrial, results: Sequence[Result], gains: Gains) -> FrozenTrial:
-        if trial.state is not TrialState.PRUNED or not results or trial.constraints:
-            return trial
-        expected = gains.at_rung(results[-1], self._num_rungs - 1)
-        if expected is None:
-            return trial
-        ended = copy.copy(trial)
-        ended.state, ended.values = TrialState.COMPLETE, [*expected]
-        return ended
+    def _expected(self, known: Sequence[FrozenTrial]) -> dict[int, NDArray[np.float64]]:
+        """Number of a stopped trial -> the values expected of it at the top; none before any trial has come there."""
+        results = {one.number: self._results(one) for one in known}
+        gains = Gains([one for found in results.values() for one in found], self._metrics)
+        by_rung: dict[int, list[Result]] = defaultdict(list)
+        for one in known:
+            if one.state is TrialState.PRUNED and results[one.number] and not one.constraints:
+                last = results[one.number][-1]
+                by_rung[last.rung].append(last)
+        expected: dict[int, NDArray[np.float64]] = {}
+        for stopped in by_rung.values():
+            values = gains.at_rung(stopped, self._num_rungs - 1)
+            if values is not None:
+                expected |= {one.number: value for one, value in zip(stopped, values, strict=True)}
+        return expected
+
+
+def _as_ended(trial: FrozenTrial, values: NDArray[np.float64] | None) -> FrozenTrial:
+    """A stopped trial as one that ended with these values; itself without them."""
+    if values is None:
+        return trial
+    ended = copy.copy(trial)
+    ended.state, ended.values = TrialState.COMPLETE, values.tolist()
+    return ended
 
 
 class _Overlay(optuna.Study):

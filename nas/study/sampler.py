@@ -178,17 +178,12 @@ class DistinctSampler(BaseSampler):
 
     def _seen(self, trials: Sequence[FrozenTrial], but: int) -> set[str]:
         """Ids of the architectures of all other trials, waiting references included."""
-        ids = set()
-        for trial in trials:
-            if trial.number == but:
-                continue
-            if trial.number not in self._ids:
+        for number, trial in enumerate(trials):
+            if number not in self._ids:
                 params = trial.params | trial.system_attrs.get("fixed_params", {})
-                if params.keys() < self._distributions.keys():
-                    continue
-                self._ids[trial.number] = self.candidate(params).architecture.id
-            ids.add(self._ids[trial.number])
-        return ids
+                if params.keys() >= self._distributions.keys():
+                    self._ids[number] = self.candidate(params).architecture.id
+        return {one for number, one in self._ids.items() if number != but}
 
 
 def _weight_of(metrics: Sequence[Metric], space: SearchSpace) -> float | None:

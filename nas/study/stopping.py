@@ -17,6 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nas.fitness import crowding_distances, non_dominated_ranks
 from nas.study.gains import Gains
 from nas.study.objectives import Metric
@@ -41,7 +44,7 @@ class StoppingRule:
             return None
         peers = [*(one for one in before if one.rung == result.rung), result]
         gains = Gains(before, self.metrics)
-        place = _place_of_last([gains.at_next(one) for one in peers])
+        place = _place_of_last(gains.at_next(peers))
         allowed = max(1, int(len(peers) / self.factor))
         if place < allowed or self._chance_of_best(result, before, gains) > 1 / self.factor:
             return None
@@ -53,18 +56,20 @@ class StoppingRule:
         erred; 0 with several objectives, and while too few have come there to tell.
         """
         top = self.num_rungs - 1
-        expected, spread = gains.at_rung(result, top), gains.spread(result.rung, top)
+        expected, spread = gains.at_rung([result], top), gains.spread(result.rung, top)
         if len(self.metrics) > 1 or expected is None or spread is None:
             return 0.0
         best = min(one.values[0] for one in before if one.rung == top)
         if spread[0] == 0:
-            return float(expected[0] < best)
-        return NormalDist(expected[0], spread[0]).cdf(best)
+            return float(expected[0, 0] < best)
+        return NormalDist(float(expected[0, 0]), spread[0]).cdf(best)
 
 
-def _place_of_last(values: Sequence[Sequence[float]]) -> int:
-    """How many stand before the last: by front, within its own by crowding distance, of equals whoever came first."""
-    ranks = non_dominated_ranks(values)
-    front = [value for value, rank in zip(values, ranks, strict=True) if rank == ranks[-1]]
-    crowding = crowding_distances(front) if len(values[-1]) > 1 else [0.0] * len(front)
-    return sum(rank < ranks[-1] for rank in ranks) + sum(one >= crowding[-1] for one in crowding[:-1])
+def _place_of_last(values: NDArray[np.float64]) -> int:
+    """How many of these, trials x objectives, stand before the last: by front, within its own by crowding distance, of
+    equals whoever came first.
+    """
+    ranks: NDArray[np.int64] = np.array(non_dominated_ranks(values))
+    front = values[ranks == ranks[-1]]
+    crowding = np.array(crowding_distances(front)) if values.shape[1] > 1 else np.zeros(len(front))
+    return int((ranks < ranks[-1]).sum() + (crowding[:-1] >= crowding[-1]).sum())

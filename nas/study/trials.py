@@ -37,7 +37,8 @@ class Observer(Protocol):
 class _Open:
     """A trial between its proposal and its end."""
 
-    trial: Trial
+    trial_id: int
+    """In the storage."""
     candidate: Candidate
     reference: str | None
     record: TrialRecord | None = None
@@ -59,7 +60,8 @@ class Trials:
         attach: Callable[[Trial, TrialRecord], None] | None = None,
     ) -> None:
         """`keep` is called with every ended trial after the study was told, `attach` before."""
-        self._study, self._space, self._sampler, self._metrics = study, space, sampler, metrics
+        self._study, self._storage = study, study._storage
+        self._space, self._sampler, self._metrics = space, sampler, metrics
         self._seed, self._observer, self._keep, self._attach = seed, observer, keep, attach
         self.rung_flops = space.training.rung_flops
         self._rule = StoppingRule(space.training.num_rungs, space.training.rung_factor, metrics)
@@ -89,35 +91,37 @@ class Trials:
         None when the trial has ended at once, over a limit that is known before training.
         """
         left = self._unfinished.pop(0) if self._unfinished else None
-        trial, written = (Trial(self._study, left._trial_id), left) if left else self._new_trial()
-        if not written.params.keys() >= self._sampler.dimensions:  # one that waited, or was killed half proposed
-            self._space.suggest(trial, self._sampler.vocabulary_sizes)
-        candidate = self._sampler.candidate(trial.params)
+        trial_id, written = (left._trial_id, left) if left else self._new_trial()
+        number, params = self._storage.get_trial_number_from_id(trial_id), written.params
+        if not params.keys() >= self._sampler.dimensions:  # one that waited, or was killed half proposed
+            suggesting = Trial(self._study, trial_id)
+            self._space.suggest(suggesting, self._sampler.vocabulary_sizes)
+            params = suggesting.params
+        candidate = self._sampler.candidate(params)
         record = unfinished_record(left) if left else None
-        self._open[trial.number] = _Open(trial, candidate, written.user_attrs.get("reference"), record)
+        self._open[number] = _Open(trial_id, candidate, written.user_attrs.get("reference"), record)
         excess = {key: over for key, over in self._space.excess(candidate.architecture).items() if over > 0}
         if excess:
-            refused = self._evaluation(trial.number).ended("PRUNED", f"over the limit, not trained: {_shares(excess)}")
-            self._end(trial.number, refused, excess)
+            refused = self._evaluation(number).ended("PRUNED", f"over the limit, not trained: {_shares(excess)}")
+            self._end(number, refused, excess)
             return None
         if record is not None and record.is_complete:
-            return self._decide(trial.number)
+            return self._decide(number)
         if record is not None:  # all but the telling was written
-            self._end(trial.number, record, {})
+            self._end(number, record, {})
             return None
-        asked = self._evaluation(trial.number)
+        asked = self._evaluation(number)
         reference = f" ({asked.reference} reference)" if asked.reference else ""
         self._observer.trial_started(asked.number, candidate.architecture.describe() + reference)
         return asked
 
-    def _new_trial(self) -> tuple[Trial, FrozenTrial]:
+    def _new_trial(self) -> tuple[int, FrozenTrial]:
         """One that waits, or one with a fresh proposal, which is written at once; with what is written of it."""
-        storage = self._study._storage
         if self._sampler.needs_its_trial or _some_wait(self._listed):
-            trial = self._study.ask()
-            return trial, storage.get_trial(trial._trial_id)
+            trial_id = self._study.ask()._trial_id
+            return trial_id, self._storage.get_trial(trial_id)
         proposal = self._sampler.propose(self._study, self._listed)
-        return Trial(self._study, storage.create_new_trial(self._study._study_id, proposal)), proposal
+        return self._storage.create_new_trial(self._study._study_id, proposal), proposal
 
     def record(self, number: int, record: TrialRecord | None, error: str | None = None) -> Evaluation | None:
         """Write down what a trial's evaluation gave, or the `error` for which it gave nothing.
@@ -135,7 +139,7 @@ class Trials:
         one.record = record.model_copy(update={"rungs": (rung,)}).after(one.record)
         self._results.append(result_of(one.record, rung, self._metrics))
         self.spent_flops += rung.spent_flops
-        one.trial.set_user_attr(RECORD_KEY, one.record.model_dump(mode="json"))
+        self._storage.set_trial_user_attr(one.trial_id, RECORD_KEY, one.record.model_dump(mode="json"))
         self._observer.rung_ended(number, rung, len(self.rung_flops))
         return self._decide(number)
 
@@ -171,16 +175,16 @@ class Trials:
 
     def _end(self, number: int, record: TrialRecord, excess: Mapping[str, float]) -> None:
         """Write everything of a trial into the study before telling it: a told trial is whole."""
-        trial = self._open.pop(number).trial
+        trial_id = self._open.pop(number).trial_id
         for key, over in excess.items():
-            trial.set_constraint(key, over)
+            Trial(self._study, trial_id).set_constraint(key, over)
         for key, value in attributes_of(record).items():
-            trial.set_user_attr(key, value)
+            self._storage.set_trial_user_attr(trial_id, key, value)
         if self._attach is not None:
-            self._attach(trial, record)
+            self._attach(Trial(self._study, trial_id), record)
         values = [one.of(record) for one in self._metrics] if record.is_complete else None
-        # As the study's `tell`, which reads the trial from the database twice more.
-        self._study._storage.set_trial_state_values(trial._trial_id, TrialState[record.state], values)
+        # By the storage itself: the study's `tell`, as a Trial, reads the trial from the database again.
+        self._storage.set_trial_state_values(trial_id, TrialState[record.state], values)
         self._keep(record)
         self._observer.trial_ended(record)
         self.num_ended += 1

@@ -3,6 +3,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+import nas.search
+from nas.errors import StudyError
 from nas.experiments import against_references
 from nas.experiments.against_references import tables
 
@@ -33,20 +37,34 @@ def measures(fitness: float, bpb: float) -> dict[str, float | str]:
 
 def test_a_reference_is_behind_by_its_mean_with_students_interval() -> None:
     """Gaps 0.1, 0.2 and 0.3: mean 0.2, deviation 0.1, t(2) 4.303, half width 4.303 x 0.1 / sqrt(3)."""
-    searches = [{"search": measures(1.5, 1.4), "llama": measures(1.5 + gap, 1.4)} for gap in (0.1, 0.2, 0.3)]
-    page = tables(searches)
+    page = tables(
+        [
+            {"seed": seed, "measures": {"search": measures(1.5, 1.4), "llama": measures(1.5 + gap, 1.4)}}
+            for seed, gap in enumerate((0.1, 0.2, 0.3))
+        ]
+    )
     assert "| llama | +0.200 ± 0.248, 3 of 3 | +0.000 ± 0.000, 0 of 3 |" in page
-    assert "| 1 | L1 | 1.500 (1.400, 0.10) | 1.700 (1.400, 0.30) |" in page
+    assert "| with seed 1 | L1 | 1.500 (1.400, 0.10) | 1.700 (1.400, 0.30) |" in page
 
 
 def test_two_tiny_searches_are_set_against_their_references(tmp_path: Path, corpus_folder: Path) -> None:
     space = tmp_path / "mine.toml"
     space.write_text(SPACE)
-    arguments = ["--space", str(space), "--corpus", str(corpus_folder), "--searches", "2", "--budget", "3"]
-    arguments += ["--workers", "2", "--out", str(tmp_path)]
-    arguments += ["--data", str(tmp_path / "found.json"), "--doc", str(tmp_path / "found.md")]
-    assert against_references.main(arguments) == 0
-    found = json.loads((tmp_path / "found.json").read_text())
-    assert len(found["searches"]) == 2
-    assert {"search", "seed"} <= found["searches"][0].keys()
-    assert "behind the search" in (tmp_path / "found.md").read_text()
+    studies = [str(tmp_path / name) for name in "ab"]
+    for seed, name in enumerate("ab"):
+        search = ["--space", str(space), "--corpus", str(corpus_folder), "--budget", "3", "--seed", str(seed)]
+        assert nas.search.main([*search, "--workers", "2", "--name", name, "--out", str(tmp_path)]) == 0
+    data, doc = tmp_path / "found.json", tmp_path / "found.md"
+    assert against_references.main([*studies, "--data", str(data), "--doc", str(doc)]) == 0
+    found = json.loads(data.read_text())["searches"]
+    assert [one["seed"] for one in found] == [0, 1]
+    assert {"search", "seed"} <= found[0]["measures"].keys()
+    assert "behind the search" in doc.read_text()
+
+
+def test_a_search_without_a_verdict_is_refused(tmp_path: Path) -> None:
+    """The search on python-100mb was stopped in the middle of it."""
+    study = Path(__file__).parents[2] / "trials" / "reference" / "python-100mb"
+    with pytest.raises(StudyError, match=r"python-100mb has no whole verdict; run its search to the end"):
+        against_references.main([str(study), "--data", str(tmp_path / "a"), "--doc", str(tmp_path / "b")])
+    assert not [*tmp_path.iterdir()]

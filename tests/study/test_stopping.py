@@ -67,7 +67,7 @@ def test_large_architectures_are_credited_with_what_they_are_seen_to_gain() -> N
     ]
     # sizes 2 apart: 8 squared, ridge 2: four fifths of the slope is kept
     gains = Gains(seen, FITNESS)
-    assert gains.at_next(result(9, 0, 2.0, size=14.0))[0] == pytest.approx(2.0 - (0.5 + 0.08 * 4))
+    assert gains.at_next([result(9, 0, 2.0, size=14.0)])[0, 0] == pytest.approx(2.0 - (0.5 + 0.08 * 4))
     peers = [*seen, result(7, 0, 2.0, size=10.0)]
     late = result(9, 0, 2.1, size=14.0)
     assert rule().stops(late, peers) is None
@@ -112,14 +112,15 @@ def test_chances_are_of_one_objective_alone() -> None:
 
 def test_what_is_known_before_training_gains_nothing() -> None:
     seen = [result(0, 0, 3.0, 100.0), result(0, 1, 2.5, 100.0)]
-    assert Gains(seen, TWO).at_next(result(1, 0, 2.9, 50.0)) == (pytest.approx(2.4), 50.0)
+    assert Gains(seen, TWO).at_next([result(1, 0, 2.9, 50.0)]).tolist() == [[pytest.approx(2.4), 50.0]]
 
 
 def test_gains_add_up_to_the_top_once_a_trial_has_been_there() -> None:
     seen = [result(0, 0, 3.0), result(0, 1, 2.5), result(0, 2, 2.2)]
-    assert Gains(seen, FITNESS).at_rung(result(1, 0, 3.1), 2) == (pytest.approx(3.1 - 0.8),)
-    assert Gains(seen, FITNESS).at_rung(result(0, 2, 2.2), 2) == (2.2,)
-    assert Gains(seen[:2], FITNESS).at_rung(result(1, 0, 3.1), 2) is None
+    two = [result(1, 0, 3.1), result(2, 0, 3.3)]
+    assert Gains(seen, FITNESS).at_rung(two, 2).tolist() == [[pytest.approx(3.1 - 0.8)], [pytest.approx(3.3 - 0.8)]]
+    assert Gains(seen, FITNESS).at_rung([result(0, 2, 2.2)], 2).tolist() == [[2.2]]
+    assert Gains(seen[:2], FITNESS).at_rung(two, 2) is None
 
 
 def test_with_several_objectives_the_front_decides() -> None:
