@@ -12,6 +12,8 @@ from nas.architecture import validation_line
 from nas.errors import unknown_name
 
 MAX_STEPS = 10_000
+LEAST_BY_NATURE = {"num_layers": 1, "query_group_size": 1}
+"""Dimension -> the least there can be: an end of a range that nobody can move."""
 
 
 class Range(BaseModel):

@@ -77,12 +77,12 @@ def tables(searches: Sequence[Mapping[str, Any]]) -> str:
     from nas.experiments.document import markdown
 
     found: list[Mapping[str, Measures]] = [one["measures"] for one in searches]
-    names = [name for name in found[0] if name != "search"]
+    names = list(dict.fromkeys(name for one in found for name in one if name != "search"))
     rows = [
         [
             f"with seed {one['seed']}",
             str(measures["search"]["architecture"]),
-            *(_shown(measures[name]) for name in ("search", *names) if name in measures),
+            *(_shown(measures[name]) if name in measures else "" for name in ("search", *names)),
         ]
         for one, measures in zip(searches, found, strict=True)
     ]

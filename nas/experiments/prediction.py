@@ -185,8 +185,11 @@ def summary(found: Sequence[Foretold], at_target: AtTarget) -> list[str]:
 
     trials = sorted((one for one in found if one.rank is not None), key=lambda one: one.rank or 0)
     actual = [one.actual for one in trials]
-    raw = kendalltau([one.rank for one in trials], actual).statistic
-    predicted = kendalltau([one.predicted for one in trials], actual).statistic
+    rankings = "Two trials at least make a ranking."
+    if len(trials) > 1:
+        raw = kendalltau([one.rank for one in trials], actual).statistic
+        predicted = kendalltau([one.predicted for one in trials], actual).statistic
+        rankings = f"Kendall's tau with what came: the search's own ranking {raw:.2f}, the law's {predicted:.2f}."
     covered = sum(one.low <= one.actual <= one.high for one in found)
     error = mean(abs(one.predicted - one.actual) for one in trials)
     best = min(one.actual for one in found)
@@ -195,7 +198,7 @@ def summary(found: Sequence[Foretold], at_target: AtTarget) -> list[str]:
     doubts = "; ".join(at_target.shortcomings)
     exported = "predicted best" if at_target.holds else f"best at the search's, as the law does not hold ({doubts})"
     return [
-        f"Kendall's tau with what came: the search's own ranking {raw:.2f}, the law's {predicted:.2f}.",
+        rankings,
         f"Mean error of a prediction {error:.3f} bits per byte; {covered} of {len(found)} came inside their intervals.",
         f"Regret, how far behind the best of these: best at the search's budget {searched.actual / best - 1:.1%}, "
         f"predicted best {law_best.actual / best - 1:.1%}. Exported is the {exported}.",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nas.architecture import ArchitectureConfig
-from nas.dimension import Range, choices_of
+from nas.dimension import LEAST_BY_NATURE, Range, choices_of
 from nas.experiments.document import markdown
 from nas.experiments.signal_study import SignalStudy
 from nas.rank_correlation import spearman
@@ -24,8 +24,6 @@ DIMENSIONS: dict[str, Callable[[ArchitectureConfig], float]] = {
     "ffn_multiplier": lambda one: one.ffn_multiplier,
     "query_group_size": lambda one: one.num_heads // one.num_kv_heads,
 }
-
-LEAST_BY_NATURE = {"num_layers": 1, "query_group_size": 1}
 
 
 def range_table(study: SignalStudy) -> str:
@@ -55,7 +53,7 @@ def edges_hit(space: SearchSpace, candidate: Candidate) -> list[str]:
     for name in [*DIMENSIONS, "lr_multiplier"]:
         low, high = _range(space, name)
         value = value_of(name, candidate)
-        is_natural = name in LEAST_BY_NATURE and low == LEAST_BY_NATURE[name]
+        is_natural = low == LEAST_BY_NATURE.get(name)
         if len(set(choices_of(getattr(space.search, name)))) < 3 and name != "lr_multiplier":
             continue
         if value >= high or (value <= low and not is_natural):

@@ -17,13 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from nas.architecture import ArchitectureConfig, validation_line
+from nas.architecture import ArchitectureConfig
 from nas.data import PreparedData
 from nas.errors import Diverged, StudyError
 from nas.experiments.scoring import COMPLETION_BYTES, block_bits, collapse_digits
 from nas.files import write_json, write_text
+from nas.json_lines import read_json_lines
 from nas.space import Candidate
 from nas.space_sections import TrainingSection
 from nas.study.identity import check_identity
@@ -170,15 +171,7 @@ class Trainings:
 
 def read_trained(path: Path) -> list[Trained]:
     """The lines of the file; a torn last one is left out. StudyError when another is damaged."""
-    lines = path.read_bytes().removesuffix(b"\n").split(b"\n") if path.exists() else []
-    found = []
-    for index, line in enumerate(lines):
-        try:
-            found.append(Trained.model_validate_json(line))
-        except ValidationError as error:
-            if index < len(lines) - 1:
-                raise StudyError(f"{path}, line {index + 1}: {validation_line(error, 'training')}") from None
-    return found
+    return read_json_lines(path, Trained, "training", StudyError) if path.exists() else []
 
 
 def train_and_score(wanted: Wanted, data: PreparedData, numerics: Numerics, weights: Path | None = None) -> Trained:

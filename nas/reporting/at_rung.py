@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nas.records import TrialRecord, completed
 from nas.reporting.charts.importance import MIN_FOR_IMPORTANCE
+from nas.reporting.last_rung import as_judged_at
 
 
 def at_widest_rung(records: Sequence[TrialRecord]) -> tuple[list[TrialRecord], str]:
@@ -34,6 +35,5 @@ def _enough(records: Sequence[TrialRecord]) -> bool:
 
 
 def _at(record: TrialRecord, rung: int) -> TrialRecord:
-    found = record.rungs[rung]
-    figures = {"fitness": found.fitness, "val_bpb": found.val_bpb, "collapse_rate": found.collapse_rate}
-    return record.model_copy(update={"state": "COMPLETE", "reason": None, **figures})
+    """As if it had ended there."""
+    return as_judged_at(record, rung).model_copy(update={"state": "COMPLETE", "reason": None})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nas.dimension import LEAST_BY_NATURE
 from nas.finals import chosen_trial
 from nas.fitted_law import Choice, NoLaw, ScalingLaw
 from nas.records import StudyRecord, TrialRecord, completed
@@ -138,12 +139,13 @@ def _edges_hit(searched: Mapping[str, Any], one: TrialRecord | Choice) -> str:
     hit = [
         f"{dimension} = {value:g}, the {edge} allowed"
         for dimension, allowed in searched.items()
-        if dimension in PARAMETERS and (edge := _edge(allowed, value := PARAMETERS[dimension](one)))
+        if dimension in PARAMETERS and (edge := _edge(dimension, allowed, value := PARAMETERS[dimension](one)))
     ]
     return "; ".join(hit)
 
 
-def _edge(allowed: Any, value: Any) -> str | None:
+def _edge(dimension: str, allowed: Any, value: Any) -> str | None:
+    """Which end of what is allowed `value` is at, where that end could be moved."""
     if isinstance(allowed, dict) and {"min", "max"} <= allowed.keys():
         low, high = allowed["min"], allowed["max"]
     elif isinstance(allowed, list) and len(allowed) >= _FEWEST_FOR_EDGE and _are_numbers([*allowed, value]):
@@ -152,7 +154,9 @@ def _edge(allowed: Any, value: Any) -> str | None:
         return None
     if low == high or not _are_numbers([value]):
         return None
-    return "least" if value <= low else "most" if value >= high else None
+    if value >= high:
+        return "most"
+    return "least" if value <= low and low != LEAST_BY_NATURE.get(dimension) else None
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

@@ -11,8 +11,13 @@ def as_last_judged(record: TrialRecord) -> TrialRecord | None:
         return record
     if not record.rungs:
         return None
-    rung = record.rungs[-1]
-    scores = {name: getattr(rung, name) for name in ("fitness", "val_bpb", "collapse_rate", "validation")}
+    return as_judged_at(record, -1)
+
+
+def as_judged_at(record: TrialRecord, rung: int) -> TrialRecord:
+    """With the scores of one of its rungs, by its place. Its state stays."""
+    judged = record.rungs[rung]
+    scores = {name: getattr(judged, name) for name in ("fitness", "val_bpb", "collapse_rate", "validation")}
     return record.model_copy(update=scores)
 
 

@@ -47,6 +47,15 @@ def test_a_reference_is_behind_by_its_mean_with_students_interval() -> None:
     assert "| with seed 1 | L1 | 1.500 (1.400, 0.10) | 1.700 (1.400, 0.30) |" in page
 
 
+def test_a_reference_that_one_search_lacks_leaves_its_place_empty() -> None:
+    both = {"search": measures(1.5, 1.4), "llama": measures(1.6, 1.5), "gpt2": measures(1.7, 1.6)}
+    without = {name: one for name, one in both.items() if name != "llama"}
+    page = tables([{"seed": 0, "measures": without}, {"seed": 1, "measures": both}])
+    assert "| takes | what it takes | gpt2 | llama |" in page
+    assert "| with seed 0 | L1 | 1.500 (1.400, 0.10) | 1.700 (1.600, 0.10) |  |" in page
+    assert "| llama | +0.100, 1 of 1 |" in page
+
+
 def test_two_tiny_searches_are_set_against_their_references(tmp_path: Path, corpus_folder: Path) -> None:
     space = tmp_path / "mine.toml"
     space.write_text(SPACE)

@@ -98,6 +98,7 @@ def test_ranking_error_and_regret_by_hand() -> None:
         "Exported is the best at the search's, as the law does not hold (too few trials)."
         in summary(found, doubtful)[2]
     )
+    assert summary([found[0], found[3]], at)[0] == "Two trials at least make a ranking."
 
 
 STUDY = Path(__file__).parent.parent.parent / "trials/reference/longer"

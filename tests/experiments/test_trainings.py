@@ -96,9 +96,11 @@ def test_each_training_is_done_once_and_a_torn_line_again(data: PreparedData, tm
 
 def test_a_damaged_line_is_named(tmp_path: Path, judged: Trained) -> None:
     path = tmp_path / "data.jsonl"
-    path.write_text("{}\n" + judged.model_dump_json() + "\n")
-    with pytest.raises(StudyError, match=r"data\.jsonl, line 1"):
-        read_trained(path)
+    good = judged.model_dump_json() + "\n"
+    for lines, number in (("{}\n" + good, 1), (good + '{"key": "of another version"}\n', 2)):
+        path.write_text(lines)
+        with pytest.raises(StudyError, match=rf"data\.jsonl, line {number}"):
+            read_trained(path)
 
 
 def test_lines_of_other_settings_are_never_mixed(data: PreparedData, tmp_path: Path) -> None:

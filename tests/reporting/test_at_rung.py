@@ -5,6 +5,8 @@ from trial.tiny import tiny
 from nas.records import Cost, RungResult, TrialRecord
 from nas.reporting.at_rung import at_widest_rung
 
+from .studies import judgement
+
 
 def trial(number: int, *bpbs: float, stopped: bool = True, reference: str | None = None) -> TrialRecord:
     rungs = tuple(
@@ -16,6 +18,7 @@ def trial(number: int, *bpbs: float, stopped: bool = True, reference: str | None
             fitness=bpb + 0.1,
             val_bpb=bpb,
             collapse_rate=0.4,
+            validation=judgement(bpb, 0.3, 0.4),
         )
         for rung, bpb in enumerate(bpbs)
     )
@@ -43,6 +46,7 @@ def test_where_few_came_to_the_top_the_rung_below_that_enough_came_to_is_shown()
     assert [one.number for one in shown] == list(range(10))
     assert {(round(one.fitness or 0, 9), one.val_bpb) for one in shown} == {(1.9, 1.8), (2.0, 1.9)}
     assert all(one.is_complete for one in shown)
+    assert all(one.validation is not None and one.validation.bpb == one.val_bpb for one in shown)
     assert said.startswith(
         "Few trials came to the top: 4 of the search. So this is how 10 stood at rung 2 of 3, 1e+12 FLOPs"
     )

@@ -58,12 +58,14 @@ def test_a_gap_within_the_noise_of_seeds_is_worth_a_look() -> None:
         ({"hidden_dim": [64, 128]}, "fine"),
         ({"num_layers": {"min": 2, "max": 6}}, "look"),
         ({"num_layers": {"min": 1, "max": 6}}, "fine"),
+        ({"query_group_size": [1, 2, 4]}, "fine"),
         ({"activation": ["gelu", "relu2", "swiglu"]}, "fine"),
         ({}, "unknown"),
     ],
 )
 def test_a_best_at_the_edge_of_the_space_is_worth_a_look(search: dict[str, Any], kind: str) -> None:
-    """The best has two layers of width 128; of two values each is an edge, so they do not count."""
+    """The best has two layers of width 128; of two values each is an edge, so they do not count, and nobody has fewer than
+    one query a key/value head."""
     assert found("edges of the space", study(space={"search": search}), five()).kind == kind
 
 
