@@ -6,16 +6,15 @@ import argparse
 import json
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nas import cli
 from nas.errors import UsageError
 
 if TYPE_CHECKING:
     from nas.records import StudyRecord, TrialRecord
-    from nas.training_records import TrainingRun
 
 _STUDY_FILE = "study.json"
 _RUNS_REPORT, _STUDIES_REPORT = Path("runs-report.html"), Path("studies-report.html")
@@ -23,21 +22,29 @@ _RUNS_REPORT, _STUDIES_REPORT = Path("runs-report.html"), Path("studies-report.h
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, read, write, print. Nothing is trained; only records are read."""
-    options = parser().parse_args(argv)
+    from nas.reporting.report_flags import refuse_others
+
+    built = parser()
+    options = built.parse_args(argv)
     if options.png and not options.png.parent.is_dir():
         raise UsageError(f"--png {options.png}: there is no folder {options.png.parent}")
-    if options.list:
-        list_studies(options)
-    elif any(map(is_storage, options.folders)):
-        report_storage(options)
-    elif are_studies(options):
-        if len(options.folders) > 1:
-            compare_studies(options)
-        else:
-            report_study(options)
-    else:
-        report_runs(options)
+    what, report = _asked_for(options)
+    refuse_others(options, built, what)
+    report(options)
     return 0
+
+
+def _asked_for(options: argparse.Namespace) -> tuple[str, Callable[[argparse.Namespace], None]]:
+    """What is to be reported, in words, and what reports it."""
+    if options.list:
+        return "a list of studies", list_studies
+    if any(map(is_storage, options.folders)):
+        return "an Optuna storage", report_storage
+    if not are_studies(options.folders):
+        return "runs of nas.train", report_runs
+    if len(options.folders) > 1:
+        return "a page of several studies", compare_studies
+    return "a study as text" if options.text else "a study", report_study
 
 
 def parser() -> argparse.ArgumentParser:
@@ -87,13 +94,13 @@ def is_storage(given: str) -> bool:
     return "://" in given or (given.endswith((".db", ".sqlite3")) and not Path(given).is_dir())
 
 
-def are_studies(options: argparse.Namespace) -> bool:
-    """Whether studies were given, and not runs; UsageError for what is neither, and for flags of the other."""
+def are_studies(given: Sequence[str]) -> bool:
+    """Whether folders of studies were given, and not of runs; UsageError for what is neither."""
     from nas.training_records import is_training_run
 
-    if not options.folders:
+    if not given:
         raise UsageError("give a study, such as trials/NAME, or runs of nas.train; --list shows the studies at hand")
-    folders = [Path(one) for one in options.folders]
+    folders = [Path(one) for one in given]
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(
@@ -103,7 +110,6 @@ def are_studies(options: argparse.Namespace) -> bool:
         raise UsageError("a folder is given twice; give different ones to compare them")
     runs = [one for one in folders if is_training_run(one) and not (one / _STUDY_FILE).is_file()]
     if len(runs) == len(folders):
-        _refuse_flags_of_studies(options)
         return False
     for other in folders:
         if other not in runs and not (other / _STUDY_FILE).is_file():
@@ -113,15 +119,6 @@ def are_studies(options: argparse.Namespace) -> bool:
     if runs:
         raise UsageError(f"{runs[0]} is a run of nas.train and others are studies; compare runs or studies")
     return True
-
-
-def _refuse_flags_of_studies(options: argparse.Namespace) -> None:
-    if options.collapse_weight is not None:
-        raise UsageError("--collapse-weight ranks the trials of a study; a run of nas.train has none")
-    given = {"--format": options.format != "html", "--no-samples": options.no_samples, "--text": options.text}
-    for flag, is_given in given.items():
-        if is_given:
-            raise UsageError(f"{flag} is of studies; a run of nas.train has its page, --json and --png")
 
 
 def report_study(options: argparse.Namespace) -> None:
@@ -170,8 +167,6 @@ def compare_studies(options: argparse.Namespace) -> None:
     from nas.reporting.study_comparison import named, write_comparison
     from nas.reporting.study_list import list_lines
 
-    if options.png or options.json or options.text or options.format != "html":
-        raise UsageError("several studies are compared on a page: --png, --json, --text and --format are of one study")
     folders = [Path(one) for one in options.folders]
     ranked = [_ranked(one, options.collapse_weight) for one in folders]
     studies = [study.model_copy(update={"collapse_weight": weight}) for study, _, weight in ranked]
@@ -213,47 +208,20 @@ def _file_name(name: str) -> str:
 def report_runs(options: argparse.Namespace) -> None:
     """Write the page of one run, or of several over each other."""
     from nas.reporting import run_text
-    from nas.reporting.run_page import write_run_report
+    from nas.reporting.run_page import write_curves, write_run_report
     from nas.training_records import read_training_run
 
     runs = [read_training_run(Path(folder)) for folder in options.folders]
     report = options.out or (runs[0].folder / "report.html" if len(runs) == 1 else _RUNS_REPORT)
     write_run_report(report, runs)
     if options.png:
-        _write_curves(runs, options.png)
+        write_curves(runs, options.png)
     if options.json:
         paths = {"report": str(report), "png": str(options.png) if options.png else None}
         facts = [run_text.as_json(run) for run in runs]
         print(json.dumps((facts[0] if len(runs) == 1 else {"runs": facts}) | paths))
-    else:
-        _print_runs(runs, report, options.png)
-
-
-def _write_curves(runs: Sequence[TrainingRun], path: Path) -> None:
-    from nas.reporting.curves import HEIGHT, learning_curves
-    from nas.reporting.drawing import write_png
-
-    if not any(run.lines for run in runs):
-        raise UsageError("--png: there has been no evaluation yet, so there is no curve to draw")
-    write_png(learning_curves(runs), path, height=HEIGHT)
-
-
-def _print_runs(runs: Sequence[TrainingRun], report: Path, png: Path | None) -> None:
-    """What is known, the paths written, and what to do next."""
-    from nas.reporting import run_text
-
-    found: dict[str, Any] = {}
-    if len(runs) == 1:
-        found = dict(run_text.lines(runs[0]))
-    else:
-        print(*run_text.table(runs), "", sep="\n")
-    found["report"] = str(report)
-    if png:
-        found["png"] = str(png)
-    if len(runs) == 1 and runs[0].lines:
-        found["next"] = f"python -m nas.evaluate {shlex.quote(str(runs[0].folder))}"
-    for name, text in found.items():
-        print(f"{name:<13} {text}")
+        return
+    print(*run_text.summary_lines(runs, report, options.png), sep="\n")
 
 
 def _read(folder: Path) -> tuple[StudyRecord, list[TrialRecord]]:

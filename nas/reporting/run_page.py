@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from nas.errors import UsageError
 from nas.files import write_text
+from nas.reporting.curves import HEIGHT, learning_curves
 from nas.reporting.document import document
+from nas.reporting.drawing import write_png
 from nas.reporting.key_values import provenance_section
 from nas.reporting.run_comparison import comparison_section, differences_section
 from nas.reporting.run_sections import curves_section, log_section, provenance, samples_section, spread
@@ -18,6 +21,13 @@ from nas.training_records import TrainingRun
 def write_run_report(path: Path, runs: Sequence[TrainingRun]) -> None:
     """Write the page of one run, or of several, to `path`: whole or not at all."""
     write_text(path, _one(runs[0]) if len(runs) == 1 else _several(runs))
+
+
+def write_curves(runs: Sequence[TrainingRun], path: Path) -> None:
+    """The learning curves as a picture; UsageError where there is none yet."""
+    if not any(run.lines for run in runs):
+        raise UsageError("--png: there has been no evaluation yet, so there is no curve to draw")
+    write_png(learning_curves(runs), path, height=HEIGHT)
 
 
 def _one(run: TrainingRun) -> str:

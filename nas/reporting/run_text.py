@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from nas.reporting.run_words import labels, returned, since_best, state
@@ -34,6 +36,18 @@ def lines(run: TrainingRun) -> dict[str, str]:
     if run.rollbacks:
         found["went back"] = "; ".join(returned(one) for one in run.rollbacks)
     return found
+
+
+def summary_lines(runs: Sequence[TrainingRun], report: Path, png: Path | None) -> list[str]:
+    """What is known, the paths written, and what to do next."""
+    found = lines(runs[0]) if len(runs) == 1 else {}
+    found["report"] = str(report)
+    if png:
+        found["png"] = str(png)
+    if len(runs) == 1 and runs[0].lines:
+        found["next"] = f"python -m nas.evaluate {shlex.quote(str(runs[0].folder))}"
+    above = [] if len(runs) == 1 else [*table(runs), ""]
+    return [*above, *(f"{name:<13} {text}" for name, text in found.items())]
 
 
 def table(runs: Sequence[TrainingRun]) -> list[str]:
