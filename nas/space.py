@@ -87,6 +87,9 @@ class SearchSpace(BaseModel):
         limits = self.constraints.excess(architecture, self.training.batch_tokens)
         return limits | {"flops_per_trial": MIN_STEPS / max(self.training.num_steps(architecture, 0), 1e-9) - 1}
 
+    def is_legal(self, architecture: ArchitectureConfig) -> bool:
+        return max(self.excess(architecture).values()) <= 0
+
     def only_exportable(self) -> Self:
         """The same space, in which only what a class of transformers represents is legal.
 

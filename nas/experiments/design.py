@@ -30,7 +30,7 @@ def spread_candidates(space: SearchSpace, vocabulary_sizes: Mapping[str, int], c
         for _ in range(_ATTEMPTS):
             candidate = space.suggest(_Placed(place), vocabulary_sizes)
             key = candidate.architecture.id
-            if key not in found and max(space.excess(candidate.architecture).values()) <= 0:
+            if key not in found and space.is_legal(candidate.architecture):
                 found[key] = candidate
                 break
             place = {name: float(rng.random()) for name in names}

@@ -1,8 +1,8 @@
 """`python -m nas.experiments.full_training`: does what a search found hold in full training?
 
-Both architectures of README's search, Llama scaled to the budget, and the seed's L4 H256 under both vocabularies are
-trained on one corpus under equal FLOPs, and judged on the holdout. With --teacher they learn from a trained model as
-well, which is paid for out of the same FLOPs.
+Both architectures of a search (nas/experiments/contenders.py), Llama scaled to the budget, and the seed's L4 H256 under
+both vocabularies are trained on one corpus under equal FLOPs, and judged on the holdout. With --teacher they learn from
+a trained model as well, which is paid for out of the same FLOPs.
 """
 
 from __future__ import annotations

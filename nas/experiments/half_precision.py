@@ -30,8 +30,6 @@ SEEDS = 5
 DTYPES = ("float32", "bfloat16")
 BOUND = 0.01
 """Bits per byte that half precision may cost."""
-_T_95 = 2.132
-"""One-sided 95% quantile of Student's t with SEEDS - 1 = 4 degrees of freedom."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -104,10 +102,12 @@ def table(files: dict[str, Trainings], train_flops: float) -> str:
 
 def upper_bound(differences: list[float]) -> tuple[float, float]:
     """Mean of paired differences, and the one-sided 95% upper bound of it by Student's t."""
+    from scipy.special import stdtrit
+
     count = len(differences)
     mean = sum(differences) / count
     variance = sum((one - mean) ** 2 for one in differences) / (count - 1)
-    return mean, mean + _T_95 * math.sqrt(variance / count)
+    return mean, mean + float(stdtrit(count - 1, 0.95)) * math.sqrt(variance / count)
 
 
 if __name__ == "__main__":

@@ -196,11 +196,12 @@ def summary(found: Sequence[Foretold], at_target: AtTarget) -> list[str]:
     searched = trials[0]
     law_best = next(one for one in found if one.name == "predicted best")
     doubts = "; ".join(at_target.shortcomings)
-    exported = "predicted best" if at_target.holds else f"best at the search's, as the law does not hold ({doubts})"
+    exported = "predicted best" if at_target.holds else f"one the verdict took, as the law does not hold ({doubts})"
     return [
         rankings,
         f"Mean error of a prediction {error:.3f} bits per byte; {covered} of {len(found)} came inside their intervals.",
-        f"Regret, how far behind the best of these: best at the search's budget {searched.actual / best - 1:.1%}, "
+        "Regret, how far behind the best of these: "
+        f"the search's first in bits per byte {searched.actual / best - 1:.1%}, "
         f"predicted best {law_best.actual / best - 1:.1%}. Exported is the {exported}.",
     ]
 

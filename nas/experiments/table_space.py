@@ -25,7 +25,7 @@ _FIXED: dict[str, Any] = {
     "qk_norm": True,
     "tie_embeddings": False,
 }
-"""What the best trials of README's search have in common; the learning rate is the rule's."""
+"""What the best trials of a search before the table had in common; the learning rate is the rule's."""
 
 
 def table_space(flops_per_trial: float | None = None) -> SearchSpace:

@@ -14,7 +14,6 @@ SAMPLES_NOTICE = (
     "This page holds samples: prompts from the corpus and what models wrote after them. If the corpus is "
     "private, treat this file as private too."
 )
-WITHOUT_SAMPLES = "This page holds no samples: none were given to it."
 _OPEN = 2
 """So many prompts stand open; the rest is a click away."""
 

@@ -89,7 +89,7 @@ class _Search:
         return self._space.suggest(_Fixed(point), self._tokens)
 
     def is_legal(self, point: Point) -> bool:
-        return max(self._space.excess(self.candidate(point).architecture).values()) <= 0
+        return self._space.is_legal(self.candidate(point).architecture)
 
     def predict(self, points: Sequence[Point]) -> Array:
         """(n,) bits per byte."""

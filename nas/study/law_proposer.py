@@ -41,7 +41,6 @@ class LawProposer:
             ScalingPoint(*_trained(one.architecture, one.lr_multiplier, rung.train_flops), rung.val_bpb)
             for one in records
             for rung in one.rungs
-            if math.isfinite(rung.val_bpb)
         ]
         self._of_trial = np.array([index for index, one in enumerate(records) for _ in one.rungs])
         self._collapse = np.array([one.rungs[-1].collapse_rate for one in records])

@@ -90,7 +90,7 @@ def _legal(space: SearchSpace, params: dict[str, Any], vocabulary_sizes: dict[st
         architecture = _candidate(space, params, vocabulary_sizes).architecture
     except ArchitectureError:
         return None
-    return architecture if max(space.excess(architecture).values()) <= 0 else None
+    return architecture if space.is_legal(architecture) else None
 
 
 def _nearest(name: str, dimension: Dimension, wanted: Any) -> Any:

@@ -164,7 +164,7 @@ class DistinctSampler(BaseSampler):
         for _ in range(attempts):
             params = propose()
             architecture = self.candidate(self._with_single_values(params)).architecture
-            if architecture.id not in seen and max(self._space.excess(architecture).values()) <= 0:
+            if architecture.id not in seen and self._space.is_legal(architecture):
                 return params
         return None
 

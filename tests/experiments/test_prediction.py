@@ -92,10 +92,10 @@ def test_ranking_error_and_regret_by_hand() -> None:
     lines = summary(found, at)
     assert lines[0] == "Kendall's tau with what came: the search's own ranking -1.00, the law's 0.33."
     assert lines[1] == "Mean error of a prediction 0.040 bits per byte; 2 of 4 came inside their intervals."
-    assert "best at the search's budget 5.6%, predicted best 0.0%. Exported is the predicted best." in lines[2]
+    assert "the search's first in bits per byte 5.6%, predicted best 0.0%. Exported is the predicted best." in lines[2]
     doubtful = at.model_copy(update={"shortcomings": ("too few trials",)})
     assert (
-        "Exported is the best at the search's, as the law does not hold (too few trials)."
+        "Exported is the one the verdict took, as the law does not hold (too few trials)."
         in summary(found, doubtful)[2]
     )
     assert summary([found[0], found[3]], at)[0] == "Two trials at least make a ranking."
