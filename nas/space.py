@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from nas.architecture import ArchitectureConfig, validation_line
 from nas.dimension import Range, Suggests, choices_of, suggest_value
 from nas.errors import SpaceError, unknown_name
+from nas.records import TrialRecord
 from nas.space_sections import (
     ConstraintsSection,
     EvaluationSection,
@@ -89,6 +90,14 @@ class SearchSpace(BaseModel):
 
     def is_legal(self, architecture: ArchitectureConfig) -> bool:
         return max(self.excess(architecture).values()) <= 0
+
+    def measured_excess(self, record: TrialRecord) -> dict[str, float]:
+        """As `excess`, of what is known after training, at a trial's last rung; of collapse at the top alone."""
+        if not record.rungs:
+            return {}
+        last = record.rungs[-1]
+        is_top = last.rung == self.training.num_rungs - 1
+        return self.constraints.measured_excess(record.measured, last.collapse_rate if is_top else None)
 
     def only_exportable(self) -> Self:
         """The same space, in which only what a class of transformers represents is legal.

@@ -159,12 +159,18 @@ class ConstraintsSection(BaseModel):
         return over
 
     @property
+    def of_measured(self) -> tuple[str, ...]:
+        """The limits that are set of what is known after training alone."""
+        names = ("max_collapse_rate", "max_decode_ms_per_token", "max_peak_memory_gb")
+        return tuple(name for name in names if getattr(self, name) is not None)
+
+    @property
     def reruns_differ(self) -> bool:
         """Whether a limit stands on what a clock or a machine says."""
         return self.max_decode_ms_per_token is not None or self.max_peak_memory_gb is not None
 
     def measured_excess(self, measured: Measured | None, collapse_rate: float | None) -> dict[str, float]:
-        """As `excess` of what is known after training: the limits that are exceeded, and by what share of each.
+        """As `excess`, of what is known after training.
 
         `collapse_rate` is None below the top rung, where it is no sign yet of what it will be.
         """
@@ -174,12 +180,11 @@ class ConstraintsSection(BaseModel):
             "max_peak_memory_gb": measured and measured.peak_memory_bytes / 2**30,
         }
         limits = {name: getattr(self, name) for name in found}
-        over = {
+        return {
             name: value / limits[name] - 1
             for name, value in found.items()
             if value is not None and limits[name] is not None
         }
-        return {name: share for name, share in over.items() if share > 0}
 
 
 class TrainingSection(BaseModel):

@@ -17,8 +17,7 @@ import numpy as np
 from nas.architecture import ArchitectureConfig
 from nas.records import TrialRecord
 from nas.scaling_law import SIZES, Array, ScalingPoint, Training, centre_of, features, log_bpb
-from nas.space import Candidate
-from nas.space_sections import TrainingSection
+from nas.space import Candidate, SearchSpace
 from nas.study.law_parameters import MEASURED, fit_parameters, lateness
 
 POOL = 300
@@ -26,24 +25,27 @@ POOL = 300
 FEWEST_RECORDS = 5
 _ENDLESS = 1e18
 """Bytes of a corpus that is never read twice, as trials hardly do."""
-_COLLAPSE_RIDGE = 3.0
-"""Trials that the mean collapse rate counts for against any effect of an architecture on it."""
+_RIDGE = 3.0
+"""Trials that a mean counts for against any effect of an architecture on it."""
+_LIMITS = ("max_decode_ms_per_token", "max_peak_memory_gb")
 
 
 class LawProposer:
     """The law as the records of a study leave it; draws are by seeds."""
 
-    def __init__(self, records: Sequence[TrialRecord], training: TrainingSection, collapse_weight: float) -> None:
+    def __init__(self, records: Sequence[TrialRecord], space: SearchSpace, collapse_weight: float) -> None:
         """`records`: trials with at least one rung."""
-        self._training = training
-        self._collapse_weight = collapse_weight
+        self._space, self._collapse_weight = space, collapse_weight
         self._points = [
             ScalingPoint(*_trained(one.architecture, one.lr_multiplier, rung.train_flops), rung.val_bpb)
             for one in records
             for rung in one.rungs
         ]
         self._of_trial = np.array([index for index, one in enumerate(records) for _ in one.rungs])
+        self._rungs = np.array([one.rungs[-1].rung for one in records])
         self._collapse = np.array([one.rungs[-1].collapse_rate for one in records])
+        excesses = [space.constraints.measured_excess(one.measured, None) for one in records]
+        self._excess = np.array([[one.get(name, 0.0) for name in _LIMITS] for one in excesses])
         self._num_trials = len(records)
         at = features(self._points, _ENDLESS)
         self._centre = centre_of(at)
@@ -51,28 +53,50 @@ class LawProposer:
         self._last = np.array([np.flatnonzero(self._of_trial == index)[-1] for index in range(len(records))])
 
     def best_of(self, pool: Sequence[Candidate], seed: int) -> int:
-        """The index in `pool` of the lowest fitness at the top rung under the parameters that `seed` draws."""
+        """The index in `pool` of the lowest fitness at the top rung under the parameters that `seed` draws.
+
+        Of those that are expected inside all measured limits; where none is, of the one least over them.
+        """
         rng = np.random.default_rng(seed)
         weights = rng.exponential(size=self._num_trials)
         priors = MEASURED.drawn(rng)
         val_bpb = np.array([one.val_bpb for one in self._points])
         parameters = fit_parameters(self._at, val_bpb, priors, weights[self._of_trial] * lateness(self._points))
-        top = self._training.rung_flops[-1]
+        top = self._space.training.rung_flops[-1]
         wanted = [Training(*_trained(one.architecture, one.lr_multiplier, top)) for one in pool]
         at = features(wanted, _ENDLESS) - self._centre
-        fitness = np.exp(log_bpb(parameters, at)) + self._collapse_weight * self._collapse_of(at, weights)
-        return int(np.argmin(fitness))
+        collapse = self._collapse_at_top(at, weights)
+        over = self._over(at, weights, collapse)
+        fitness = np.exp(log_bpb(parameters, at)) + self._collapse_weight * collapse
+        return int(np.lexsort((fitness, over))[0])
 
-    def _collapse_of(self, at: Array, weights: Array) -> Array:
-        """(n,) collapse rates by ridge regression on all features but the text that was read, which rungs differ in."""
-        known, wanted = self._at[self._last], at
-        columns = [index for index in range(known.shape[1]) if index != SIZES.index("log_D")]
-        mean = np.average(self._collapse, weights=weights)
-        design = known[:, columns] * np.sqrt(weights)[:, None]
-        gram = design.T @ design + _COLLAPSE_RIDGE * np.eye(len(columns))
-        effect = np.linalg.solve(gram, design.T @ (np.sqrt(weights) * (self._collapse - mean)))
-        rates: Array = np.clip(mean + wanted[:, columns] @ effect, 0.0, 1.0)
+    def _collapse_at_top(self, at: Array, weights: Array) -> Array:
+        """(n,) collapse rates. They fall from rung to rung for all: each is taken beside the others of its rung."""
+        _, at_rung = np.unique(self._rungs, return_inverse=True)
+        means = np.bincount(at_rung, weights * self._collapse) / np.bincount(at_rung, weights)
+        beside = self._collapse - means[at_rung]
+        rates: Array = np.clip(means[-1] + self._effect(beside, at, weights), 0.0, 1.0)
         return rates
+
+    def _over(self, at: Array, weights: Array, collapse: Array) -> Array:
+        """(n,) how far over the measured limits architectures are expected, as shares of them; 0 inside."""
+        expected: list[Array] = []
+        if (limit := self._space.constraints.max_collapse_rate) is not None:
+            expected.append(collapse / limit - 1)
+        for column in self._excess.T:
+            mean = np.average(column, weights=weights)
+            expected.append(mean + self._effect(column - mean, at, weights))
+        over: Array = np.clip(expected, 0.0, None).sum(axis=0)
+        return over
+
+    def _effect(self, values: Array, at: Array, weights: Array) -> Array:
+        """(n,) by ridge regression of the trials' `values` on all features but the text read, in which rungs differ."""
+        known = self._at[self._last]
+        columns = [index for index in range(known.shape[1]) if index != SIZES.index("log_D")]
+        design = known[:, columns] * np.sqrt(weights)[:, None]
+        gram = design.T @ design + _RIDGE * np.eye(len(columns))
+        found: Array = at[:, columns] @ np.linalg.solve(gram, design.T @ (np.sqrt(weights) * values))
+        return found
 
 
 def _trained(

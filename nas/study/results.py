@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nas.records import RungResult, TrialRecord
+from nas.space import SearchSpace
 from nas.study.objectives import Metric
 
 
@@ -22,9 +23,12 @@ class Result:
     log_flops_per_token: float
     """The natural logarithm of a token's training FLOPs: how large the architecture is."""
     spent_flops: float = 0.0
+    is_feasible: bool = True
+    """False where the trial was found over a measured limit here."""
 
 
-def result_of(record: TrialRecord, rung: RungResult, metrics: Sequence[Metric]) -> Result:
+def result_of(record: TrialRecord, rung: RungResult, metrics: Sequence[Metric], space: SearchSpace) -> Result:
+    excess = space.measured_excess(record) if rung.rung == record.rungs[-1].rung else {}
     return Result(
         number=record.number,
         rung=rung.rung,
@@ -32,10 +36,11 @@ def result_of(record: TrialRecord, rung: RungResult, metrics: Sequence[Metric]) 
         values=tuple(one.of_rung(record, rung) for one in metrics),
         log_flops_per_token=math.log(record.architecture.train_flops_per_token()),
         spent_flops=rung.spent_flops,
+        is_feasible=all(over <= 0 for over in excess.values()),
     )
 
 
-def results_of(records: Iterable[TrialRecord], metrics: Sequence[Metric]) -> list[Result]:
+def results_of(records: Iterable[TrialRecord], metrics: Sequence[Metric], space: SearchSpace) -> list[Result]:
     """All results of these trials in the order they were recorded in."""
-    found = [result_of(record, rung, metrics) for record in records for rung in record.rungs]
+    found = [result_of(record, rung, metrics, space) for record in records for rung in record.rungs]
     return sorted(found, key=lambda one: one.order)

@@ -16,9 +16,10 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from nas.dimension import Suggests
 from nas.space import Candidate, SearchSpace
+from nas.study.expected_study import ExpectedStudy
 from nas.study.law_proposer import FEWEST_RECORDS, POOL, LawProposer
 from nas.study.objectives import METRICS, Metric
-from nas.study.proposers import ATTEMPTS, BY_LAW, NEEDS_ITS_TRIAL, PROPOSERS, STARTUP_TRIALS, Seen
+from nas.study.proposers import ATTEMPTS, BY_LAW, NEEDS_ITS_TRIAL, PROPOSERS, STARTUP_TRIALS
 from nas.trial.batches import derived_seed
 
 RANDOM_ATTEMPTS = 5_000
@@ -49,7 +50,7 @@ class DistinctSampler(BaseSampler):
         self.vocabulary_sizes = vocabulary_sizes
         self._seed = seed
         self._distributions = distributions_of(space, vocabulary_sizes)
-        self._known = Seen(metrics, space.training.num_rungs)
+        self._known = ExpectedStudy(metrics, space)
         self._collapse_weight = _weight_of(metrics, space) if name == BY_LAW else None
         self._searched = {name: one for name, one in self._distributions.items() if not one.single()}
         self._ids: dict[int, str] = {}
@@ -142,7 +143,7 @@ class DistinctSampler(BaseSampler):
             pool.append((params, candidate))
         if not pool:
             return None
-        law = LawProposer(records, self._space.training, self._collapse_weight)
+        law = LawProposer(records, self._space, self._collapse_weight)
         return pool[law.best_of([candidate for _, candidate in pool], self._seed_of(number))][0]
 
     def _seed_of(self, number: int) -> int:

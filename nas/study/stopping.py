@@ -38,10 +38,13 @@ class StoppingRule:
     def stops(self, result: Result, before: Sequence[Result]) -> str | None:
         """Why the trial ends at this rung; None when it goes on, or is at the top.
 
-        `before`: all results that the study had recorded before this one.
+        `before`: all results that the study had recorded before this one. Trials that were found over a limit stand in
+        nobody's way.
         """
         if result.rung == self.num_rungs - 1:
             return None
+        infeasible = {one.number for one in before if not one.is_feasible}
+        before = [one for one in before if one.number not in infeasible]
         peers = [*(one for one in before if one.rung == result.rung), result]
         gains = Gains(before, self.metrics)
         place = _place_of_last(gains.at_next(peers))

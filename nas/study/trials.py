@@ -65,7 +65,7 @@ class Trials:
         self._seed, self._observer, self._keep, self._attach = seed, observer, keep, attach
         self.rung_flops = space.training.rung_flops
         self._rule = StoppingRule(space.training.num_rungs, space.training.rung_factor, metrics)
-        self._results = results_of(records_of(study, (*ENDED, TrialState.RUNNING)), metrics)
+        self._results = results_of(records_of(study, (*ENDED, TrialState.RUNNING)), metrics, space)
         self._unfinished = list(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
         self._open: dict[int, _Open] = {}
         self._listed: list[FrozenTrial] = []
@@ -100,8 +100,7 @@ class Trials:
         candidate = self._sampler.candidate(params)
         record = unfinished_record(left) if left else None
         self._open[number] = _Open(trial_id, candidate, written.user_attrs.get("reference"), record)
-        excess = {key: over for key, over in self._space.excess(candidate.architecture).items() if over > 0}
-        if excess:
+        if excess := _over(self._space.excess(candidate.architecture)):
             refused = self._evaluation(number).ended("PRUNED", f"over the limit, not trained: {_shares(excess)}")
             self._end(number, refused, excess)
             return None
@@ -137,7 +136,7 @@ class Trials:
         order = self._results[-1].order + 1 if self._results else 0
         rung = record.rungs[-1].model_copy(update={"order": order})
         one.record = record.model_copy(update={"rungs": (rung,)}).after(one.record)
-        self._results.append(result_of(one.record, rung, self._metrics))
+        self._results.append(result_of(one.record, rung, self._metrics, self._space))
         self.spent_flops += rung.spent_flops
         self._storage.set_trial_user_attr(one.trial_id, RECORD_KEY, one.record.model_dump(mode="json"))
         self._observer.rung_ended(number, rung, len(self.rung_flops))
@@ -163,9 +162,9 @@ class Trials:
         rung = record.rungs[-1]
         is_top = rung.rung == len(self.rung_flops) - 1
         before = [one for one in self._results if one.order < rung.order]
-        if over := self._space.constraints.measured_excess(record.measured, rung.collapse_rate if is_top else None):
+        if over := _over(self._space.measured_excess(record)):
             self._end(number, record.stopped(f"over the limit, as measured: {_shares(over)}"), over)
-        elif reason := self._rule.stops(result_of(record, rung, self._metrics), before):
+        elif reason := self._rule.stops(result_of(record, rung, self._metrics, self._space), before):
             self._end(number, record.stopped(reason), {})
         elif is_top:
             self._end(number, record, {})
@@ -193,6 +192,10 @@ class Trials:
             raise StudyError(
                 f"{self._faults} trials in a row failed, the last with: {record.reason}; the search stops here"
             )
+
+
+def _over(excess: Mapping[str, float]) -> dict[str, float]:
+    return {key: share for key, share in excess.items() if share > 0}
 
 
 def _shares(excess: Mapping[str, float]) -> str:

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from nas.architecture import ArchitectureConfig
-from nas.records import RungResult, TrialRecord
+from nas.records import Measured, RungResult, TrialRecord
 from nas.space import Candidate
-from nas.space_sections import TrainingSection
+from nas.space_sections import ConstraintsSection, TrainingSection
 from nas.study.driver import Budget
 from nas.study.law_proposer import LawProposer, tokens_per_character
 from nas.study.run_study import Scores, run_study
@@ -16,6 +17,7 @@ from nas.study.run_study import Scores, run_study
 from .spaces import tiny
 
 TRAINING = TrainingSection(flops_per_trial=9e11, num_rungs=3, max_seq_length=64, batch_tokens=512)
+SPACE = tiny().model_copy(update={"training": TRAINING})
 
 
 def candidate(width: int, layers: int = 2, position: str = "rope") -> Candidate:
@@ -38,7 +40,11 @@ def bpb(one: Candidate, train_flops: float) -> float:
     return 0.6 + (2e4 / size) ** 0.4 * 0.5 + (1e6 / data) ** 0.4 * 0.5
 
 
-def record(number: int, one: Candidate, rungs: int, collapse: float = 0.3) -> TrialRecord:
+def record(
+    number: int, one: Candidate, rungs: int, collapse: float | Sequence[float] = 0.3, decode_ms: float | None = None
+) -> TrialRecord:
+    """`collapse`: at all rungs, or at each."""
+    at_rung = [collapse] * rungs if isinstance(collapse, float) else collapse
     results = tuple(
         RungResult(
             rung=rung,
@@ -47,7 +53,7 @@ def record(number: int, one: Candidate, rungs: int, collapse: float = 0.3) -> Tr
             spent_flops=flops,
             fitness=bpb(one, flops),
             val_bpb=bpb(one, flops),
-            collapse_rate=collapse,
+            collapse_rate=at_rung[rung],
         )
         for rung, flops in enumerate(TRAINING.rung_flops[:rungs])
     )
@@ -59,6 +65,20 @@ def record(number: int, one: Candidate, rungs: int, collapse: float = 0.3) -> Tr
         lr_multiplier=one.lr_multiplier,
         seed=0,
         rungs=results,
+        measured=None if decode_ms is None else measured(decode_ms),
+    )
+
+
+def measured(decode_ms: float) -> Measured:
+    return Measured(
+        started="2026-01-02T03:04:05Z",
+        total_seconds=1.0,
+        train_seconds=1.0,
+        evaluate_seconds=0.0,
+        generate_seconds=0.0,
+        train_tokens_per_second=1.0,
+        decode_ms_per_token=decode_ms,
+        peak_memory_bytes=1,
     )
 
 
@@ -69,7 +89,7 @@ def test_what_is_best_at_the_top_is_found_from_what_lies_below() -> None:
     """Two trials in three never came to the top; at the lowest rung narrower ones are best."""
     pool = [candidate(width) for width in WIDTHS]
     records = [record(number, one, 1 if number % 3 else 3) for number, one in enumerate(pool)]
-    law = LawProposer(records, TRAINING, 0.25)
+    law = LawProposer(records, SPACE, 0.25)
     best = int(np.argmin([bpb(one, TRAINING.rung_flops[-1]) for one in pool]))
     lowest = int(np.argmin([bpb(one, TRAINING.rung_flops[0]) for one in pool]))
     assert lowest < best
@@ -80,9 +100,9 @@ def test_what_is_best_at_the_top_is_found_from_what_lies_below() -> None:
 
 def test_draws_differ_where_little_is_known() -> None:
     pool = [candidate(width) for width in WIDTHS]
-    few = LawProposer([record(number, pool[number], 1) for number in (3, 4, 5)], TRAINING, 0.25)
+    few = LawProposer([record(number, pool[number], 1) for number in (3, 4, 5)], SPACE, 0.25)
     many = [record(number, one, 3) for number, one in enumerate(pool)] * 3
-    sure = LawProposer(many, TRAINING, 0.25)
+    sure = LawProposer(many, SPACE, 0.25)
     unsettled = {few.best_of(pool, seed) for seed in range(30)}
     settled = {sure.best_of(pool, seed) for seed in range(30)}
     assert len(unsettled) > len(settled)
@@ -94,8 +114,30 @@ def test_what_collapses_is_avoided_by_its_price() -> None:
         record(number, candidate(width, position=position), 3, collapse=0.9 if position == "alibi" else 0.1)
         for number, (width, position) in enumerate((w, p) for w in WIDTHS[:8] for p in ("alibi", "rope"))
     ]
-    chosen = [LawProposer(records, TRAINING, 2.0).best_of([looping, sound], seed) for seed in range(10)]
+    chosen = [LawProposer(records, SPACE, 2.0).best_of([looping, sound], seed) for seed in range(10)]
     assert chosen == [1] * 10
+
+
+def test_what_was_stopped_is_not_taken_to_collapse_for_that() -> None:
+    """Of the first rung's the wide, which collapse more, went on, and collapse less at the top than any did there."""
+    stopped = [*((width, 0.8) for width in (32, 48, 64, 80)), *((width, 0.9) for width in (96, 128, 160, 192))]
+    records = [record(number, candidate(width), 1, [rate]) for number, (width, rate) in enumerate(stopped)]
+    records += [record(number, candidate(width), 3, [0.9, 0.7, 0.6]) for number, width in enumerate((112, 144, 176), 8)]
+    law = LawProposer(records, SPACE, 50.0)
+    assert [law.best_of([candidate(192), candidate(40)], seed) for seed in range(10)] == [1] * 10
+
+
+@pytest.mark.parametrize("limit", [{"max_collapse_rate": 0.3}, {"max_decode_ms_per_token": 2.0}])
+def test_what_is_expected_over_a_measured_limit_is_not_proposed(limit: dict[str, float]) -> None:
+    """The best, of width 48, is over both as all below 60 are."""
+    records = [
+        record(number, candidate(width), 3, 0.9 if width < 60 else 0.1, decode_ms=4.0 if width < 60 else 1.0)
+        for number, width in enumerate(WIDTHS)
+    ]
+    space = SPACE.model_copy(update={"constraints": ConstraintsSection(**limit)})
+    pool = [candidate(width) for width in (48, 160, 320)]
+    assert {LawProposer(records, SPACE, 0.0).best_of(pool, seed) for seed in range(10)} == {0}
+    assert {LawProposer(records, space, 0.0).best_of(pool, seed) for seed in range(10)} == {1}
 
 
 def test_tokens_hold_more_text_the_larger_the_vocabulary() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nas.errors import StudyError, UsageError
-from nas.space import Candidate, SearchSpace
+from nas.space import Candidate, SearchSpace, load_space
 from nas.study.driver import Budget
 from nas.study.run_study import Scores, StudyResult, run_study
 from nas.study.session import SearchOptions, SearchPlan, plan_search
@@ -44,6 +44,29 @@ def test_anything_can_be_searched() -> None:
     assert best.val_bpb == pytest.approx(1.8 + 3e4 / math.sqrt(TOP), abs=1e-6)
     assert best.fitness == pytest.approx((best.val_bpb or 0) + 0.25 * 0.2)
     assert [one.train_flops for one in best.rungs] == [TOP / 9, TOP / 3, TOP]
+
+
+def loops_when_wide(candidate: Candidate, train_flops: float, seed: int) -> Scores:
+    """Wide ones are far better, but for what they write."""
+    shape = candidate.architecture
+    need = 300 / shape.non_embedding_params**0.5 + 40 * (shape.train_flops_per_token() / train_flops) ** 0.3
+    return Scores(1 + need - 0.3 * (shape.hidden_dim >= 64), 0.7 if shape.hidden_dim >= 64 else 0.3)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "objectives"),
+    [("law", ("fitness",)), ("tpe", ("fitness",)), ("gp", ("fitness",)), ("gp", ("val_bpb", "num_params"))],
+)
+def test_proposers_learn_from_what_is_found_over_a_measured_limit(sampler: str, objectives: tuple[str, ...]) -> None:
+    """Of random draws three in four are; so are those of a proposer that holds them for good, or does not see them."""
+    space = load_space("base")
+    training = space.training.model_copy(update={"num_rungs": 3 if len(objectives) == 1 else 1})
+    limits = space.constraints.model_copy(update={"max_collapse_rate": 0.5})
+    space = space.model_copy(update={"training": training, "constraints": limits})
+    result = run_study(space, loops_when_wide, Budget(34), sampler=sampler, objectives=objectives, seed=1)
+    late = [one.architecture.hidden_dim >= 64 for one in result.records[14:]]
+    assert sum(late) <= 11, f"{sum(late)} of {len(late)}"
+    assert sum(one.is_complete for one in result.records) >= 5
 
 
 def test_trials_that_are_stopped_are_pruned_with_what_they_scored() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -37,6 +38,15 @@ def test_one_in_three_goes_on(before: list[float], mine: float, goes_on: bool) -
     others = [result(number, 0, value) for number, value in enumerate(before)]
     reason = rule().stops(result(9, 0, mine), others)
     assert (reason is None) == goes_on
+
+
+def test_trials_over_a_limit_stand_in_nobodys_way() -> None:
+    """Two before it were found over one at the top: alone at its rung it goes on, and the best is none of theirs."""
+    over = [replace(result(number, rung, 1.0), is_feasible=rung < 2) for number in range(2) for rung in range(3)]
+    feasible = [replace(one, is_feasible=True) for one in over]
+    assert rule().stops(result(9, 0, 2.0), over) is None
+    assert rule().stops(result(9, 0, 2.0), feasible) is not None
+    assert rule().stops(result(9, 0, 2.0), over[:2]) is not None, "before that was known"
 
 
 def test_the_reason_names_rung_and_place() -> None:
