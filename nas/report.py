@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,7 +140,7 @@ def report_study(options: argparse.Namespace) -> None:
         print(json.dumps(study_json.as_json(study, records, weight) | paths))
         return
     print(*study_text.heading(study, records, weight), *study_text.ranking_and_front(records), "", sep="\n")
-    _print_written(folder, written, options.png)
+    _print_written(folder, study, written, options.png)
 
 
 def _ranked(folder: Path, weight: float | None) -> tuple[StudyRecord, list[TrialRecord], float]:
@@ -153,13 +152,19 @@ def _ranked(folder: Path, weight: float | None) -> tuple[StudyRecord, list[Trial
     return study, [one.reweighted(weight) for one in records], weight
 
 
-def _print_written(folder: Path, written: Sequence[str], png: Path | None) -> None:
+def _print_written(folder: Path, study: StudyRecord, written: Sequence[str], png: Path | None) -> None:
+    from nas.reporting.commands import next_commands
+
     for path in written:
         print(f"report  {path}")
     if png:
         print(f"png     {png}")
-    if (folder / "arch.json").is_file():
-        print(f"next    python -m nas.train --arch-json {shlex.quote(str(folder / 'arch.json'))} --max-steps 2000")
+    arch = folder / "arch.json"
+    if arch.is_file():
+        made = json.loads(arch.read_text(encoding="utf-8")).get("provenance", {})
+        trial = "" if made.get("trial") is None else f"trial {made['trial']}, "
+        print(f"arch    {arch}: {trial}{made.get('why', 'of this study')}")
+        print(f"next    {next_commands(folder, study)[0][1]}")
 
 
 def compare_studies(options: argparse.Namespace) -> None:

@@ -13,9 +13,11 @@ from nas import cli
 from nas.errors import UsageError
 
 if TYPE_CHECKING:
-    from nas.study.session import SearchOutcome, SearchPlan
+    from nas.study.search_plan import SearchPlan
+    from nas.study.session import SearchOutcome
 
 DEFAULT_BUDGET = 40
+RERUNS_DIFFER = "limits or objectives are measured by the clock or the machine: reruns may differ"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -89,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
         raise UsageError(f"--name is letters, digits, '.', '_' and '-', found '{arguments.name}'")
 
     # Here and not above, so that --help and wrong usage answer at once.
-    from nas.study.session import SearchOptions, plan_search
+    from nas.study.search_plan import SearchOptions, plan_search
 
     options = SearchOptions(
         space=arguments.space,
@@ -131,6 +133,8 @@ def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
     from nas.reporting.samples import read_samples
     from nas.study.session import run_search
 
+    if plan.reruns_differ:
+        print(f"note: {RERUNS_DIFFER}", file=sys.stderr)
     console = Console(stderr=as_json)
     done = plan.folder.read_trials()
     try:
@@ -155,7 +159,8 @@ def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
 
 def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
     """The end of a search as JSON data."""
-    from nas.records import completed, front
+    from nas.records import completed
+    from nas.study.export import exported_front
 
     ranked = completed(outcome.records)
     return {
@@ -166,18 +171,19 @@ def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
         "ended": len(outcome.records),
         "complete": len(ranked),
         "best": ranked[0].reproducible() if ranked else None,
-        "front": [one.number for one in front(outcome.records)],
+        "front": [one.number for one in exported_front(outcome.study, outcome.records)],
         "verdict": [one.model_dump(mode="json") for one in outcome.study.verdict],
         "compressors": outcome.study.compressors,
         "seconds": outcome.study.measured,
         "at_target": outcome.study.at_target and outcome.study.at_target.model_dump(mode="json"),
-        "arch_json": str(outcome.folder.arch_json) if ranked else None,
+        "arch_json": str(outcome.folder.arch_json) if outcome.exported else None,
         "report": str(report),
     }
 
 
 def print_summary(outcome: SearchOutcome, report: Path) -> None:
     from nas.records import completed
+    from nas.reporting.commands import next_commands
     from nas.reporting.verdict_text import verdict_lines
 
     folder, study = outcome.folder.path, outcome.study
@@ -199,8 +205,6 @@ def print_summary(outcome: SearchOutcome, report: Path) -> None:
         return
     print(*verdict_lines(study, outcome.records), sep="\n")
     states = Counter(one.state for one in outcome.records)
-    shown = "  ".join(f"{name} {value:.3f}" for name, value in study.compressors["holdout"].items())
-    print(f"            same bytes: {shown}")
     print(f"trials      {'  '.join(f'{count} {state}' for state, count in sorted(states.items()))}")
     print(f"seconds     {'  '.join(f'{phase} {seconds:.0f}' for phase, seconds in study.measured.items())}")
     print(f"report      {report}")
@@ -209,8 +213,10 @@ def print_summary(outcome: SearchOutcome, report: Path) -> None:
     which = (
         "predicted best at the target" if study.at_target and study.at_target.holds else "best at the search's budget"
     )
-    print(f"arch JSON   {outcome.folder.arch_json}, the {which}; both: {folder / 'best-at-*.json'}")
-    print(f"next        python -m nas.train --arch-json {outcome.folder.arch_json} --max-steps 2000")
+    both = f"; both: {folder / 'best-at-*.json'}" if study.at_target else ""
+    print(f"arch JSON   {outcome.folder.arch_json}, the {which}{both}")
+    for what, command in next_commands(folder, study)[:1]:
+        print(f"next        {what.lower()}: {command}")
 
 
 def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
@@ -218,6 +224,8 @@ def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
     from nas.data.prepare import describe_corpus
 
     budget = f"{plan.options.budget} trials" if plan.options.budget else "any number of trials"
+    if ended := len(plan.folder.read_trials()):
+        budget += f", of which {ended} have ended"
     hours = f", at most {plan.options.hours:g} h" if plan.options.hours else ""
     exportable = ", of which only exportable ones" if plan.space.constraints.exportable else ""
     facts = {
@@ -228,16 +236,17 @@ def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
         "objectives": ", ".join(plan.options.objectives),
         "budget": f"{budget}{hours}, proposed by {plan.sampler}",
         "rungs": ", ".join(f"{one:.2g}" for one in plan.space.training.rung_flops) + " training FLOPs",
+        "target": f"{plan.target_flops:.2g} FLOPs of full training",
         "cost": f"at most {plan.cost}",
         "workers": f"{plan.workers} on {plan.numerics.device}, {plan.numerics.threads} torch threads each",
     }
+    if plan.reruns_differ:
+        facts["note"] = RERUNS_DIFFER
     if as_json:
         print(json.dumps(facts, indent=2))
     else:
         for name, value in facts.items():
             print(f"{name:<13} {value}")
-        if plan.reruns_differ:
-            print("note          limits or objectives are measured by the clock or the machine: reruns may differ")
         print("dry run: nothing was trained or written")
 
 

@@ -99,6 +99,10 @@ class SearchSpace(BaseModel):
         is_top = last.rung == self.training.num_rungs - 1
         return self.constraints.measured_excess(record.measured, last.collapse_rate if is_top else None)
 
+    def is_feasible(self, record: TrialRecord) -> bool:
+        """Whether a trial was found inside all measured limits, as far as it was trained."""
+        return all(over <= 0 for over in self.measured_excess(record).values())
+
     def only_exportable(self) -> Self:
         """The same space, in which only what a class of transformers represents is legal.
 

@@ -399,6 +399,16 @@ def test_no_space_for_a_first_file_is_one_line(flags: list[str], tmp_path: Path)
         (["--trial-flops", "nan"], "argument --trial-flops: a number, found 'nan'"),
         (["--collapse-weight", "-1"], "argument --collapse-weight: a number of at least 0, found '-1'"),
         (["--seed", "1.5"], "argument --seed: "),
+        (
+            ["--rungs", "9"],
+            "by the flags given, [training] num_rungs: input should be less than or equal to 8",
+        ),
+        (["--target-flops", "1e3"], "--target-flops 1000 is less than a trial has, 3e+09"),
+        (["--sampler", "tpa"], "unknown sampler 'tpa'; did you mean 'tpe'?"),
+        (
+            ["--sampler", "law", "--objectives", "val_bpb,num_params"],
+            "--sampler law proposes for fitness or val_bpb alone, not for 'val_bpb,num_params'; take one of: tpe, gp, ",
+        ),
         (["--space", "tny"], "unknown search space 'tny'; did you mean 'tiny'?"),
         (["--space", "absent.toml"], "no search space at absent.toml"),
         (["--name", "a/b"], "--name is letters, digits, '.', '_' and '-', found 'a/b'"),

@@ -73,7 +73,8 @@ def run_side(side: str, seed: int, arguments: argparse.Namespace) -> SearchOutco
     from rich.console import Console
 
     from nas.reporting.live import LiveTable
-    from nas.study.session import SearchOptions, plan_search, run_search
+    from nas.study.search_plan import SearchOptions, plan_search
+    from nas.study.session import run_search
 
     options = SearchOptions(
         space=arguments.space,

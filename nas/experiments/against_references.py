@@ -52,8 +52,8 @@ def search_of(folder: Path) -> dict[str, Any]:
 
     study, records = read_study(folder / "study.json"), read_trials(folder / "trials.jsonl")
     comparison = comparison_of(study, records, study.collapse_weight)
-    section = SearchSpace.model_validate(study.space).verdict
-    if comparison is None or not is_judged(records, study.verdict, section, study.seed):
+    space = SearchSpace.model_validate(study.space)
+    if comparison is None or not is_judged(records, study.verdict, space, study.seed):
         raise StudyError(f"{folder} has no whole verdict; run its search to the end")
     by_number = {one.number: one for one in records}
     measures: dict[str, Measures] = {}

@@ -12,7 +12,8 @@ from nas.experiments.replayed import GRID, Paid, Rival, Trace
 from nas.experiments.syne_tune_rival import NAME, is_installed, mo_asha
 from nas.experiments.table import Cell, Table, by_dimension
 from nas.study.driver import Budget
-from nas.study.proposers import default_sampler
+from nas.study.objectives import DEFAULT_OBJECTIVES
+from nas.study.proposers import chosen_sampler
 from nas.study.references import compute_optimal_params
 from nas.study.run_study import run_study
 from nas.trial.batches import derived_seed
@@ -114,7 +115,7 @@ def _trained(cells: Iterable[Cell], table: Table, flops: float) -> Trace:
 
 OURS = "codenas"
 RIVALS: dict[str, Rival] = {
-    OURS: _study(default_sampler(1), rungs=True),
+    OURS: _study(chosen_sampler(None, DEFAULT_OBJECTIVES), rungs=True),
     "random": _study("random", rungs=False),
     "most parameters first": _in_order(_most_parameters),
     "nearest to the optimal size first": _in_order(_optimal_parameters),
@@ -128,7 +129,7 @@ RIVALS: dict[str, Rival] = {
 }
 """One objective, fitness."""
 TWO_OBJECTIVE_RIVALS: dict[str, Rival] = {
-    OURS: _study(default_sampler(2), rungs=False, objectives=TWO_OBJECTIVES),
+    OURS: _study(chosen_sampler(None, TWO_OBJECTIVES), rungs=False, objectives=TWO_OBJECTIVES),
     "random": _study("random", rungs=False, objectives=TWO_OBJECTIVES),
     "Optuna TPE": _study("tpe", rungs=False, objectives=TWO_OBJECTIVES),
     "Optuna NSGA-II": _study("nsga2", rungs=False, objectives=TWO_OBJECTIVES),

@@ -105,7 +105,8 @@ def _noise(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: 
     if len(ranked) < 2:
         return Finding(name, "unknown", "There are no two complete trials of the search to compare.")
     gap = (ranked[1].fitness or 0.0) - (ranked[0].fitness or 0.0)
-    between = f"the two best, trials {ranked[0].number} and {ranked[1].number}, are {gap:.3f} apart in fitness"
+    pair = f"trials {ranked[0].number} and {ranked[1].number}"
+    between = f"the two best of the search, {pair}, are {gap:.3f} apart in fitness"
     if noise is None:
         return Finding(name, "unknown", f"On validation {between}. No architecture was trained with two seeds here.")
     spread = f"one training of the finalists varies by {noise.sd:.3f} (standard deviation over seeds)"

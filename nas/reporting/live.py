@@ -103,7 +103,7 @@ class LiveTable:
         best = self._best()
         parts += [f"best {fixed(best.fitness)} ({title(best)})"] if best else []
         eta = self._eta()
-        parts += [f"ETA {eta}"] if eta else []
+        parts += [f"ETA {eta}, then the verdict"] if eta else []
         return parts + ([visible(self._phase)] if self._phase and not self._running else [])
 
     def _line(self, record: TrialRecord) -> list[str]:
@@ -118,7 +118,7 @@ class LiveTable:
         best = self._best()
         parts += [f"best {fixed(best.fitness)} ({title(best)})"] if best else []
         eta = self._eta()
-        return parts + ([f"ETA {eta}"] if eta else [])
+        return parts + ([f"ETA {eta}, then the verdict"] if eta else [])
 
     def _best(self) -> TrialRecord | None:
         return next(iter(completed(self._ended)), None)

@@ -42,6 +42,8 @@ def _finalists(study: StudyRecord, records: Sequence[TrialRecord]) -> list[str]:
     lines += [
         f"{_INDENT}trial {lost.number:>4} fell apart with seed {lost.seed}: {lost.reason}" for lost in comparison.failed
     ]
+    if by := study.compressors.get("holdout"):
+        lines.append(f"holdout     the same bytes by {', '.join(f'{name} {value:.3f}' for name, value in by.items())}")
     return [*lines, f"{_INDENT}means of {comparison.best.num_seeds} fresh seeds; behind the best with a 95% interval"]
 
 

@@ -42,12 +42,17 @@ def judge_at(
         )
         for one, training in zip((best, searched), trainings, strict=True)
     ]
-    undecided = best != searched and chance < MIN_CHANCE
-    doubt = f"at {target_flops:.2g} FLOPs the chance that the predicted best is the better one is {chance:.0%} only"
+    doubts = []
+    if best != searched and chance < MIN_CHANCE:
+        doubts.append(
+            f"at {target_flops:.2g} FLOPs the chance that the predicted best is the better one is {chance:.0%} only"
+        )
+    if best != searched and (limits := space.constraints.of_measured):
+        doubts.append(f"whether the predicted best keeps within {', '.join(limits)} shows only when it is trained")
     return AtTarget(
         target_flops=target_flops,
         best=choices[0],
         searched=choices[1],
         chance=chance,
-        shortcomings=(*law.shortcomings, *((doubt,) if undecided else ())),
+        shortcomings=(*law.shortcomings, *doubts),
     )

@@ -67,7 +67,7 @@ class Beginnings:
         if self._used_up and not self._trials.num_ended:
             raise SpaceError(
                 f"no legal architecture in {RANDOM_ATTEMPTS:,} draws from the space; "
-                "widen it or its [constraints], or give trials more FLOPs"
+                "widen it or its [constraints], or give trials more FLOPs or fewer rungs"
             )
         return not self._used_up
 

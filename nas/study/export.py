@@ -16,6 +16,7 @@ from nas.fitted_law import AtTarget
 from nas.records import StudyRecord, TrialRecord, front
 from nas.space import Candidate
 from nas.study.folder import StudyFolder
+from nas.study.objectives import DEFAULT_OBJECTIVES, front_in, metrics_of
 from nas.trial.recipe import RECIPE_VERSION
 
 
@@ -42,12 +43,18 @@ def export_architectures(
     else:
         folder.best_at_target.unlink(missing_ok=True)
     written.insert(0, exporter.write(folder.arch_json, taken))
-    for record in front(records):
+    for record in exported_front(study, records):
         path = folder.path / "front" / f"trial-{record.number:04d}.json"
         written.append(exporter.write(path, exporter.of_trial(record, "not beaten by any other trial")))
     for stale in set((folder.path / "front").glob("trial-*.json")) - set(written):
         stale.unlink()
     return written
+
+
+def exported_front(study: StudyRecord, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials that no other beats in the objectives, or where there is one in bits per byte, collapse and size."""
+    objectives = study.identity.get("objectives", DEFAULT_OBJECTIVES)
+    return front(records) if len(objectives) == 1 else front_in(records, metrics_of(objectives))
 
 
 def _top_flops(study: StudyRecord) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from nas.errors import UsageError, unknown_name
-from nas.records import RungResult, TrialRecord
+from nas.fitness import pareto_front
+from nas.records import RungResult, TrialRecord, completed
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,13 @@ _ALL = (
 )
 METRICS = {one.name: one for one in _ALL}
 DEFAULT_OBJECTIVES = ("fitness",)
+
+
+def front_in(records: Iterable[TrialRecord], metrics: Sequence[Metric]) -> list[TrialRecord]:
+    """The COMPLETE trials that no other beats in all metrics, best fitness first."""
+    ranked = completed(records)
+    points = [[one.of(record) for one in metrics] for record in ranked]
+    return [ranked[index] for index in pareto_front(points)]
 
 
 def metrics_of(names: Sequence[str]) -> tuple[Metric, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
+
+from nas.errors import UsageError, unknown_name
 
 STARTUP_TRIALS = 10
 
@@ -20,11 +22,27 @@ The population of NSGA-II is that small because a search has some forty trials, 
 ATTEMPTS = {"tpe": 50, "gp": 3, "nsga2": 50}
 """How often a sampler is asked for something new before it is drawn at random; a GP proposes its one optimum."""
 BY_LAW = "law"
+LAW_OBJECTIVES = ("fitness", "val_bpb")
+"""Of these, each alone, the scaling law tells."""
 SAMPLERS = (BY_LAW, *PROPOSERS, "random")
 NEEDS_ITS_TRIAL = ("nsga2",)
 """Samplers that write into the trial they propose for, which must be there before."""
 
 
-def default_sampler(num_objectives: int) -> str:
-    """What came to good architectures soonest on the table of docs/search-benchmark.md: for several objectives a GP."""
-    return BY_LAW if num_objectives == 1 else "gp"
+def chosen_sampler(name: str | None, objectives: Sequence[str]) -> str:
+    """The sampler `name`; without one what came to good architectures soonest on docs/search-benchmark.md's table.
+
+    That is the law where it tells of the objective, for several objectives a GP. UsageError for a name that is not
+    there, and for the law where it does not tell.
+    """
+    has_law = len(objectives) == 1 and objectives[0] in LAW_OBJECTIVES
+    if name is None:
+        return BY_LAW if has_law else "tpe" if len(objectives) == 1 else "gp"
+    if name not in SAMPLERS:
+        raise UsageError(unknown_name("sampler", name, SAMPLERS))
+    if name == BY_LAW and not has_law:
+        raise UsageError(
+            f"--sampler law proposes for {' or '.join(LAW_OBJECTIVES)} alone, not for '{','.join(objectives)}'; "
+            f"take one of: {', '.join(one for one in SAMPLERS if one != BY_LAW)}"
+        )
+    return name

@@ -28,7 +28,6 @@ class Result:
 
 
 def result_of(record: TrialRecord, rung: RungResult, metrics: Sequence[Metric], space: SearchSpace) -> Result:
-    excess = space.measured_excess(record) if rung.rung == record.rungs[-1].rung else {}
     return Result(
         number=record.number,
         rung=rung.rung,
@@ -36,7 +35,7 @@ def result_of(record: TrialRecord, rung: RungResult, metrics: Sequence[Metric], 
         values=tuple(one.of_rung(record, rung) for one in metrics),
         log_flops_per_token=math.log(record.architecture.train_flops_per_token()),
         spent_flops=rung.spent_flops,
-        is_feasible=all(over <= 0 for over in excess.values()),
+        is_feasible=rung.rung < record.rungs[-1].rung or space.is_feasible(record),
     )
 
 

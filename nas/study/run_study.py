@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 import optuna
 
-from nas.errors import UsageError, unknown_name
-from nas.fitness import fitness, pareto_front
+from nas.errors import UsageError
+from nas.fitness import fitness
 from nas.records import Cost, RungResult, TrialRecord, completed
 from nas.space import Candidate, SearchSpace
 from nas.space_sections import BYTES_VOCAB_SIZE, TrainingSection
 from nas.study.driver import Budget, run_trials
 from nas.study.in_process import InProcess
 from nas.study.objective import Evaluation
-from nas.study.objectives import DEFAULT_OBJECTIVES, metrics_of
-from nas.study.proposers import SAMPLERS, default_sampler
+from nas.study.objectives import DEFAULT_OBJECTIVES, front_in, metrics_of
+from nas.study.proposers import chosen_sampler
 from nas.study.sampler import DistinctSampler
 from nas.study.storage import open_study
 from nas.study.trial_attributes import ended_records
@@ -56,9 +56,7 @@ class StudyResult:
     @property
     def front(self) -> list[TrialRecord]:
         """The COMPLETE trials that no other beats in all objectives, best fitness first."""
-        ranked = completed(self.records)
-        points = [[one.of(record) for one in metrics_of(self.objectives)] for record in ranked]
-        return [ranked[index] for index in pareto_front(points)]
+        return front_in(self.records, metrics_of(self.objectives))
 
     @property
     def spent_flops(self) -> float:
@@ -86,8 +84,8 @@ def run_study(
     their tokens, where they are not what their names say ("char", "gpt2", a corpus that ends a BPE early). Without
     `storage`, a database URL, the study is kept in memory; with it, one of that name is gone on with.
 
-    Without a `sampler` the law proposes, or a GP where there are several objectives; for these rungs are no gain, and
-    `nas.search` goes without.
+    Without a `sampler` the law proposes where it tells of the objective, or a GP where there are several; for these
+    rungs are no gain, and `nas.search` goes without.
 
     Raises UsageError for unknown samplers and objectives, SpaceError when the space is empty, StudyError when five
     trials in a row failed.
@@ -95,9 +93,7 @@ def run_study(
     metrics = metrics_of(objectives)
     if unmeasured := [one.name for one in metrics if one.reruns_differ]:
         raise UsageError(f"run_study measures no {unmeasured[0]}; leave it out of the objectives")
-    sampler = sampler or default_sampler(len(metrics))
-    if sampler not in SAMPLERS:
-        raise UsageError(unknown_name("sampler", sampler, SAMPLERS))
+    sampler = chosen_sampler(sampler, objectives)
     sizes = _sizes(space, vocabulary_sizes or {})
     proposer = DistinctSampler(space, sizes, seed, sampler, metrics)
     identity = {

@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.study import StudyDirection
+from optuna.trial import TrialState
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -40,10 +41,18 @@ def open_study(
     with database_errors(url or "memory"):
         storage = _open_storage(url)
         directions = [StudyDirection.MINIMIZE] * num_objectives
-        study = optuna.create_study(
-            storage=storage, study_name=name, sampler=sampler, directions=directions, load_if_exists=True
-        )
-        if stored := study.user_attrs.get(IDENTITY_KEY):
+
+        def opened() -> optuna.Study:
+            return optuna.create_study(
+                storage=storage, study_name=name, sampler=sampler, directions=directions, load_if_exists=True
+            )
+
+        study = opened()
+        stored = study.user_attrs.get(IDENTITY_KEY)
+        if stored and stored != identity and all(one.state is TrialState.WAITING for one in study.get_trials(False)):
+            optuna.delete_study(study_name=name, storage=storage)  # no trial has begun under the settings of before
+            study, stored = opened(), None
+        if stored:
             check_identity(name, stored, identity)
             return study
         if any("reference" not in one.user_attrs for one in study.get_trials(deepcopy=False)):

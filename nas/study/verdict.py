@@ -11,17 +11,21 @@ from functools import partial
 
 from nas.errors import StudyError
 from nas.records import HoldoutResult, TrialRecord, completed
+from nas.space import SearchSpace
 from nas.space_sections import VerdictSection
 from nas.study.driver import Executor
 from nas.study.train_and_judge import TrainAndJudge
 from nas.trial.batches import derived_seed
 
 
-def finalists(records: Sequence[TrialRecord], section: VerdictSection) -> list[TrialRecord]:
-    """The best by fitness on validation, then the references that are not among them, stopped at a rung or not."""
-    best = completed(records)[: section.num_finalists]
-    judged = [one for one in records if one.reference is not None and (one.is_complete or one.rungs)]
-    return best + [one for one in judged if one not in best]
+def finalists(records: Sequence[TrialRecord], space: SearchSpace) -> list[TrialRecord]:
+    """The best by fitness on validation, then the references that are not among them, stopped at a rung or not.
+
+    None where no trial came to the top, and no reference that was found over a measured limit.
+    """
+    best = completed(records)[: space.verdict.num_finalists]
+    references = [one for one in records if one.reference is not None and one.rungs and space.is_feasible(one)]
+    return best + [one for one in references if one not in best] if best else []
 
 
 def final_seeds(seed: int, section: VerdictSection) -> list[int]:
@@ -29,18 +33,16 @@ def final_seeds(seed: int, section: VerdictSection) -> list[int]:
     return [derived_seed("finalists", seed, index) % 2**31 for index in range(section.num_seeds)]
 
 
-def is_judged(
-    records: Sequence[TrialRecord], known: Sequence[HoldoutResult], section: VerdictSection, seed: int
-) -> bool:
+def is_judged(records: Sequence[TrialRecord], known: Sequence[HoldoutResult], space: SearchSpace, seed: int) -> bool:
     """Whether `known` is the whole verdict on these trials."""
-    wanted = {(one.number, fresh) for one in finalists(records, section) for fresh in final_seeds(seed, section)}
+    wanted = {(one.number, fresh) for one in finalists(records, space) for fresh in final_seeds(seed, space.verdict)}
     return wanted == {(one.number, one.seed) for one in known}
 
 
 def judge_finalists(
     records: Sequence[TrialRecord],
     known: Sequence[HoldoutResult],
-    section: VerdictSection,
+    space: SearchSpace,
     objective: TrainAndJudge,
     pool: Executor,
     keep: Callable[[tuple[HoldoutResult, ...]], None],
@@ -50,8 +52,8 @@ def judge_finalists(
     `keep` is called with all there are whenever one has come.
     """
     results = {(one.number, one.seed): one for one in known}
-    seeds = final_seeds(objective.settings.seed, section)
-    wanted = [(one, seed) for one in finalists(records, section) for seed in seeds]
+    seeds = final_seeds(objective.settings.seed, space.verdict)
+    wanted = [(one, seed) for one in finalists(records, space) for seed in seeds]
     waiting = [(one, seed) for one, seed in wanted if (one.number, seed) not in results]
     running = 0
     while waiting or running:

@@ -31,13 +31,14 @@ def test_off_a_terminal_each_event_is_one_plain_line() -> None:
         live.trial_started(7, "L2 H96")
         live.trial_ended(trial(7, 2.013, 0.02, 0.04))
         live.trial_ended(ended(8, "PRUNED", "too\nlarge [bold]by 3%[/bold]"))
+    best, then = "best 2.000 (trial 3)", "then the verdict"
     words = "L2 H96 V1024 swiglu x3 rmsnorm rope 2 heads tied"
     # Fitness of trial 3 is 1.9 + 0.1; 8 of 10 remain at a median of 60 s on one worker, then 7.
     assert written(console).splitlines() == [
         "reading the corpus",
         "trial 7  started  L2 H96",
-        f"trial 7  {words}  val_bpb 2.013  novel 2.263  collapse 0.04  fitness 2.053  best 2.000 (trial 3)  ETA 8 min",
-        f"trial 8  {words.replace('L2', 'L6')}  pruned: too large [bold]by 3%[/bold]  best 2.000 (trial 3)  ETA 7 min",
+        f"trial 7  {words}  val_bpb 2.013  novel 2.263  collapse 0.04  fitness 2.053  {best}  ETA 8 min, {then}",
+        f"trial 8  {words.replace('L2', 'L6')}  pruned: too large [bold]by 3%[/bold]  {best}  ETA 7 min, {then}",
     ]
 
 
@@ -47,7 +48,7 @@ def test_the_time_left_is_shared_by_the_workers_seen() -> None:
         live.trial_started(0, "a")
         live.trial_started(1, "b")
         live.trial_ended(trial(0, 2.0, 0, 0))
-    assert written(console).splitlines()[-1].endswith("ETA 5 min")
+    assert written(console).splitlines()[-1].endswith("ETA 5 min, then the verdict")
 
 
 def test_without_a_budget_there_is_no_time_left() -> None:
@@ -76,7 +77,7 @@ def test_the_table_shows_running_ended_failed_and_the_best() -> None:
     console = Console(file=io.StringIO(), width=140)
     console.print(live.render())
     lines = written(console).splitlines()
-    assert lines[0].startswith("14/20 trials  elapsed 0 s  best 1.500 (trial 0)  ETA 6 min")
+    assert lines[0].startswith("14/20 trials  elapsed 0 s  best 1.500 (trial 0)  ETA 6 min, then the verdict")
     assert [line.split()[0] for line in lines[2:]] == [str(n) for n in (0, *range(4, 15))], "the best, the last ten"
     assert "failed: out of memory [red]" in lines[-2]
     assert "L9 H512" in lines[-1] and "running" in lines[-1]

@@ -149,6 +149,16 @@ def test_a_verdict_hardly_better_than_a_coin_is_said_to_be(tmp_path: Path) -> No
     assert found.shortcomings == ("at 1e+13 FLOPs the chance that the predicted best is the better one is 51% only",)
 
 
+def test_whether_the_predicted_best_keeps_to_a_measured_limit_is_a_doubt(tmp_path: Path) -> None:
+    space, law = space_of(SMALL.replace("max_params", "max_decode_ms_per_token = 9\nmax_params"), tmp_path), law_of()
+    searched = best_at(space, law, 1e11, VOCABULARIES)
+    assert searched is not None
+    found = judge_at(1e15, searched, space, law, VOCABULARIES)
+    assert found.shortcomings == (
+        "whether the predicted best keeps within max_decode_ms_per_token shows only when it is trained",
+    )
+
+
 def test_a_searched_best_that_no_other_beats_is_the_predicted_best_too(tmp_path: Path) -> None:
     """Between two values of the grid, at the very best rate: 2^-0.3 here."""
     space = space_of(SMALL, tmp_path)

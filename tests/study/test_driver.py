@@ -105,11 +105,23 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, An
 
 def test_a_study_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
     space = tiny()
-    opened(tmp_path, space)
+    run(tmp_path, Budget(1))
     with pytest.raises(
         StudyMismatch, match=r"^study 'test' was made with other settings \(of: stored a test, asked me\)"
     ):
         open_study("test", database(tmp_path), space, sampler_of(space), {"of": "me"})
+
+
+def test_a_study_in_which_no_trial_has_begun_takes_other_settings(tmp_path: Path) -> None:
+    """As one whose space was found empty: what it was made with binds nobody."""
+    space = tiny()
+    opened(tmp_path, space)
+    wider = space_of(FOUR, tmp_path)
+    study = open_study("test", database(tmp_path), wider, sampler_of(wider), {"of": "me"})
+    assert study.user_attrs["identity"] == {"of": "me"}
+    assert open_study("test", database(tmp_path), wider, sampler_of(wider), {"of": "me"}).user_attrs["identity"]
+    waiting = [one.system_attrs["fixed_params"]["num_layers"] for one in study.trials]
+    assert waiting and len(study.trials) < 4
 
 
 def test_the_budget_counts_ended_trials_of_every_state(tmp_path: Path) -> None:

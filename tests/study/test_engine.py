@@ -93,7 +93,7 @@ def test_a_missing_ray_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ray_is_not_imported_before_it_is_asked_for() -> None:
-    code = "import sys, nas.study.session as session; session.plan_search(session.SearchOptions('tiny')); "
+    code = "import sys, nas.study.search_plan as plan; plan.plan_search(plan.SearchOptions('tiny')); "
     shown = subprocess.run(
         [sys.executable, "-c", code + "print('ray' in sys.modules)"], capture_output=True, text=True, check=True
     ).stdout

@@ -93,6 +93,21 @@ def test_what_the_law_takes_is_exported_beside_what_the_search_found(data: Prepa
     assert found["best-at-search.json"]["architecture"]["hidden_dim"] == 48
 
 
+def test_of_several_objectives_the_front_is_in_these(data: PreparedData, tmp_path: Path) -> None:
+    """The wide one collapses less and is worse in all else: of one objective the front has collapse in it."""
+    records = [trial(0, hidden_dim=48), trial(1)]
+    for objectives, names in ((["fitness"], ["trial-0001", "trial-0000"]), (["num_params", "fitness"], ["trial-0001"])):
+        asked = study(None).model_copy(update={"identity": {"objectives": objectives}})
+        written = export_architectures(StudyFolder(tmp_path), asked, _worse_when_wide(records), data)
+        assert [path.stem for path in written if path.parent.name == "front"] == names
+
+
+def _worse_when_wide(records: list[TrialRecord]) -> list[TrialRecord]:
+    wide, narrow = records
+    rung = wide.rungs[-1].model_copy(update={"fitness": 9.0, "val_bpb": 9.0, "collapse_rate": 0.0})
+    return [wide.model_copy(update={"fitness": 9.0, "val_bpb": 9.0, "collapse_rate": 0.0, "rungs": (rung,)}), narrow]
+
+
 def test_a_law_that_does_not_hold_leaves_the_search_its_say(data: PreparedData, tmp_path: Path) -> None:
     found = exported(at_target("too few trials"), data, tmp_path)
     assert found["arch.json"] == found["best-at-search.json"]

@@ -10,7 +10,7 @@ from nas.errors import StudyError, UsageError
 from nas.space import Candidate, SearchSpace, load_space
 from nas.study.driver import Budget
 from nas.study.run_study import Scores, StudyResult, run_study
-from nas.study.session import SearchOptions, SearchPlan, plan_search
+from nas.study.search_plan import SearchOptions, SearchPlan, plan_search
 
 from .spaces import FOUR, space_of, tiny
 
