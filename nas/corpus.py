@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("document", "package"),
         help="split by documents, near-duplicates on one side, or hold whole packages out (default: the recipe's)",
     )
-    build.add_argument("--seed", type=cli.seed, default=0, metavar="N", help="of the split (default: 0)")
+    build.add_argument("--seed", type=cli.seed, metavar="N", help="of the split (default: 0)")
     build.add_argument("--json", action="store_true", help="print the manifest")
     pin = commands.add_parser(
         "pin", help="print the [[sources]] table of a package", description="Print the [[sources]] table of a package."
@@ -60,13 +61,17 @@ def main(argv: list[str] | None = None) -> int:
         recipe,
         [],
         source=arguments.name,
-        split_seed=arguments.seed,
+        split_seed=arguments.seed or 0,
         folder=Path(arguments.out).expanduser() if arguments.out else None,
     )
     if arguments.json:
         print(json.dumps(data.manifest, indent=2))
     else:
         print_manifest(data.manifest, data.folder)
+        # The name alone stands for the recipe's split, in the cache.
+        is_plain = arguments.split is arguments.seed is arguments.out is None
+        corpus = arguments.name if is_plain else str(data.folder)
+        print(f"next        python -m nas.search --corpus {shlex.quote(corpus)}")
     return 0
 
 
@@ -102,7 +107,6 @@ def print_manifest(manifest: dict[str, Any], folder: Path) -> None:
             f"{plain[name]['seen_line_share']:.1%}"
         )
     print(f"folder      {folder}")
-    print(f"next        python -m nas.search --corpus {manifest['source']}")
 
 
 if __name__ == "__main__":

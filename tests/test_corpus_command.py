@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from data.wheel_files import make_wheel
 from study.commands import Ran, ran
 
+from nas import search
 from nas.corpus import main
-from nas.data import PreparedData
+from nas.data import PreparedData, prepare_data
+from nas.data.prepare import describe_corpus
 
 Command = Callable[..., Ran]
 
@@ -40,6 +43,58 @@ def test_the_manifest_is_printed_as_json(corpus: Command, corpus_folder: Path, t
     assert manifest == json.loads((tmp_path / "mine" / "manifest.json").read_text())
     assert manifest["recipe"]["split"]["by"] == "package"
     assert manifest["command"] == f"python -m nas.corpus build {corpus_folder} --split package --seed 3"
+
+
+def next_corpus(done: Ran) -> str:
+    """The --corpus of the command that is named as the next one, as a shell reads it."""
+    assert done.code == 0, done.err
+    *command, corpus = shlex.split(done.out.splitlines()[-1])
+    assert command == ["next", "python", "-m", "nas.search", "--corpus"]
+    return corpus
+
+
+@pytest.mark.parametrize("flags", [["--out", "my corpus"], ["--seed", "3"], ["--seed", "0"], ["--split", "package"]])
+def test_the_next_command_uses_what_was_built(corpus: Command, corpus_folder: Path, flags: list[str]) -> None:
+    done = corpus("build", corpus_folder, *flags)
+    found = next_corpus(done)
+    assert f"folder      {found}\n" in done.out
+    manifest = json.loads((Path(found) / "manifest.json").read_text())
+    assert describe_corpus(found).endswith(f" in {manifest['counts']['kept']} documents")
+    data = prepare_data(found, ["bytes"], progress=lambda line: None)
+    assert (data.folder, data.corpus_hash) == (Path(found), manifest["content_hash"])
+
+
+def test_a_pattern_is_quoted_in_the_next_command(corpus: Command, corpus_folder: Path) -> None:
+    pattern = f"{corpus_folder}/*.py"
+    assert next_corpus(corpus("build", pattern)) == pattern
+
+
+def test_a_search_takes_the_folder_of_a_built_corpus(
+    corpus: Command, corpus_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = next_corpus(corpus("build", corpus_folder, "--seed", "1", "--out", "mine"))
+    done = ran(search.main, "nas.search", ["--corpus", folder, "--dry-run"], capsys)
+    assert done.code == 0
+    assert describe_corpus(folder) in done.out
+
+
+def test_a_folder_of_another_corpus_is_refused_in_one_line(corpus: Command, corpus_folder: Path) -> None:
+    first = corpus("build", corpus_folder, "--out", "mine")
+    again = corpus("build", corpus_folder, "--out", "mine")
+    assert (again.code, again.out, again.err) == (0, first.out, "")
+    other = corpus("build", corpus_folder, "--out", "mine", "--seed", "7")
+    assert other.code == 2
+    assert other.error == (
+        "nas.corpus: error: --out mine holds another corpus: stored seed 0; asked for seed 7; choose another --out"
+    )
+
+
+def test_a_file_as_out_is_refused_and_leaves_no_lock(corpus: Command, corpus_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    done = corpus("build", corpus_folder, "--out", "taken")
+    assert done.code == 2
+    assert "--out taken cannot be a folder: taken is a file; name a new folder" in done.error
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
 def test_wheels_are_read_from_the_configured_index_and_then_from_no_network(

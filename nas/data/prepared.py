@@ -30,6 +30,8 @@ _BLOCK_BYTES = 1 << 22
 EVALUATION_SPLITS = ("validation", "holdout")
 SPLITS = ("train", *EVALUATION_SPLITS)
 MANIFEST = "manifest.json"
+FORMAT_VERSION = 3
+"""Part of what names a corpus in the cache: raise it whenever the same source would give other files."""
 MANIFEST_KEYS = {"format", "source", "content_hash", "split_seed", "counts", "splits", "vocabularies", "files"}
 
 

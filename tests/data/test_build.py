@@ -124,6 +124,18 @@ def test_a_built_folder_is_a_corpus(folder: Path, tmp_path: Path) -> None:
     assert opened.documents("holdout") == data.documents("holdout")
 
 
+def test_a_built_folder_needs_no_source_and_is_repaired_under_its_own_seed(folder: Path, tmp_path: Path) -> None:
+    code, out = Path(shutil.copytree(folder, tmp_path / "code")), tmp_path / "out"
+    recipe = CorpusRecipe(name="mine", sources=(FolderSource(folder=str(code)),))
+    first = prepare_corpus(recipe, [], split_seed=3, folder=out, progress=quiet)
+    code.rename(tmp_path / "gone")
+    assert prepare_data(str(out), ["bytes"], progress=quiet).corpus_hash == first.corpus_hash
+    (tmp_path / "gone").rename(code)
+    (out / "text" / "train.bin").write_bytes(b"")
+    repaired = prepare_data(str(out), ["bytes"], progress=quiet).manifest
+    assert (repaired["split_seed"], repaired["content_hash"]) == (3, first.corpus_hash)
+
+
 def test_two_text_files_keep_the_split_of_their_owner(folder: Path, tmp_path: Path) -> None:
     rng = random.Random(1)
     train, validation = "\n".join(code(rng, 20_000)), "\n".join(code(rng, 2_000))

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 import nas
 from nas.data import SPLITS, PreparedData, prepare_data
+from nas.data.corpus_recipe import find_recipe
 from nas.data.vocabulary import train_bpe
 from nas.errors import CacheError, CorpusError, UsageError
 
@@ -85,6 +86,10 @@ def test_the_manifest_tells_sizes_and_tokens(built: PreparedData) -> None:
         bytes_per_token = built.manifest["splits"]["validation"]["bytes"] / facts["tokens"]["validation"]
         assert facts["validation_bytes_per_token"] == pytest.approx(bytes_per_token, abs=1e-4)
     assert built.manifest["vocabularies"]["bytes"]["validation_bytes_per_token"] == 1
+
+
+def test_the_manifest_tells_the_content_of_its_sources(built: PreparedData, source: str) -> None:
+    assert built.manifest["source_hashes"] == [find_recipe(source).sources[0].digest()]
 
 
 def test_a_study_writes_down_its_own_vocabularies_alone(built: PreparedData) -> None:
