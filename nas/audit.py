@@ -55,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
 def open_model(arguments: argparse.Namespace) -> Opened:
     if (arguments.path is None) == (arguments.model is None):
         raise UsageError("give either a PATH or --model, not both or none of them")
+    if arguments.path is not None and (arguments.vocab_size, arguments.seq_len) != (None, None):
+        raise UsageError(f"--vocab-size and --seq-len are of --model; {arguments.path} says its own, so leave them out")
     from nas.trial.audit.opening import open_factory, open_path
 
     if arguments.path is not None:

@@ -117,22 +117,25 @@ def read_standard_input() -> str:
 
 def complete(model: LanguageModel, prompt: str, settings: Settings, num_samples: int, *, as_json: bool) -> None:
     """The completion alone on standard output, as it is written; several under a line that tells their seeds."""
-    from nas.playing.shown import note_collapse, note_cut, rule_of, show
+    from nas.playing.shown import note_collapse, note_cut, note_full, rule_of, show
 
+    length = model.model.config.max_seq_length
     for number in range(num_samples):
         sample = replace(settings, seed=settings.seed + number)
         with closing(sample.stream(model, prompt)) as stream:
             if number == 0:
-                note_cut(stream, model.model.config.max_seq_length)
+                note_cut(stream, length)
             if as_json:
                 text = "".join(stream)
                 print(json_line(prompt, text, sample, ended=stream.ended, rule=rule_of(stream, prompt)), flush=True)
+                note_full(stream, sample, length)
                 continue
             if num_samples > 1:
                 print(f"--- {number + 1} of {num_samples}, seed {sample.seed}")
             show(stream)
         if num_samples > 1 or sys.stdout.isatty():
-            print()
+            print(flush=True)
+        note_full(stream, sample, length)
         note_collapse(stream, prompt)
 
 

@@ -187,6 +187,8 @@ def test_validation_text_that_stands_in_the_training_text_is_a_leak(
     [
         ([], "either a PATH or --model"),
         (["arch.json", "--model", "a:b"], "not both"),
+        (["arch.json", "--vocab-size", "48"], "--vocab-size and --seq-len are of --model; arch.json says its own"),
+        (["arch.json", "--seq-len", "64"], "arch.json says its own, so leave them out"),
         (["--model", "factories_under_audit:whole"], "needs --vocab-size and --seq-len"),
         (["--model", "factories_under_audit:absent", *SHAPE], "cannot be imported"),
         (["--model", "no_such_module:whole", *SHAPE], "cannot be imported"),

@@ -110,6 +110,18 @@ def test_a_prompt_that_is_too_long_is_cut_at_its_front_and_that_is_said(play: Pl
     assert done.err == "the prompt is too long for this model's 300 tokens: its first 100 were left out\n"
 
 
+def test_a_completion_that_stops_at_the_models_length_says_so(play: Play, loops: Path, tmp_path: Path) -> None:
+    said = "stopped before max_bytes 1000: the text fills this model's 300 tokens\n"
+    for flags in ((), ("--json",)):
+        done = play(loops, "x", "--max-bytes", 1000, *flags)
+        assert done.err == said
+        assert ":" * 299 in done.out and ":" * 300 not in done.out
+    assert play(loops, "x", "--max-bytes", 299).err == ""
+    assert play(loops, "x", "--max-bytes", 1000, "--stop", ":").err == ""
+    ended = save(fixed_model({END: 0.0}), tmp_path / "ends")
+    assert play(ended, "x", "--max-bytes", 1000).err == ""
+
+
 def test_several_samples_stand_apart_under_the_seeds_that_give_them(play: Play, lively: Path) -> None:
     done = play(lively, "x", "-n", 2, "--seed", 5, "--max-bytes", 20)
     first, second = (nas.load(lively).complete("x", seed=seed, max_bytes=20) for seed in (5, 6))

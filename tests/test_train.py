@@ -270,7 +270,7 @@ def test_a_run_does_not_go_on_with_another_tokenizer_of_the_same_size(
     command = flags(arch_json, corpus_folder, tmp_path / "run", "--max-steps", "2", "--quiet")
     train.main(command)
     assert train.main([*command, "--tokenizer", "512"]) == 0
-    with pytest.raises(UsageError, match="holds a run with another tokenizer; repeat its settings"):
+    with pytest.raises(UsageError, match=r"holds a run with other settings \(another tokenizer\); repeat those"):
         train.main([*command, "--tokenizer", str(tmp_path / "other.json")])
     (tmp_path / "run" / "tokenizer.json").unlink()
     with pytest.raises(CheckpointError, match=r"tokenizer\.json is damaged \(.*No such file.*\); use another --out"):
@@ -373,6 +373,9 @@ def test_an_arch_json_that_cannot_be_used_is_one_line(
         (["--accumulate", "3"], "recipe: a step of 4 sequences is not cut in 3 equal parts"),
         (["--label-smoothing", "1"], "recipe label_smoothing: input should be less than 1, found 1.0"),
         (["--warmup-steps", "21"], "recipe: warmup_steps 21 is more than num_steps 20"),
+        (["--teacher-share", "0.5"], "^--teacher-share without --teacher changes nothing; add --teacher PATH or leave"),
+        (["--teacher-temperature", "1"], "^--teacher-temperature without --teacher changes nothing"),
+        (["--teacher-top-k", "9", "--teacher-share", "1"], "^--teacher-share, --teacher-top-k without --teacher"),
         (["--dropout", "1"], "architecture attention_dropout: input should be less than 1, found 1.0"),
     ],
 )
@@ -415,7 +418,7 @@ def test_a_corpus_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_another_setting_in_the_same_folder_is_refused(corpus_folder: Path, tmp_path: Path) -> None:
     command = flags(write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / "run", "--max-steps", "2", "--quiet")
     train.main(command)
-    with pytest.raises(UsageError, match="holds a run with another recipe; repeat its settings"):
+    with pytest.raises(UsageError, match=r"with other settings \(recipe\.seed: stored 0, asked 1\); repeat those"):
         train.main([*command, "--seed", "1"])
 
 
@@ -426,7 +429,7 @@ def test_a_run_that_was_not_compiled_does_not_go_on_compiled(
     monkeypatch.setattr("nas.trial.numerics._find_compiler", lambda: None)
     command = flags(write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / "run", "--max-steps", "2", "--quiet")
     train.main(command)
-    with pytest.raises(UsageError, match="holds a run with another numerics; repeat its settings"):
+    with pytest.raises(UsageError, match=r"with other settings \(numerics\.compiled: stored False, asked True"):
         train.main([*command, "--compile"])
 
 

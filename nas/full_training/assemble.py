@@ -13,6 +13,7 @@ from nas.architecture import ArchitectureConfig, arch_json_path, read_arch_json
 from nas.data.corpus_recipe import CorpusRecipe, pair_recipe
 from nas.errors import UsageError
 from nas.full_training.arch_json import section
+from nas.full_training.flags import TEACHER_DEFAULTS
 from nas.full_training.plan import TrainingPlan, plan_evaluations, run_numerics
 from nas.full_training.recipes import full_recipe
 from nas.full_training.source import Source, open_source
@@ -40,6 +41,7 @@ def assemble(arguments: argparse.Namespace) -> Assembled:
     What is wrong with flags or arch JSON is said before a corpus is built, and what is wrong with the corpus before
     anything is trained.
     """
+    check_teacher_flags(arguments)
     path, architecture, exported = read_architecture(arguments)
     settings, prompt_bytes = holdout_settings(architecture)
     make_recipe(architecture, exported, arguments)
@@ -53,6 +55,14 @@ def assemble(arguments: argparse.Namespace) -> Assembled:
     teacher = make_teacher(make_recipe(architecture, exported, arguments), source, numerics, arguments)
     recipe = make_recipe(architecture, exported, arguments, teacher)
     return Assembled(folder, make_plan(architecture, recipe, numerics, source, teacher, arguments), source, teacher)
+
+
+def check_teacher_flags(arguments: argparse.Namespace) -> None:
+    """UsageError for flags that say how to learn from a teacher where there is none."""
+    given = [name for name in TEACHER_DEFAULTS if getattr(arguments, name) is not None]
+    if given and arguments.teacher is None:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{flags} without --teacher changes nothing; add --teacher PATH or leave it out")
 
 
 def read_architecture(arguments: argparse.Namespace) -> tuple[Path, ArchitectureConfig, dict[str, Any]]:
@@ -104,14 +114,16 @@ def make_numerics(folder: Path, arguments: argparse.Namespace) -> Numerics:
 def make_teacher(recipe: Recipe, source: Source, numerics: Numerics, arguments: argparse.Namespace) -> Teacher | None:
     if arguments.teacher is None:
         return None
+    given = {name: getattr(arguments, name) for name in TEACHER_DEFAULTS}
+    says = {name: default if given[name] is None else given[name] for name, default in TEACHER_DEFAULTS.items()}
     return open_teacher(
         arguments.teacher,
         source,
         recipe.seq_length,
         numerics,
-        share=arguments.teacher_share,
-        temperature=arguments.teacher_temperature,
-        top_k=arguments.teacher_top_k,
+        share=says["teacher_share"],
+        temperature=says["teacher_temperature"],
+        top_k=int(says["teacher_top_k"]),
     )
 
 

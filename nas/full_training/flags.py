@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from nas import cli
+
+TEACHER_DEFAULTS: Mapping[str, float] = {"teacher_share": 0.5, "teacher_temperature": 1.0, "teacher_top_k": 64}
+"""What --teacher takes where its flags are not given. Not argparse's, so that a flag without --teacher is seen."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,17 +81,13 @@ def _add_teacher(group: argparse._ArgumentGroup) -> None:
         help="learn from a trained model too: a checkpoint, or a folder of transformers', with the same tokenizer; "
         "--flops pays for it",
     )
-    group.add_argument("--teacher-share", type=cli.share, default=0.5, metavar="X", help="of the loss (default: 0.5)")
-    group.add_argument(
-        "--teacher-temperature", type=cli.positive, default=1.0, metavar="T", help="of both models (default: 1)"
-    )
-    group.add_argument(
-        "--teacher-top-k",
-        type=cli.whole,
-        default=64,
-        metavar="K",
-        help="tokens of the teacher that count (default: 64)",
-    )
+    for flag, kind, letter, what in (
+        ("--teacher-share", cli.share, "X", "of the loss"),
+        ("--teacher-temperature", cli.positive, "T", "of both models"),
+        ("--teacher-top-k", cli.whole, "K", "tokens of the teacher that count"),
+    ):
+        default = TEACHER_DEFAULTS[flag.removeprefix("--").replace("-", "_")]
+        group.add_argument(flag, type=kind, metavar=letter, help=f"{what} (default: {default:g})")
 
 
 def _add_run(group: argparse._ArgumentGroup) -> None:

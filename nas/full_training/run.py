@@ -27,6 +27,7 @@ from nas.errors import CheckpointError, Diverged, UsageError
 from nas.files import json_text, write_atomically, write_json
 from nas.full_training.checkpoint import Seconds, Standing
 from nas.full_training.checkpoints import Checkpoints
+from nas.full_training.differences import difference_words
 from nas.full_training.log import cut_log
 from nas.full_training.plan import TrainingPlan
 from nas.full_training.progress import Progress
@@ -266,14 +267,13 @@ class FullTraining:
                 raise ValueError(f"no object of keys but {type(stored).__name__}")
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{run_file} is damaged ({error}); use another --out to start afresh") from None
-        asked = self.plan.identity()
-        different = [key for key in asked if stored.get(key) != asked[key]]
-        if not different and self._stored_tokenizer() != self._vocabulary.to_json():
-            different = ["tokenizer"]
-        if different:
+        different = difference_words(stored, self.plan.identity())
+        if different is None and self._stored_tokenizer() != self._vocabulary.to_json():
+            different = "another tokenizer"
+        if different is not None:
             raise UsageError(
-                f"{self.folder} holds a run with another {', '.join(different)}; "
-                "repeat its settings to go on, or use another --out"
+                f"{self.folder} holds a run with other settings ({different}); "
+                "repeat those to go on, or use another --out"
             )
 
     def _stored_tokenizer(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from nas import cli
 from nas.errors import UsageError, unknown_name
 from nas.playing.settings import Settings
-from nas.playing.shown import FAINT, NORMAL, dim, is_coloured, note, note_collapse, note_cut, show
+from nas.playing.shown import FAINT, NORMAL, dim, is_coloured, note, note_collapse, note_cut, note_full, show
 from nas.playing.typed import BLOCK, BLOCK_END, read_typed
 from nas.trial.language_model import LanguageModel
 
@@ -90,6 +90,7 @@ class Session:
             finally:
                 self.text = stream.text
         print(flush=True)
+        note_full(stream, self.settings, self.model.model.config.max_seq_length)
         note_collapse(stream, prompt)
 
     def _help(self, rest: str) -> None:

@@ -7,6 +7,7 @@ import sys
 from typing import TextIO
 
 from nas.cli import printable
+from nas.playing.settings import Settings
 from nas.trial.collapse import collapse_rule
 from nas.trial.completion_stream import CompletionStream
 
@@ -41,6 +42,17 @@ def note_cut(stream: CompletionStream, max_seq_length: int) -> None:
             f"the prompt is too long for this model's {max_seq_length} tokens: "
             f"its first {stream.left_out} were left out"
         )
+
+
+def note_full(stream: CompletionStream, settings: Settings, max_seq_length: int) -> None:
+    """Say it where the model's length ended a completion before `max_bytes` did.
+
+    Not said where it is not known: where a stop may have ended it, or where bytes that are no UTF-8, each shown as
+    U+FFFD, may have filled `max_bytes`.
+    """
+    is_known = not settings.stop and len(stream.text.encode()) < settings.max_bytes
+    if is_known and not stream.ended:
+        note(f"stopped before max_bytes {settings.max_bytes}: the text fills this model's {max_seq_length} tokens")
 
 
 def rule_of(stream: CompletionStream, prompt: str) -> str | None:

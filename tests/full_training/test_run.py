@@ -25,6 +25,7 @@ from nas.trial.training import Training
 from nas.trial.weights import load_weights, read_tensors
 
 ARCHITECTURE = tiny(attention_dropout=0.1, residual_dropout=0.1)
+RECIPE = recipe(num_steps=35, batch_size=4, seq_length=32, warmup_steps=3)
 
 
 class Killed(Exception):
@@ -34,7 +35,7 @@ class Killed(Exception):
 def plan(data: PreparedData, **changes: Any) -> TrainingPlan:
     settings: dict[str, Any] = {
         "architecture": ARCHITECTURE,
-        "recipe": recipe(num_steps=35, batch_size=4, seq_length=32, warmup_steps=3),
+        "recipe": RECIPE,
         "numerics": NUMERICS,
         "corpus_hash": data.corpus_hash,
         "evaluate_every": 8,
@@ -215,12 +216,18 @@ def test_a_run_that_has_ended_does_nothing_more(data: PreparedData, whole: Path)
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"architecture": tiny(num_layers=2)}, "architecture"),
-        ({"recipe": recipe(num_steps=36)}, "recipe"),
-        ({"numerics": NUMERICS.model_copy(update={"threads": 2})}, "numerics"),
-        ({"corpus_hash": "other"}, "corpus_hash"),
-        ({"evaluate_every": 9}, "evaluate_every"),
-        ({"evaluate_every": 9, "validation_bytes": 4096}, "evaluate_every, validation_bytes"),
+        (
+            {"architecture": ARCHITECTURE.model_copy(update={"num_layers": 2})},
+            "architecture.num_layers: stored 1, asked 2",
+        ),
+        ({"recipe": RECIPE.model_copy(update={"num_steps": 36})}, "recipe.num_steps: stored 35, asked 36"),
+        ({"numerics": NUMERICS.model_copy(update={"threads": 2})}, "numerics.threads: stored 1, asked 2"),
+        ({"corpus_hash": "other"}, "corpus_hash: stored {corpus_hash}, asked other"),
+        ({"evaluate_every": 9}, "evaluate_every: stored 8, asked 9"),
+        (
+            {"evaluate_every": 9, "validation_bytes": 4096},
+            "evaluate_every: stored 8, asked 9; validation_bytes: stored 2048, asked 4096",
+        ),
     ],
 )
 def test_another_setting_in_the_same_folder_is_refused(
@@ -229,7 +236,8 @@ def test_another_setting_in_the_same_folder_is_refused(
     with pytest.raises(UsageError) as caught:
         begin(whole, data, **changes)
     assert str(caught.value) == (
-        f"{whole} holds a run with another {named}; repeat its settings to go on, or use another --out"
+        f"{whole} holds a run with other settings ({named.format(corpus_hash=data.corpus_hash)}); "
+        "repeat those to go on, or use another --out"
     )
 
 

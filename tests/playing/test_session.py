@@ -59,6 +59,18 @@ def test_a_prompt_without_room_is_cut_and_that_is_said(capsys: Capture) -> None:
     assert capsys.readouterr().err == "the prompt is too long for this model's 30 tokens: its first 78 were left out\n"
 
 
+def test_a_completion_that_the_models_length_ends_is_said_to_be_cut(capsys: Capture) -> None:
+    one = session(max_seq_length=12)
+    one.answer("x" * 6)
+    assert capsys.readouterr() == (
+        f"{'x' * 6}{one.text}\n", "stopped before max_bytes 8: the text fills this model's 12 tokens\n",
+    )  # fmt: skip
+    assert len(one.text) == 6
+    one.answer("x")
+    assert len(one.text) == 8
+    assert capsys.readouterr().err == ""
+
+
 def test_what_is_no_text_is_refused_and_the_last_prompt_stays() -> None:
     one = session()
     one.answer("x")

@@ -65,6 +65,11 @@ class Written:
 def prompts_that_fit(model: LanguageModel, prompts: Sequence[Prompt]) -> list[Prompt]:
     """The prompts after which max_seq_length has LEAST_ROOM; UsageError when there are none."""
     length = model.model.config.max_seq_length
+    if length <= LEAST_ROOM:
+        raise UsageError(
+            f"a model that reads {length} tokens (max_seq_length) cannot write {LEAST_ROOM} more after any prompt; "
+            f"give one with a max_seq_length well above {LEAST_ROOM}"
+        )
     sizes = [len(model.vocabulary.encode(one.text)) for one in prompts]
     fitting = [one for one, size in zip(prompts, sizes, strict=True) if size + LEAST_ROOM <= length]
     if not fitting:

@@ -11,6 +11,8 @@ from nas.trial.quality.report import Example, QualityReport
 
 _EXAMPLE_CHARACTERS = 90
 _RARELY = 0.1
+_WIDEST = 0.4
+"""Of an interval that a verdict between rarely and most can be read from: the distance of the two."""
 _COLUMNS = ("params", "vocab", "n", "collapse", "seed failure", "keywords", "repetition", "junk", "syntax")
 
 
@@ -44,10 +46,16 @@ def verdict(report: QualityReport) -> str:
         word = "token soup"
     elif report.collapse_rate_interval[1] < _RARELY:
         word = "hardly collapses"
+    elif not report.collapse_rate or _width(report.collapse_rate_interval) > _WIDEST:
+        word = "too few completions to tell"
     else:
         word = "collapses in part"
     collapsed = _with_interval(report.collapse_rate, report.collapse_rate_interval).lstrip()
     return f"{word}: by the detector {collapsed} collapsed, by the seed's categories {report.failure_rate:.1%} failed"
+
+
+def _width(interval: tuple[float, float]) -> float:
+    return interval[1] - interval[0]
 
 
 def table_lines(table: Table) -> list[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,10 +45,8 @@ def test_the_loss_must_be_lowest_on_the_next_token(ahead: int, verdict: str) -> 
     assert f"shift {ahead}: {math.log(1 + (VOCAB_SIZE - 1) * math.exp(-9)):.3f} nats" in found.figure
 
 
-@pytest.mark.parametrize(("shift", "verdict"), [(0, "leak"), (1, "passed"), (2, "leak")])
-def test_a_decoder_trained_on_targets_of_the_wrong_shift_is_caught(
-    shift: int, verdict: str, data: PreparedData, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def shift_targets(shift: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on targets are so many places after their inputs; one is right."""
     whole = Batches.at
 
     def shifted(self: Batches, step: int) -> tuple[Tensor, Tensor]:
@@ -56,10 +55,47 @@ def test_a_decoder_trained_on_targets_of_the_wrong_shift_is_caught(
         return rows[:, : rows.shape[1] - shift], rows[:, shift:]
 
     monkeypatch.setattr(Batches, "at", shifted)
-    plan = recipe(num_steps=300, batch_size=16, seq_length=32)
-    training = Training(Decoder(tiny(), seed=0), data.tokens("bytes", "train"), plan, NUMERICS)
-    training.advance(300)
-    found = check_shifts(Subject(training.model.eval(), 256, 64), data.tokens("bytes", "validation"))
+
+
+def trained(
+    data: PreparedData, num_steps: int, learning_rate: float = 0.01, vocab: str = "bytes", **changes: Any
+) -> Subject:
+    size = data.vocabulary_sizes[vocab]
+    plan = recipe(num_steps=300, batch_size=16, seq_length=32, learning_rate=learning_rate)
+    model = Decoder(tiny(vocab_size=size, **changes), seed=0)
+    training = Training(model, data.tokens(vocab, "train"), plan, NUMERICS)
+    training.advance(num_steps)
+    return Subject(training.model.eval(), size, 64)
+
+
+@pytest.mark.parametrize(("vocab", "num_steps"), [("bytes", 20), ("bytes", 60), ("bpe-512", 40)])
+def test_a_short_honest_training_of_tied_embeddings_has_no_shift_to_judge(
+    vocab: str, num_steps: int, data: PreparedData
+) -> None:
+    """It knows more than frequencies, and the token just read costs it a little less than the next one."""
+    found = check_shifts(trained(data, num_steps, vocab=vocab, tie_embeddings=True), data.tokens(vocab, "validation"))
+    assert found.verdict == "not checked", found
+    assert "hardly learned: it favours the token just read no more than fresh tied" in found.advice
+    assert "(shift 0: " in found.advice
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize(("learning_rate", "num_steps"), [(0.01, 10), (0.001, 60)])
+def test_a_short_training_on_targets_that_were_not_shifted_is_caught(
+    tied: bool, learning_rate: float, num_steps: int, data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shift_targets(0, monkeypatch)
+    subject = trained(data, num_steps, learning_rate, tie_embeddings=tied)
+    found = check_shifts(subject, data.tokens("bytes", "validation"))
+    assert (found.verdict, "not shifted by one" in found.advice) == ("leak", True), found
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0, "leak"), (1, "passed"), (2, "leak")])
+def test_a_decoder_trained_on_targets_of_the_wrong_shift_is_caught(
+    shift: int, verdict: str, data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shift_targets(shift, monkeypatch)
+    found = check_shifts(trained(data, num_steps=300), data.tokens("bytes", "validation"))
     assert found.verdict == verdict, found
     assert ("not shifted by one" in found.advice, "shifted twice" in found.advice) == (shift == 0, shift == 2)
 

@@ -93,6 +93,17 @@ def test_a_prompt_fits_where_64_tokens_have_room_after_it() -> None:
         prompts_that_fit(fixed_model(A_AND_B, max_seq_length=66), PROMPTS)
 
 
+@pytest.mark.parametrize(("length", "is_hopeless"), [(64, True), (65, False)])
+def test_where_no_prompt_can_be_short_enough_a_longer_model_is_asked_for(length: int, is_hopeless: bool) -> None:
+    model = fixed_model(A_AND_B, max_seq_length=length)
+    with pytest.raises(UsageError) as caught:
+        prompts_that_fit(model, PROMPTS)
+    assert ("give shorter --prompts" in str(caught.value)) != is_hopeless
+    hopeless = f"a model that reads {length} tokens (max_seq_length) cannot write 64 more after any prompt"
+    assert str(caught.value).startswith(hopeless) == is_hopeless
+    assert prompts_that_fit(fixed_model(A_AND_B, max_seq_length=65), [Prompt(0, "x")]) == [Prompt(0, "x")]
+
+
 def test_generating_leaves_the_random_state_alone() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
