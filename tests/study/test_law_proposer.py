@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from nas.architecture import ArchitectureConfig
+from nas.errors import UsageError
 from nas.records import Measured, RungResult, TrialRecord
 from nas.space import Candidate
 from nas.space_sections import ConstraintsSection, TrainingSection
 from nas.study.driver import Budget
 from nas.study.law_proposer import LawProposer, tokens_per_character
+from nas.study.proposers import chosen_sampler
 from nas.study.run_study import Scores, run_study
 
 from .spaces import tiny
@@ -148,8 +150,8 @@ def test_tokens_hold_more_text_the_larger_the_vocabulary() -> None:
     assert tokens_per_character(256) == tokens_per_character(300), "characters and bytes: no further than the fit"
 
 
-@pytest.mark.parametrize("objectives", [("val_bpb",), ("val_bpb", "num_params")], ids=["one", "two"])
-def test_a_search_by_law_is_repeatable_and_takes_any_objectives(objectives: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("objective", ["val_bpb", "fitness"])
+def test_a_search_by_law_is_repeatable(objective: str) -> None:
     space = tiny()
     training = space.training.model_copy(update={"flops_per_trial": 9e10, "num_rungs": 3})
     space = space.model_copy(update={"training": training})
@@ -158,9 +160,21 @@ def test_a_search_by_law_is_repeatable_and_takes_any_objectives(objectives: tupl
         return Scores(bpb(one, train_flops), 0.2)
 
     def found() -> list[object]:
-        result = run_study(space, score, Budget(20), sampler="law", objectives=objectives)
+        result = run_study(space, score, Budget(20), sampler="law", objectives=[objective])
         return [one.reproducible() for one in result.records]
 
     first = found()
     assert len({str(one["architecture"]) for one in first if isinstance(one, dict)}) == 20
     assert found() == first
+
+
+@pytest.mark.parametrize(
+    ("objectives", "sampler"),
+    [(["fitness"], "law"), (["val_bpb"], "law"), (["collapse_rate"], "tpe"), (["val_bpb", "num_params"], "gp")],
+)
+def test_the_law_proposes_where_it_tells_of_the_objective(objectives: list[str], sampler: str) -> None:
+    assert chosen_sampler(None, objectives) == sampler
+    assert chosen_sampler("random", objectives) == "random"
+    if sampler != "law":
+        with pytest.raises(UsageError, match=r"^--sampler law proposes for fitness or val_bpb alone, not for '"):
+            chosen_sampler("law", objectives)
