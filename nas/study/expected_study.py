@@ -66,16 +66,17 @@ class ExpectedStudy:
         return found
 
     def _expected(self, known: Sequence[FrozenTrial]) -> dict[int, NDArray[np.float64]]:
-        """Number of a judged trial that has ended -> what is expected of it at the top, or what it had there.
+        """Number of a stopped trial -> what is expected of it at the top; with measured limits of all that were judged.
 
         None of those that were stopped before any trial has come there, and none of what could not be used.
         """
+        limits = set(self._space.constraints.of_measured)
         results = {one.number: self._results(one) for one in known}
         gains = Gains([one for found in results.values() for one in found], self._metrics)
         by_rung: dict[int, list[Result]] = defaultdict(list)
         for one in known:
-            is_usable = one.constraints.keys() <= set(self._space.constraints.of_measured)
-            if one.state.is_finished() and results[one.number] and is_usable:
+            is_wanted = one.state is TrialState.PRUNED or (limits and one.state is TrialState.COMPLETE)
+            if is_wanted and results[one.number] and one.constraints.keys() <= limits:
                 last = results[one.number][-1]
                 by_rung[last.rung].append(last)
         expected: dict[int, NDArray[np.float64]] = {}
