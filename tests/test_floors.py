@@ -16,7 +16,7 @@ COMMANDS = ("corpus", "search", "train", "export", "play", "evaluate", "report",
 FLOORS = (
     (
         *("architecture", "transformers_class", "dimension", "space_sections", "space", "fitness", "records"),
-        *("training_records", "finals", "errors", "files", "json_lines", "lock", "cli", "stop"),
+        *("training_records", "finals", "errors", "differences", "files", "json_lines", "lock", "cli", "stop"),
         *("rank_correlation", "scaling_law", "fitted_law"),
     ),
     ("data", "model"),

@@ -23,11 +23,11 @@ import torch
 from numpy.typing import NDArray
 
 from nas.data import PreparedData, Vocabulary
+from nas.differences import difference_words
 from nas.errors import CheckpointError, Diverged, UsageError
 from nas.files import json_text, write_atomically, write_json
 from nas.full_training.checkpoint import Seconds, Standing
 from nas.full_training.checkpoints import Checkpoints
-from nas.full_training.differences import difference_words
 from nas.full_training.log import cut_log
 from nas.full_training.plan import TrainingPlan
 from nas.full_training.progress import Progress

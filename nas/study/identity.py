@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nas.differences import difference_words
 from nas.errors import StudyMismatch
 from nas.space import SearchSpace
 from nas.trial.bits_per_byte import EVALUATION_VERSION
@@ -43,21 +44,10 @@ def study_identity(
 
 
 def check_identity(name: str, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """StudyMismatch that names every difference between the stored study and the one asked for."""
-    before, now = dict(_leaves(stored)), dict(_leaves(asked))
-    different = [key for key in before | now if before.get(key) != now.get(key)]
-    if different:
-        shown = "; ".join(f"{key}: stored {before.get(key)}, asked {now.get(key)}" for key in different[:4])
-        more = f"; and {len(different) - 4} more" if len(different) > 4 else ""
+    """StudyMismatch that names what differs between the stored study and the one asked for."""
+    different = difference_words(stored, dict.fromkeys(stored) | dict(asked))
+    if different is not None:
         raise StudyMismatch(
-            f"study '{name}' was made with other settings ({shown}{more}); "
+            f"study '{name}' was made with other settings ({different}); "
             "use those to go on, or start another study with --name"
         )
-
-
-def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, one in value.items():
-        if isinstance(one, Mapping):
-            yield from _leaves(one, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", one

@@ -1,4 +1,4 @@
-"""What sets the run that a folder holds apart from the one that is asked for."""
+"""What sets settings that are stored apart from those that are asked for."""
 
 from __future__ import annotations
 

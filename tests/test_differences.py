@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from nas.full_training.differences import difference_words
+from nas.differences import difference_words
 
 STORED = {"version": 2, "recipe": {"num_steps": 100, "seed": 0}, "distillation": None, "command": "python"}
 
