@@ -20,14 +20,14 @@ from typing import Any
 from benchmarks.results import parser, write_result
 from benchmarks.timing import interleaved, ratio, spread
 from nas import cli
-from nas.data import PreparedData, prepare_data, train_bpe
-from nas.data.corpus_recipe import find_recipe
-from nas.data.prepare import say
-from nas.data.sources import WheelSource
-from nas.data.vocabulary import bpe_size
-from nas.data.wheels import fetch_wheels
+from nas.corpus.recipe import find_recipe
+from nas.corpus.sources import WheelSource
+from nas.corpus.wheels import fetch_wheels
+from nas.data.prepare import prepare_data, say
+from nas.data.prepared import PreparedData
 from nas.errors import CacheError
-from nas.space import load_space
+from nas.space.search_space import load_space
+from nas.tokenizer.vocabulary import bpe_size, train_bpe
 
 CORPUS = "python-100mb"
 LINES_DRAWN_FROM = 1_000_000
@@ -37,7 +37,7 @@ PREPARE = "import sys; from nas.data import prepare_data; prepare_data(sys.argv[
 READ_EPOCH = """
 import sys
 from nas.data import prepare_data
-from nas.trial.batches import Batches
+from nas.training.batches import Batches
 data = prepare_data(sys.argv[1], sys.argv[2:])
 tokens = data.tokens(sys.argv[2], "train")
 batches = Batches(tokens, batch_size=32, seq_length=256, seed=0)
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def vocabularies(data: PreparedData, rounds: int) -> dict[str, Any]:
-    """Training the largest BPE of `base` alone, and all of them as a search does: the largest, and cuts of it."""
+    """Train the largest BPE of `base` alone, and all of them as a search does: the largest, and cuts of it."""
     sizes = sorted(bpe_size(name) or 0 for name in load_space("base").vocabulary_names)
     texts = data.documents("train")
 

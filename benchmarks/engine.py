@@ -20,14 +20,14 @@ from optuna.samplers import GPSampler, NSGAIISampler, TPESampler
 
 from benchmarks.results import parser, write_result
 from nas import cli
-from nas.records import RungResult, TrialRecord
-from nas.space import Candidate, load_space
-from nas.study.driver import Budget
-from nas.study.run_study import Scores, run_study
-from nas.study.sampler import DistinctSampler
+from nas.records.study import RungResult, TrialRecord
+from nas.search.driver import Budget
+from nas.search.proposals.sampler import DistinctSampler
+from nas.search.run_study import Scores, run_study
+from nas.space.search_space import Candidate, load_space
 
 SAMPLERS = ("random", "tpe", "nsga2", "law", "gp")
-_SLOW, _MOST_OF_SLOW = ("law", "gp"), 200
+_SLOW, _MAX_OF_SLOW = ("law", "gp"), 200
 """What these take for a proposal grows with the trials, with the cube of them for a GP."""
 _BLOCK = 100
 
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     built.add_argument("--trials", type=cli.whole, default=1000, metavar="N", help="of each search (default: 1000)")
     arguments = built.parse_args(argv)
     found = [
-        search(name, min(arguments.trials, _MOST_OF_SLOW) if name in _SLOW else arguments.trials) for name in SAMPLERS
+        search(name, min(arguments.trials, _MAX_OF_SLOW) if name in _SLOW else arguments.trials) for name in SAMPLERS
     ]
     write_result("engine", arguments.out, argv, {"searches": found, "block": _BLOCK})
     return 0

@@ -57,22 +57,22 @@ def main(argv: list[str] | None = None) -> int:
 
 def train(shape: Shape, num_steps: int, weights: Path, threads: int) -> None:
     from nas.model import Decoder
-    from nas.trial.numerics import plan_numerics
-    from nas.trial.training import Training
-    from nas.trial.weights import save_weights
+    from nas.training.numerics import plan_numerics
+    from nas.training.trainer import Trainer
+    from nas.training.weights import save_weights
 
     recipe = shape.recipe(num_steps)
     model = Decoder(shape.architecture, seed=recipe.seed)
-    training = Training(model, shape.tokens(), recipe, plan_numerics(DEVICE, threads))
+    training = Trainer(model, shape.tokens(), recipe, plan_numerics(DEVICE, threads))
     training.advance(num_steps)
     save_weights(training.model, weights)
 
 
 def generated(shape: Shape, weights: Path, decoding: str, rounds: int) -> list[dict[str, Any]]:
     """Each contender's seconds, and for greedy decoding what share of its completions is ours, as JSON data."""
+    from nas.evaluate.metrics import SAMPLED
     from nas.model import GREEDY
-    from nas.trial.judge import SAMPLED
-    from nas.trial.weights import load_weights
+    from nas.training.weights import load_weights
 
     model, prompts = load_weights(weights), cut_prompts(shape)
     settings = GREEDY if decoding == "greedy" else SAMPLED
@@ -107,8 +107,8 @@ def our_generation(model: Decoder, prompts: Prompts, settings: SamplingSettings)
     """Nothing ends a completion but its number of tokens, which that of the random numbers is."""
     import torch
 
+    from nas.evaluate.code_prompts import prompt_uniforms
     from nas.model import generate
-    from nas.trial.prompts import prompt_uniforms
 
     uniforms = prompt_uniforms(len(prompts), NEW_TOKENS)
     token_bytes = torch.ones(model.config.vocab_size, dtype=torch.int64)

@@ -24,7 +24,7 @@ SHAPES = {
     "wide": Shape(4, 256, 50_257, batch_size=32, seq_length=256, ffn_multiplier=2),
     "gpt2": Shape(12, 768, 50_257, 32, 256, num_heads=12, ffn_multiplier=8 / 3, tie_embeddings=True),
 }
-"""A trial of the default space; the seed's L4 H256 and the size of GPT-2, by Llama's choices, in the seed's batches."""
+"""A trial of the default space; the origin's L4 H256 and the size of GPT-2, by Llama's choices, in the origin's batches."""
 STEPS = 10
 """That are timed together: one alone would be the wait for its loss."""
 MANY_STEPS = 100_000
@@ -78,15 +78,15 @@ def contenders(shape: Shape) -> dict[str, Callable[[], float]]:
 
     from benchmarks.llama import PeerSetting, PeerTraining
     from nas.model import Decoder
-    from nas.trial.numerics import plan_numerics
-    from nas.trial.training import Training
+    from nas.training.numerics import plan_numerics
+    from nas.training.trainer import Trainer
 
     recipe = shape.recipe(MANY_STEPS)
     tokens = np.random.default_rng(0).integers(0, shape.vocab_size, 1 << 20).astype(np.uint16)
 
     def ours(*, compiled: bool, graphed: bool = True) -> Callable[[], float]:
         model = Decoder(shape.architecture, seed=recipe.seed)
-        training = Training(model, tokens, recipe, plan_numerics("cuda", 1, compiled=compiled), graphed=graphed)
+        training = Trainer(model, tokens, recipe, plan_numerics("cuda", 1, compiled=compiled), graphed=graphed)
         return lambda: training.advance(STEPS)
 
     def peer(*, compiled: bool) -> Callable[[], float]:

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from nas.architecture import ArchitectureConfig
+from nas.architecture.config import ArchitectureConfig
 from nas.model import Decoder
 from nas.model.normalization import EPSILON
 from nas.model.positions import ROPE_BASE
-from nas.trial.batches import Batches
-from nas.trial.recipe import Recipe
+from nas.training.batches import Batches
+from nas.training.recipe import Recipe
 
 PRECISIONS = ("fp32", "autocast", "bf16")
 ATTENTIONS = ("sdpa", "eager")
-LARGEST_LOGIT_GAP = 1e-4
+MAX_LOGIT_GAP = 1e-4
 """Between our logits and the peer's, both float32, of the same weights and ids."""
 
 
@@ -33,7 +33,7 @@ def build_peer(model: Decoder, *, attention: str = "sdpa") -> LlamaForCausalLM:
     peer = LlamaForCausalLM(peer_config(model.config, attention))
     peer.load_state_dict(peer_weights(model))
     gap = logit_gap(model, peer)
-    assert gap <= LARGEST_LOGIT_GAP, f"the peer is another model: its logits are up to {gap:.2g} away from ours"
+    assert gap <= MAX_LOGIT_GAP, f"the peer is another model: its logits are up to {gap:.2g} away from ours"
     return peer
 
 
@@ -116,7 +116,7 @@ class PeerSetting:
 
 
 class PeerTraining:
-    """What `nas.trial.training.Training` does, in plain PyTorch: same batches, rates, decay, clip and fused AdamW."""
+    """What `nas.training.trainer.Trainer` does, in plain PyTorch: same batches, rates, decay, clip and fused AdamW."""
 
     def __init__(
         self,

@@ -37,8 +37,8 @@ def main(argv: list[str] | None = None) -> int:
 def memory_of(shape: Shape, name: str, threads: int) -> dict[str, Any]:
     """Resident bytes of this process after the imports, and the most there were by the end of some training steps."""
     from nas.model import Decoder
-    from nas.trial.numerics import plan_numerics
-    from nas.trial.training import Training
+    from nas.training.numerics import plan_numerics
+    from nas.training.trainer import Trainer
 
     if name != OURS:
         from benchmarks.llama import PeerSetting, PeerTraining
@@ -46,7 +46,7 @@ def memory_of(shape: Shape, name: str, threads: int) -> dict[str, Any]:
     imported = peak_bytes()
     model = Decoder(shape.architecture, seed=recipe.seed)
     if name == OURS:
-        Training(model, tokens, recipe, plan_numerics(DEVICE, threads)).advance(STEPS)
+        Trainer(model, tokens, recipe, plan_numerics(DEVICE, threads)).advance(STEPS)
     else:
         training = PeerTraining(model, tokens, recipe, PeerSetting(name))
         del model

@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
-from nas.trial.numerics import plan_numerics
+from nas.training.numerics import plan_numerics
 
 DEVICE = "cpu"
 

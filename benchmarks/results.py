@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas import __version__, cli
-from nas.files import write_json
+from nas.system.files import write_json
 
 FOLDER = Path(__file__).parent / "results"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "optuna", "numpy")
@@ -30,7 +30,7 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
 def write_result(name: str, folder: Path, argv: list[str] | None, found: Mapping[str, Any]) -> None:
     """Write NAME.json, command, date, machine and versions before what was found, and print its tables."""
     from benchmarks.table import tables
-    from nas.trial.machine import describe_machine
+    from nas.system.machine import describe_machine
 
     about = {
         "command": cli.command_line(f"benchmarks.{name}", argv),

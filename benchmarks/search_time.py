@@ -15,10 +15,10 @@ from typing import Any
 from benchmarks.results import parser, write_result
 from nas import cli
 from nas.errors import StudyError
-from nas.records import StudyRecord, TrialRecord, read_study, read_trials
+from nas.records.study import StudyRecord, TrialRecord, read_study, read_trials
 
 DEFAULTS = (Path("trials/base"), Path("trials/reference/base"))
-MOST_TEXTS = 2000
+MAX_TEXTS = 2000
 CUT_BYTES = 200
 
 
@@ -50,7 +50,7 @@ def search_time(study: StudyRecord, records: Sequence[TrialRecord]) -> dict[str,
             "trials": len(records),
             "trials_without_times": len(records) - len(timed),
             "workers": workers,
-            "flops_per_trial": study.space["training"]["flops_per_trial"],
+            "trial_flops": study.space["training"]["trial_flops"],
             "provenance": study.provenance,
             "numerics": study.identity["numerics"],
             "wall_seconds": dict(study.measured),
@@ -90,7 +90,7 @@ def vocabulary_time(name: str, records: Sequence[TrialRecord]) -> dict[str, Any]
 
 def detection(folder: Path) -> dict[str, Any]:
     """Milliseconds of the collapse detector a completion: on the study's samples, else on people's code."""
-    from nas.trial.collapse import collapse_rule
+    from nas.evaluate.collapse import collapse_rule
 
     files = sorted((folder / "samples").glob("*.jsonl"))
     texts = samples(files) if files else people_code()
@@ -110,17 +110,17 @@ def samples(files: Sequence[Path]) -> list[tuple[str, str]]:
     """Completions and prompts, the same number of each trial."""
     found = []
     for path in files:
-        lines = path.read_text(encoding="utf-8").split("\n")[: max(1, MOST_TEXTS // len(files))]
+        lines = path.read_text(encoding="utf-8").split("\n")[: max(1, MAX_TEXTS // len(files))]
         read = [json.loads(line) for line in lines if line]
         found += [(one["completion"], one["prompt"]) for one in read]
     return found
 
 
 def people_code() -> list[tuple[str, str]]:
-    from nas.data.sources import STDLIB
-    from nas.experiments.human_code import windows
+    from experiments.collapse_detector.human_code import windows
+    from nas.corpus.sources import STDLIB
 
-    return [(one.text, one.before) for one in windows([STDLIB], CUT_BYTES, MOST_TEXTS)]
+    return [(one.text, one.before) for one in windows([STDLIB], CUT_BYTES, MAX_TEXTS)]
 
 
 if __name__ == "__main__":

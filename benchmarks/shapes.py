@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.architecture import ArchitectureConfig
-from nas.data import PreparedData, prepare_data
-from nas.trial.recipe import Recipe, plan_recipe
+from nas.architecture.config import ArchitectureConfig
+from nas.data.prepare import prepare_data
+from nas.data.prepared import PreparedData
+from nas.training.recipe import Recipe, plan_recipe
 
 SPLIT_SEED = 0
 

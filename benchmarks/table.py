@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results import FOLDER, parser, read_result
+from experiments.document import markdown, write_tables
 from nas import cli
-from nas.experiments.document import markdown, write_tables
 
 PAGE = Path(__file__).with_name("README.md")
 
@@ -165,7 +165,7 @@ def search_time(result: Result) -> str:
     return "\n\n".join(
         [
             f"Study '{study['name']}' of {made['date'][:10]}, {made['machine']['processor']}: {study['trials']} trials "
-            f"of {study['flops_per_trial']:.2g} FLOPs in {study['numerics']['dtype']}, {study['workers']} workers of "
+            f"of {study['trial_flops']:.2g} FLOPs in {study['numerics']['dtype']}, {study['workers']} workers of "
             f"{study['numerics']['threads']} threads. Wall time: {phases}.",
             f"Of the workers' time **{result['not_training_share']:.1%}** is not training; within a trial it is most "
             f"at **{worst['vocabulary']}**, {worst['not_training_share']:.1%}.",

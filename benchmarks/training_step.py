@@ -17,14 +17,14 @@ from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import interleaved, peak_flops, products, ratio, spread
 from nas import cli
 from nas.data.prepare import say
-from nas.trial.numerics import plan_numerics
+from nas.training.numerics import plan_numerics
 
 if TYPE_CHECKING:
     from benchmarks.llama import PeerSetting, PeerTraining
-    from nas.trial.training import Training
+    from nas.training.trainer import Trainer
 
 OURS, OURS_COMPILED = "ours", "ours, compiled"
-MOST_LOSS = 1.005
+MAX_LOSS = 1.005
 """Times the float32 peer's loss: with more a setting does not train as well, and is not the one compared with."""
 LAST_STEPS = 10
 """The loss after a training is the mean over so many of its last steps."""
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
             say(f"{shape.name}: timing on {threads} threads")
             timed = in_fresh_process(timed_steps, shape, settings, arguments.rounds, threads, threads=threads)
             cases.append(case(shape, threads, settings, losses, timed))
-    settings_found = {"rounds": arguments.rounds, "quality_steps": arguments.quality_steps, "most_loss": MOST_LOSS}
+    settings_found = {"rounds": arguments.rounds, "quality_steps": arguments.quality_steps, "most_loss": MAX_LOSS}
     write_result("training_step", arguments.out, argv, settings_found | {"cases": cases})
     return 0
 
@@ -97,21 +97,21 @@ def timed_steps(shape: Shape, settings: Sequence[PeerSetting], rounds: int, thre
 
 def started(
     shape: Shape, setting: PeerSetting | None, num_steps: int = MANY_STEPS, threads: int = 1, compiled: bool = False
-) -> Training | PeerTraining:
+) -> Trainer | PeerTraining:
     """A training of `shape` before its first step: the peer's with `setting`, ours without one."""
     from nas.model import Decoder
-    from nas.trial.training import Training
+    from nas.training.trainer import Trainer
 
     recipe = shape.recipe(num_steps)
     model = Decoder(shape.architecture, seed=recipe.seed)
     if setting is None:
-        return Training(model, shape.tokens(), recipe, plan_numerics(DEVICE, threads, compiled=compiled))
+        return Trainer(model, shape.tokens(), recipe, plan_numerics(DEVICE, threads, compiled=compiled))
     from benchmarks.llama import PeerTraining
 
     return PeerTraining(model, shape.tokens(), recipe, setting)
 
 
-def stepper(training: Training | PeerTraining) -> Callable[[], float]:
+def stepper(training: Trainer | PeerTraining) -> Callable[[], float]:
     return lambda: training.advance(1)
 
 
@@ -141,7 +141,7 @@ def case(
         one["peak_share"] = shape.step_flops / median / peaks[one["numbers"]]
         one["times_ours"] = ratio(taken, seconds[OURS])
         one["times_ours_compiled"] = ratio(taken, seconds[OURS_COMPILED])
-        one["trains_as_well"] = one["loss"] <= MOST_LOSS * losses["fp32"]
+        one["trains_as_well"] = one["loss"] <= MAX_LOSS * losses["fp32"]
     return {
         "shape": shape.name,
         "threads": threads,

@@ -20,7 +20,7 @@ from benchmarks.results import parser, write_result
 from nas import cli
 from nas.data.prepare import say
 from nas.errors import StudyError, UsageError
-from nas.records import TrialRecord, read_trials
+from nas.records.study import TrialRecord, read_trials
 
 CONTENDERS = (1, 2)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nas.trial.language_model import LanguageModel
+    from nas.inference.language_model import LanguageModel
 
 __version__ = "0.1.0"
 
 
 def load(path: str | Path) -> LanguageModel:
     """Open a trained model: `nas.load("runs/arch").complete("def ")`. See LanguageModel for what it raises."""
-    from nas.trial.language_model import LanguageModel as Model
+    from nas.inference.language_model import LanguageModel as Model
 
     return Model.load(path)

@@ -36,7 +36,7 @@ def _dispatch(name: str) -> int | None:
         return 0
     if name not in COMMANDS:
         raise UsageError(unknown_name("command", name, COMMANDS))
-    main: Callable[[list[str]], int] = importlib.import_module(f"nas.{name}").main
+    main: Callable[[list[str]], int] = importlib.import_module(f"nas.{name}.__main__").main
     return main(sys.argv[2:])
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TextIO
 
 from nas.errors import CodenasError
-from nas.files import NO_SPACE
+from nas.system.files import NO_SPACE
 
 _UNUSABLE = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG

@@ -24,6 +24,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from pydantic import ValidationError
+
 
 class CodenasError(Exception):
     """Base of all errors that are shown to a user as one line."""
@@ -97,3 +99,14 @@ def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> str:
     near = difflib.get_close_matches(given, names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     return f"unknown {kind} '{given}'{hint} (allowed: {', '.join(names)})"
+
+
+def validation_line(error: ValidationError, subject: str) -> str:
+    """The first complaint of a pydantic error as one line: key, message, value found."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    message = str(first["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    # Our own messages (value_error) say what was found; their input is the whole section.
+    found = "" if not key or first["type"] in ("missing", "value_error") else f", found {first['input']!r}"
+    return f"{subject} {key}: {message}{found}" if key else f"{subject}: {message}"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nas.data import PreparedData, prepare_data
+from nas.data.prepare import prepare_data
+from nas.data.prepared import PreparedData
 
 CORPUS_BYTES = 1_010_000
 VOCABULARIES = ("bytes", "bpe-512")

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from trial.tiny import random_tokens
 
 from benchmarks import corpus, engine, generation, gpu, memory, search_time, startup, table, training_step, workers
-from benchmarks.llama import LARGEST_LOGIT_GAP, PeerSetting, PeerTraining, build_peer, logit_gap
+from benchmarks.llama import MAX_LOGIT_GAP, PeerSetting, PeerTraining, build_peer, logit_gap
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import interleaved, peak_flops, ratio, spread
-from nas.data import PreparedData
+from nas.data.prepared import PreparedData
 from nas.model import Decoder
-from nas.trial.numerics import plan_numerics
-from nas.trial.training import Training
+from nas.training.numerics import plan_numerics
+from nas.training.trainer import Trainer
+from tests.helpers.tiny_models import random_tokens
 
 ROOT = Path(__file__).parent.parent
 TINY = Shape(num_layers=2, hidden_dim=32, vocab_size=256, batch_size=4, seq_length=16)
@@ -42,7 +42,7 @@ def test_a_peer_that_is_another_model_is_noticed() -> None:
     peer = build_peer(model)
     with torch.no_grad():
         peer.model.layers[1].self_attn.q_proj.weight[0] *= 2
-    assert logit_gap(model, peer) > LARGEST_LOGIT_GAP
+    assert logit_gap(model, peer) > MAX_LOGIT_GAP
 
 
 def test_an_architecture_that_llama_has_not_is_refused() -> None:
@@ -53,7 +53,7 @@ def test_an_architecture_that_llama_has_not_is_refused() -> None:
 def test_the_peer_trains_as_we_do() -> None:
     tokens, recipe = random_tokens(2000), TINY.recipe(num_steps=12)
     numerics = plan_numerics("cpu", threads=1).model_copy(update={"dtype": "float32"})
-    ours = Training(Decoder(TINY.architecture, seed=3), tokens, recipe, numerics)
+    ours = Trainer(Decoder(TINY.architecture, seed=3), tokens, recipe, numerics)
     peer = PeerTraining(Decoder(TINY.architecture, seed=3), tokens, recipe, PeerSetting("fp32"))
     ours.advance(11), peer.advance(11)
     assert ours.advance(1) == pytest.approx(peer.advance(1), abs=1e-3)

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flags import flags_of
 
 from nas.__main__ import COMMANDS
+from tests.helpers.flags import flags_of
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("trials/*.md")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("experiments/**/*.md"), *ROOT.glob("trials/*.md")]
+)
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -38,7 +40,12 @@ def wrongs(words: list[str]) -> list[str]:
         targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
         asked = [word for word in words[1:] if re.fullmatch(r"[a-z-]+", word)]
         return [f"make {word}" for word in asked if word not in targets]
-    if len(words) > 2 and Path(words[0]).name in ("python", "python3") and words[1] == "-m" and words[2][:4] == "nas.":
+    if (
+        len(words) > 2
+        and Path(words[0]).name in ("python", "python3")
+        and words[1] == "-m"
+        and words[2].partition(".")[0] in ("nas", "experiments")
+    ):
         return unknown_flags(words[2], words[3:])
     if words[0] == "nas" and len(words) > 1 and re.fullmatch(r"[a-z]+", words[1]):
         return unknown_flags(f"nas.{words[1]}", words[2:]) if words[1] in COMMANDS else [f"nas {words[1]}"]
@@ -46,9 +53,11 @@ def wrongs(words: list[str]) -> list[str]:
 
 
 def unknown_flags(module: str, arguments: list[str]) -> list[str]:
-    if importlib.util.find_spec(module) is None:
+    found = importlib.util.find_spec(module)
+    if found is None:
         return [module]
-    known = flags_of(importlib.import_module(module).parser())
+    command = importlib.import_module(f"{module}.__main__" if found.submodule_search_locations else module)
+    known = flags_of(command.parser()) if hasattr(command, "parser") else set()
     given = [word.partition("=")[0] for word in arguments if re.match(r"--?[a-z]", word)]
     return [f"{module} {flag}" for flag in given if flag not in known]
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 import torch
-from study.commands import ran
-from trial.tiny import SEQ_LENGTH, random_tokens, recipe, tiny
 
-from nas import search
 from nas.errors import OutOfMemory
+from nas.inference.bits_per_byte import token_nats
 from nas.model import GREEDY, Decoder, generate
-from nas.model.cross_entropy import Taught, linear_cross_entropy
-from nas.trial.bits_per_byte import token_nats
-from nas.trial.numerics import Numerics, plan_numerics
-from nas.trial.training import Training
+from nas.model.cross_entropy import SoftTargets, linear_cross_entropy
+from nas.search import __main__ as search
+from nas.training.numerics import Numerics, plan_numerics
+from nas.training.trainer import Trainer
+from tests.helpers.study_commands import ran
+from tests.helpers.tiny_models import SEQ_LENGTH, random_tokens, recipe, tiny
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
@@ -42,7 +42,7 @@ def losses(numerics: Numerics, num_steps: int = 40, *, graphed: bool = True, **c
     numerics.apply()
     model = Decoder(tiny(**changes), seed=1)
     tokens = random_tokens(4000, vocab_size=16)  # of 256: there is something to learn
-    training = Training(model, tokens, recipe(num_steps=num_steps, batch_size=8), numerics, graphed=graphed)
+    training = Trainer(model, tokens, recipe(num_steps=num_steps, batch_size=8), numerics, graphed=graphed)
     return training.step_losses(num_steps)
 
 
@@ -90,7 +90,7 @@ def test_the_cross_entropy_of_large_chunks_is_that_of_small_ones(vocab_size: int
     generator = torch.Generator().manual_seed(0)
     hidden, weight = torch.randn(700, 8, generator=generator), torch.randn(vocab_size, 8, generator=generator)
     targets = torch.randint(vocab_size, (700,), generator=generator)
-    taught = Taught(torch.randint(vocab_size, (700, 1), generator=generator), torch.ones(700, 1), 0.3, 2.0)
+    taught = SoftTargets(torch.randint(vocab_size, (700, 1), generator=generator), torch.ones(700, 1), 0.3, 2.0)
     found = []
     for device in ("cpu", "cuda"):
         given = [one.to(device).requires_grad_() for one in (hidden, weight)]
@@ -121,11 +121,11 @@ def test_what_the_device_cannot_hold_is_said() -> None:
 def test_a_training_goes_on_from_its_state() -> None:
     """Close, not the same bits: sums on a GPU are in no fixed order."""
     numerics, tokens = on_gpu(), random_tokens(4000, vocab_size=16)
-    whole = Training(Decoder(tiny(), seed=1), tokens, recipe(num_steps=20), numerics)
+    whole = Trainer(Decoder(tiny(), seed=1), tokens, recipe(num_steps=20), numerics)
     expected = whole.step_losses(20)[10:]
-    first = Training(Decoder(tiny(), seed=1), tokens, recipe(num_steps=20), numerics)
+    first = Trainer(Decoder(tiny(), seed=1), tokens, recipe(num_steps=20), numerics)
     first.step_losses(10)
-    second = Training(Decoder(tiny(), seed=2), tokens, recipe(num_steps=20), numerics)
+    second = Trainer(Decoder(tiny(), seed=2), tokens, recipe(num_steps=20), numerics)
     second.model.load_state_dict(first.model.state_dict())
     second.restore(10, first.state())
     assert second.step_losses(10) == pytest.approx(expected, abs=0.02)

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from nas.reporting.assets import SCRIPTS, STYLE
+from nas.report.assets import SCRIPTS, STYLE
 
 ROOT = Path(__file__).parent.parent
 DATA = {
-    *(f"nas/architectures/{name}.json" for name in ("seed-a", "seed-b", "seed-c", "seed-e", "small-1m")),
-    "nas/data/corpora/python-100mb.toml",
-    *(f"nas/reporting/assets/{name}" for name in (STYLE, *SCRIPTS)),
-    "nas/data/corpora/stdlib.toml",
-    "nas/trial/collapse/thresholds.json",
-    "nas/trial/quality/human_code.npz",
-    "nas/trial/quality/junk.json",
-    "nas/trial/quality/one_line_prompts.txt",
+    *(f"nas/architecture/shipped/{name}.json" for name in ("origin-a", "origin-b", "origin-c", "origin-e", "small-1m")),
+    "nas/corpus/recipes/python-100mb.toml",
+    *(f"nas/report/assets/{name}" for name in (STYLE, *SCRIPTS)),
+    "nas/corpus/recipes/stdlib.toml",
+    "nas/evaluate/collapse/thresholds.json",
+    "nas/evaluate/quality/human_code.npz",
+    "nas/evaluate/quality/junk.json",
+    "nas/evaluate/quality/one_line_prompts.txt",
 }
 
 
@@ -70,8 +70,8 @@ def test_an_installed_wheel_searches_from_an_empty_folder(installed: Path, tmp_p
         return ran.stdout
 
     assert python("-c", "import nas; print(nas.__file__)").startswith(str(installed))
-    assert python("-c", "from nas.space import shipped_spaces; print(*shipped_spaces())").split() == [
-        *("base", "char", "gpu", "seed", "tiny")
+    assert python("-c", "from nas.space.search_space import shipped_spaces; print(*shipped_spaces())").split() == [
+        *("base", "char", "gpu", "origin", "tiny")
     ]
     plan = python("-m", "nas.search", "--space", "tiny", "--corpus", str(corpus_folder), "--dry-run")
     assert "dry run: nothing was trained or written" in plan

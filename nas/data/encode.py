@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nas.data.gpt2 import GPT2, fetch_gpt2
-from nas.data.prepared import SPLITS, iterate_documents, tokens_file, vocabulary_file
-from nas.data.vocabulary import BATCH_DOCUMENTS, FILE_PREFIX, Vocabulary, bpe_size, train_bpe, train_char
-from nas.files import write_atomically
+from nas.corpus.split_files import SPLITS
+from nas.data.prepared import iterate_documents, tokens_file, vocabulary_file
+from nas.system.files import write_atomically
+from nas.tokenizer.gpt2 import GPT2, fetch_gpt2
+from nas.tokenizer.vocabulary import BATCH_DOCUMENTS, FILE_PREFIX, Vocabulary, bpe_size, train_bpe, train_char
 
 TOKENIZER_BYTES = 1 << 28
 """Tokenizers learn from this much of the train split at most."""

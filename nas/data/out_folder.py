@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nas.data.corpus_recipe import CorpusRecipe
+from nas.corpus.recipe import CorpusRecipe
 from nas.data.prepared import FORMAT_VERSION, MANIFEST, read_manifest
 from nas.errors import CacheError, UsageError
 

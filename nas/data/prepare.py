@@ -21,30 +21,18 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from nas import __version__
-from nas.data.build import build_texts
-from nas.data.cache import cache_root
-from nas.data.corpus import read_corpus
-from nas.data.corpus_recipe import CorpusRecipe, find_recipe, read_recipe
+from nas.corpus.build import build_texts
+from nas.corpus.documents import read_corpus
+from nas.corpus.recipe import CorpusRecipe, find_recipe, read_recipe
+from nas.corpus.sources import WheelSource
+from nas.corpus.split_files import SPLITS, text_file
 from nas.data.encode import add_vocabularies, parallel_tokenizers
 from nas.data.out_folder import check_out_folder
-from nas.data.prepared import (
-    FORMAT_VERSION,
-    MANIFEST,
-    MANIFEST_KEYS,
-    SPLITS,
-    PreparedData,
-    find_damage,
-    read_manifest,
-    text_file,
-)
-from nas.data.sources import WheelSource
-from nas.data.vocabulary import (
-    FILE_PREFIX,
-    Vocabulary,
-    bpe_size,
-)
+from nas.data.prepared import FORMAT_VERSION, MANIFEST, MANIFEST_KEYS, PreparedData, find_damage, read_manifest
 from nas.errors import CacheError
-from nas.files import remove_leftovers, write_json
+from nas.system.cache_folder import cache_root
+from nas.system.files import remove_leftovers, write_json
+from nas.tokenizer.vocabulary import FILE_PREFIX, Vocabulary, bpe_size
 
 _OTHER_FOLDER = "build the corpus in a writable folder with enough room, named with --out"
 

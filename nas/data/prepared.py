@@ -23,12 +23,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data.vocabulary import TokenType, Vocabulary, token_dtype
+from nas.corpus.split_files import SPLITS, novel_file, text_file
 from nas.errors import CacheError, UsageError, unknown_name
+from nas.tokenizer.vocabulary import TokenType, Vocabulary, token_dtype
 
 _BLOCK_BYTES = 1 << 22
-EVALUATION_SPLITS = ("validation", "holdout")
-SPLITS = ("train", *EVALUATION_SPLITS)
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 3
 """Part of what names a corpus in the cache: raise it whenever the same source would give other files."""
@@ -56,13 +55,13 @@ class PreparedData:
         """What is in the folder, as plain data; the source is the first that led to this content.
 
         Its keys are MANIFEST_KEYS. A split has `documents` and `bytes` (NULs counted), and those of
-        evaluation a `seen_line_share` (nas/data/novel_lines.py). A vocabulary has its real `size`, `tokens`
+        evaluation a `seen_line_share` (nas/corpus/novel_lines.py). A vocabulary has its real `size`, `tokens`
         by split, and `validation_bytes_per_token`.
         """
         return read_manifest(self.folder)
 
     def __getstate__(self) -> dict[str, Any]:
-        """With the manifest, by which another machine finds or makes the same data (nas/data/elsewhere.py)."""
+        """With the manifest, by which another machine finds or makes the same data (nas/data/relocation.py)."""
         return {**self.__dict__, "manifest": self.manifest}
 
     @property
@@ -117,7 +116,7 @@ class PreparedData:
         return join_documents(self.evaluation_documents(split, num_bytes))
 
     def novel_bytes(self, split: str, num_bytes: int) -> NDArray[np.bool_]:
-        """Which bytes of `evaluation_bytes` stand in novel lines (nas/data/novel_lines.py), (bytes,).
+        """Which bytes of `evaluation_bytes` stand in novel lines (nas/corpus/novel_lines.py), (bytes,).
 
         A line that was cut keeps the mark it has as a whole.
         """
@@ -166,16 +165,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not manifest.keys() >= MANIFEST_KEYS:
         raise CacheError(f"data cache {folder} is damaged: {MANIFEST} lacks some of {', '.join(sorted(MANIFEST_KEYS))}")
     return manifest
-
-
-def text_file(split: str) -> str:
-    assert split in SPLITS, split
-    return f"text/{split}.bin"
-
-
-def novel_file(split: str) -> str:
-    assert split in EVALUATION_SPLITS, split
-    return f"novel/{split}.bin"
 
 
 def vocabulary_file(name: str) -> str:

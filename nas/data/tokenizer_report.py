@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.data.prepared import PreparedData
-from nas.data.vocabulary import Vocabulary
+from nas.tokenizer.vocabulary import Vocabulary
 
 RARE = 10
 """Seen less often than this in the train split, a token is rare: too seldom for a model to learn it well."""

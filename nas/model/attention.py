@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.architecture import ArchitectureConfig
+from nas.architecture.config import ArchitectureConfig
 from nas.model.blocked_attention import blocked_attention
 from nas.model.cache import KeyValueCache
 from nas.model.linear import Linear
@@ -30,7 +30,7 @@ class Attention(nn.Module):
         self.head_dim = config.head_dim
         self.is_grouped = config.num_kv_heads < config.num_heads
         self.dropout = config.attention_dropout
-        # Only nas.experiments.unmasked turns it off, to show what becomes of a model without it.
+        # Only experiments.origin_collapse.unmasked turns it off, to show what becomes of a model without it.
         self.is_causal = True
         self.qkv = Linear(config.hidden_dim, config.hidden_dim + 2 * config.kv_dim)
         self.out = Linear(config.hidden_dim, config.hidden_dim)

@@ -15,7 +15,7 @@ from torch import Tensor
 QUERIES = 128
 """Queries of a block. It reads the keys up to its own end, so smaller ones skip more of what is masked."""
 _SCORES_AT_ONCE = 1 << 20  # so many that they stay in the processor's cache
-_MOST_COMPILED = 2
+_MAX_COMPILED = 2
 """Blocks that torch.compile may unroll: with more it takes minutes, and what it makes is slower than these kernels."""
 
 
@@ -26,7 +26,7 @@ def blocked_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | 
     B x N x T x T numbers less what is masked.
     """
     apply: Any = _BlockedAttention.apply
-    if torch.compiler.is_compiling() and len(list(_blocks(query.shape))) > _MOST_COMPILED:
+    if torch.compiler.is_compiling() and len(list(_blocks(query.shape))) > _MAX_COMPILED:
         apply = torch.compiler.disable(apply)  # type: ignore[no-untyped-call]
     mixed: Tensor = apply(query, key, value, bias)
     return mixed

@@ -19,7 +19,7 @@ GPU_LOGITS = 1 << 27
 _TINY = torch.finfo(torch.float32).tiny
 
 
-class Taught(NamedTuple):
+class SoftTargets(NamedTuple):
     """What a teacher says of M targets: its K likeliest tokens."""
 
     tokens: Tensor
@@ -30,12 +30,12 @@ class Taught(NamedTuple):
     """Of the loss that the teacher decides, 0 to 1."""
     temperature: float
 
-    def rows(self, start: int, end: int) -> Taught:
+    def rows(self, start: int, end: int) -> SoftTargets:
         return self._replace(tokens=self.tokens[start:end], probabilities=self.probabilities[start:end])
 
 
 def linear_cross_entropy(
-    hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float = 0.0, taught: Taught | None = None
+    hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float = 0.0, taught: SoftTargets | None = None
 ) -> Tensor:
     """Mean nats of `targets` (M,) under the logits hidden (M, H) @ weight (V, H)^T: a scalar.
 
@@ -57,7 +57,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float, taught: Taught | None
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float, taught: SoftTargets | None
     ) -> Tensor:
         count, vocab_size = len(hidden), len(weight)
         precise = torch.promote_types(hidden.dtype, torch.float32)
@@ -96,7 +96,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return grad_hidden * grad, grad_weight * grad, None, None, None
 
 
-def _learn(scores: Tensor, grad_scores: Tensor, taught: Taught) -> Tensor:
+def _learn(scores: Tensor, grad_scores: Tensor, taught: SoftTargets) -> Tensor:
     """The teacher's part of the loss of some rows; its gradient joins `grad_scores` (M, V), that of the targets."""
     share, temperature = taught.share, taught.temperature
     likely = torch.log_softmax(scores / temperature, dim=1)

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.architecture import ArchitectureConfig
+from nas.architecture.config import ArchitectureConfig
 from nas.model.attention import Attention
 from nas.model.cache import KeyValueCache
-from nas.model.cross_entropy import Taught, linear_cross_entropy
+from nas.model.cross_entropy import SoftTargets, linear_cross_entropy
 from nas.model.feed_forward import FeedForward
 from nas.model.linear import Linear, multiply_packed
 from nas.model.normalization import build_norm
@@ -65,7 +65,7 @@ class Decoder(nn.Module):
         """Logits (B, T, V) for the token after each of `ids` (B, T) int64."""
         return self.unembed(self.hidden(ids))
 
-    def loss(self, ids: Tensor, targets: Tensor, smoothing: float = 0.0, taught: Taught | None = None) -> Tensor:
+    def loss(self, ids: Tensor, targets: Tensor, smoothing: float = 0.0, taught: SoftTargets | None = None) -> Tensor:
         """Mean cross-entropy in nats, a scalar, of `targets` (B, T), each the token after its place in `ids`.
 
         `smoothing` and `taught` (of B x T rows) as in `linear_cross_entropy`, for training alone.

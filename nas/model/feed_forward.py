@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.architecture import ArchitectureConfig
+from nas.architecture.config import ArchitectureConfig
 from nas.model.linear import Linear
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from nas.model.decoder import Decoder
 from nas.model.linear import Linear
 
-FEWEST_NUMBERS = 4096
+MIN_NUMBERS = 4096
 """In a matrix: with fewer, what a call of oneDNN costs is more than it gains."""
 
 
@@ -57,7 +57,7 @@ def can_pack(weight: Tensor) -> bool:
 
 def pack(weight: Tensor) -> Tensor | None:
     """None for a small matrix."""
-    if weight.numel() < FEWEST_NUMBERS:
+    if weight.numel() < MIN_NUMBERS:
         return None
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach())
     return packed

@@ -1,1 +1,1 @@
-"""The life of one trial: train under a FLOP budget, judge on validation, write down what happened."""
+"""Run one trial: train under a FLOP budget, evaluate on validation, record the result."""

@@ -9,17 +9,17 @@ from datetime import datetime
 
 import torch
 
-from nas.architecture import ArchitectureConfig
-from nas.fitness import fitness
-from nas.records import Cost, Judgement, Measured, RungResult
-from nas.trial.judge import Verdict
-from nas.trial.numerics import Numerics
-from nas.trial.recipe import Recipe
+from nas.architecture.config import ArchitectureConfig
+from nas.evaluate.metrics import Evaluation
+from nas.records.fitness import fitness
+from nas.records.study import Cost, Measured, Metrics, RungResult
+from nas.training.numerics import Numerics
+from nas.training.recipe import Recipe
 from nas.trial.train import Trained
 
 
 def rung_result(
-    rung: int, judgement: Judgement, recipe: Recipe, trained: Trained, steps_below: int, collapse_weight: float
+    rung: int, metrics: Metrics, recipe: Recipe, trained: Trained, steps_below: int, collapse_weight: float
 ) -> RungResult:
     """`steps_below`: the steps of the trunk that the rung below has paid for, whoever did them."""
     return RungResult(
@@ -27,10 +27,10 @@ def rung_result(
         train_flops=trained.flops_per_step * recipe.num_steps,
         train_bytes=trained.bytes_per_step * recipe.num_steps,
         spent_flops=trained.flops_per_step * (recipe.num_steps - steps_below),
-        fitness=fitness(judgement.bpb, judgement.collapse_rate, collapse_weight),
-        val_bpb=judgement.bpb,
-        collapse_rate=judgement.collapse_rate,
-        validation=judgement,
+        fitness=fitness(metrics.bpb, metrics.collapse_rate, collapse_weight),
+        val_bpb=metrics.bpb,
+        collapse_rate=metrics.collapse_rate,
+        validation=metrics,
     )
 
 
@@ -47,7 +47,7 @@ def cost_of(architecture: ArchitectureConfig, recipe: Recipe, trained: Trained) 
 
 
 def measure(
-    started_at: datetime, started: float, recipe: Recipe, trained: Trained, verdict: Verdict, numerics: Numerics
+    started_at: datetime, started: float, recipe: Recipe, trained: Trained, verdict: Evaluation, numerics: Numerics
 ) -> Measured:
     """`started_at` and `started` (perf_counter) are of the rung's beginning; speeds are of the steps done here."""
     return Measured(

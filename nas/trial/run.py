@@ -11,24 +11,24 @@ from pathlib import Path
 
 import torch
 
-from nas.data import PreparedData
+from nas.audit.gate import refuse_leak_by_design, refuse_leak_by_result
+from nas.data.prepared import PreparedData
 from nas.errors import Collapsed, TrialFailure
-from nas.files import write_text
+from nas.evaluate.compressors import compressor_bpb
+from nas.evaluate.metrics import Completion, Evaluation, evaluate
 from nas.model import Decoder
-from nas.records import Judgement, TrialRecord
-from nas.space import Candidate
-from nas.space_sections import EvaluationSection, TrainingSection
+from nas.records.study import Metrics, TrialRecord
+from nas.space.search_space import Candidate
+from nas.space.sections import EvaluationSection, TrainingSection
+from nas.system.files import write_text
+from nas.training.numerics import Numerics
+from nas.training.recipe import Recipe, plan_recipe, warmup_rule
+from nas.training.trainer import memory_errors
+from nas.training.weights import save_weights
 from nas.trial.accounting import cost_of, measure, rung_result
-from nas.trial.audit.gate import refuse_leak_by_design, refuse_leak_by_result
-from nas.trial.compressors import compressor_bpb
-from nas.trial.judge import Completion, Verdict, judge
-from nas.trial.numerics import Numerics
-from nas.trial.recipe import Recipe, plan_recipe, warmup_rule
 from nas.trial.train import train_model
-from nas.trial.training import memory_errors
-from nas.trial.weights import save_weights
 
-MOST_SAMPLED_COLLAPSE = 0.9
+MAX_SAMPLED_COLLAPSE = 0.9
 """A trial with a larger share of collapsed completions, sampled, is not ranked."""
 
 
@@ -62,7 +62,7 @@ def run_trial(
     rung: int = -1,
     reference: str | None = None,
 ) -> TrialRecord:
-    """Train `candidate` to `rung` (-1: the top), judge it on validation, write samples.
+    """Train `candidate` to `rung` (-1: the top), evaluate it on validation, write samples.
 
     The record, of this rung alone, is the same for the same (candidate, data, settings, rung), `measured` apart,
     whether the rung below left its trunk or not. A trial that diverges, does not fit memory, can read its answer or,
@@ -98,24 +98,26 @@ def run_trial(
                 leaves_trunk=rung < top,
             )
             vocabulary = data.vocabulary(candidate.vocabulary)
-            verdict = judge(trained.model, vocabulary, data, "validation", settings.evaluation, settings.prompt_bytes)
+            verdict = evaluate(
+                trained.model, vocabulary, data, "validation", settings.evaluation, settings.prompt_bytes
+            )
             text = data.evaluation_bytes("validation", settings.evaluation.validation_bytes)
-            refuse_leak_by_result(verdict.judgement.bpb, architecture.num_params, compressor_bpb(text))
+            refuse_leak_by_result(verdict.metrics.bpb, architecture.num_params, compressor_bpb(text))
             if rung == top:
-                refuse_collapse(verdict.judgement)
+                refuse_collapse(verdict.metrics)
     except TrialFailure as failure:
         return ended.model_copy(update={"reason": str(failure)})
     if paths.samples is not None:
         write_samples(verdict.completions, paths.samples)
     below = trial_recipe(candidate, settings, rung - 1).trunk_steps if rung else 0
-    result = rung_result(rung, verdict.judgement, recipe, trained, below, settings.evaluation.collapse_weight)
+    result = rung_result(rung, verdict.metrics, recipe, trained, below, settings.evaluation.collapse_weight)
     return ended.model_copy(
         update={
             "state": "COMPLETE",
             "fitness": result.fitness,
             "val_bpb": result.val_bpb,
             "collapse_rate": result.collapse_rate,
-            "validation": verdict.judgement,
+            "validation": verdict.metrics,
             "cost": cost_of(architecture, recipe, trained),
             "rungs": (result,),
             "curve": trained.curve,
@@ -124,22 +126,22 @@ def run_trial(
     )
 
 
-def refuse_collapse(judgement: Judgement) -> None:
+def refuse_collapse(metrics: Metrics) -> None:
     """Raise Collapsed where nearly all sampled completions are: no bits per byte make up for writing nothing.
 
     Greedy ones do not count here: small healthy models loop in most of those. One that was hardly trained writes
     blanks here and there, and is ranked.
     """
-    if judgement.sampled_collapse_rate > MOST_SAMPLED_COLLAPSE:
-        rules = ", ".join(f"{rule} {count}" for rule, count in judgement.collapse_rules["sampled"].items())
+    if metrics.sampled_collapse_rate > MAX_SAMPLED_COLLAPSE:
+        rules = ", ".join(f"{rule} {count}" for rule, count in metrics.collapse_rules["sampled"].items())
         raise Collapsed(
-            f"collapsed: {judgement.sampled_collapse_rate:.0%} of {judgement.num_prompts} sampled completions "
-            f"({rules}), allowed is {MOST_SAMPLED_COLLAPSE:.0%}; {judgement.bpb:.3f} bits per byte"
+            f"collapsed: {metrics.sampled_collapse_rate:.0%} of {metrics.num_prompts} sampled completions "
+            f"({rules}), allowed is {MAX_SAMPLED_COLLAPSE:.0%}; {metrics.bpb:.3f} bits per byte"
         )
 
 
-def run_final(candidate: Candidate, data: PreparedData, settings: TrialSettings, weights: Path) -> Verdict:
-    """Train `candidate` to the top at once, with the seed of `settings`, keep its weights, judge it on the holdout.
+def run_final(candidate: Candidate, data: PreparedData, settings: TrialSettings, weights: Path) -> Evaluation:
+    """Train `candidate` to the top at once, with the seed of `settings`, keep its weights, evaluate it on the holdout.
 
     Raises TrialFailure where it diverges or does not fit memory, as a trial may.
     """
@@ -148,7 +150,7 @@ def run_final(candidate: Candidate, data: PreparedData, settings: TrialSettings,
         trained = train_model(candidate.architecture, candidate.vocabulary, data, recipe, settings.numerics)
         save_weights(trained.model, weights)
         vocabulary = data.vocabulary(candidate.vocabulary)
-        return judge(trained.model, vocabulary, data, "holdout", settings.evaluation, settings.prompt_bytes)
+        return evaluate(trained.model, vocabulary, data, "holdout", settings.evaluation, settings.prompt_bytes)
 
 
 def trial_recipe(candidate: Candidate, settings: TrialSettings, rung: int = -1) -> Recipe:

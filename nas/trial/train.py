@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.architecture import ArchitectureConfig
-from nas.data import PreparedData
+from nas.architecture.config import ArchitectureConfig
+from nas.data.prepared import PreparedData
 from nas.model import Decoder
-from nas.records import CurvePoint
-from nas.trial.numerics import Numerics
-from nas.trial.recipe import Recipe
-from nas.trial.training import Training
+from nas.records.study import CurvePoint
+from nas.training.numerics import Numerics
+from nas.training.recipe import Recipe
+from nas.training.trainer import Trainer
 from nas.trial.trunk import restore_trunk, save_trunk
 
 _CURVE_POINTS = 20
@@ -48,7 +48,7 @@ def train_model(
     With `leaves_trunk` the file holds it afterwards up to the decay, for the rung above. Raises Diverged, OutOfMemory.
     """
     started = time.perf_counter()
-    training = Training(Decoder(architecture, seed=recipe.seed), data.tokens(vocabulary, "train"), recipe, numerics)
+    training = Trainer(Decoder(architecture, seed=recipe.seed), data.tokens(vocabulary, "train"), recipe, numerics)
     if trunk is not None and rung:
         restore_trunk(training, trunk)
     first_step, decay_start = training.step, recipe.trunk_steps

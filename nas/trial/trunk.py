@@ -9,21 +9,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.errors import CheckpointError
-from nas.trial.recipe import Recipe
-from nas.trial.training import Training
-from nas.trial.weights import read_tensors, write_tensors
+from nas.training.recipe import Recipe
+from nas.training.trainer import Trainer
+from nas.training.weights import read_tensors, write_tensors
 
 _WEIGHTS = "model."
 
 
-def save_trunk(training: Training, path: Path) -> None:
+def save_trunk(training: Trainer, path: Path) -> None:
     """Write `path` atomically; the training is not to have reached its decay yet."""
     assert training.step <= training.recipe.trunk_steps
     tensors = {_WEIGHTS + name: value for name, value in training.model.state_dict().items()}
     write_tensors(tensors | training.state(), _header(training), path)
 
 
-def restore_trunk(training: Training, path: Path) -> bool:
+def restore_trunk(training: Trainer, path: Path) -> bool:
     """Take `training` to where the trunk in `path` ends, if that is the same training up to there; False if it is not.
 
     A missing or damaged file is none either.
@@ -42,7 +42,7 @@ def restore_trunk(training: Training, path: Path) -> bool:
     return True
 
 
-def _header(training: Training) -> dict[str, str]:
+def _header(training: Trainer) -> dict[str, str]:
     """What must be equal for two trainings to have a trunk in common, and where it ends."""
     return {
         "architecture": training.model.config.model_dump_json(),

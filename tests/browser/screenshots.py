@@ -11,12 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from nas.records import read_study, read_trials
-from nas.reporting.page import write_report
+from nas.records.study import read_study, read_trials
+from nas.report.study.page import write_report
+from tests.browser.conftest import chromium
 
-from .conftest import chromium
-
-MOST_BYTES = 400_000
+MAX_BYTES = 400_000
 
 
 def main() -> None:
@@ -39,7 +38,7 @@ def main() -> None:
             path = options.docs / f"{name}.png"
             _photograph(browser, page, path, width=width, height=height, dark=dark, anchor=anchor)
             size = path.stat().st_size
-            assert size < MOST_BYTES, f"{path} has {size:,} bytes, at most {MOST_BYTES:,}"
+            assert size < MAX_BYTES, f"{path} has {size:,} bytes, at most {MAX_BYTES:,}"
             print(f"{path}  {size // 1000} kB")
         browser.close()
 

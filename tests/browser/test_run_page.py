@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from reporting.runs import four, made_run
-
-from nas.reporting.run_page import write_run_report
-
-from .conftest import Opened
+from nas.report.run.page import write_run_report
+from tests.browser.conftest import Opened
+from tests.helpers.report_runs import four, made_run
 
 
 def test_its_curves_are_drawn_without_an_error_or_a_request(opened: Callable[..., Opened], tmp_path: Path) -> None:

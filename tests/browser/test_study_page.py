@@ -7,14 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from reporting.studies import ended, judgement, many, study, trial, verdict, write_samples
 
-from nas.fitness import pareto_front
-from nas.records import CurvePoint, RungResult, TrialRecord, completed
-from nas.reporting.page import write_report
-from nas.reporting.samples import read_samples
-
-from .conftest import Opened
+from nas.records.fitness import pareto_front
+from nas.records.study import CurvePoint, RungResult, TrialRecord, completed
+from nas.report.study.page import write_report
+from nas.report.study.samples import read_samples
+from tests.browser.conftest import Opened
+from tests.helpers.report_studies import ended, many, metrics, study, trial, verdict, write_samples
 
 HOSTILE = "</script><img src=x onerror=\"alert('run')\"><b>bold</b>\u2028 & done"
 Open = Callable[..., Opened]
@@ -26,7 +25,7 @@ def with_curves(record: TrialRecord) -> TrialRecord:
     rungs = [
         RungResult(
             rung=rung, train_flops=flops, train_bytes=flops / 1e6, spent_flops=flops, fitness=bpb + worse + 0.3,
-            val_bpb=bpb + worse, collapse_rate=0.3, validation=judgement(bpb + worse, 0.1, 0.3), order=record.number,
+            val_bpb=bpb + worse, collapse_rate=0.3, validation=metrics(bpb + worse, 0.1, 0.3), order=record.number,
         )
         for rung, (flops, worse) in enumerate(((7e11, 0.5), (2e12, 0.0)))
     ]  # fmt: skip

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from nas.data.corpus_recipe import CorpusRecipe
+from nas.corpus.recipe import CorpusRecipe
+from nas.corpus.sources import FolderSource
 from nas.data.prepare import prepare_corpus
 from nas.data.prepared import PreparedData
-from nas.data.sources import FolderSource
 from nas.errors import CacheError, UsageError
 
 ALLOWED = "name a new folder, an empty one or that of the same corpus"
@@ -27,7 +27,7 @@ def quiet(line: str) -> None: ...
 @pytest.fixture(scope="module", autouse=True)
 def any_size() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nas.data.corpus.MIN_CORPUS_BYTES", 1)
+        patch.setattr("nas.corpus.documents.MIN_CORPUS_BYTES", 1)
         yield
 
 
@@ -218,7 +218,7 @@ def test_a_folder_that_cannot_be_written_names_the_flag(
     def full(self: object, document: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nas.data.spool.Spool.add", full)
+    monkeypatch.setattr("nas.corpus.spool.Spool.add", full)
     with pytest.raises(CacheError) as caught:
         build([code], tmp_path / "out")
     assert str(caught.value) == (

@@ -15,10 +15,12 @@ import pytest
 from filelock import FileLock
 
 import nas
-from nas.data import SPLITS, PreparedData, prepare_data
-from nas.data.corpus_recipe import find_recipe
-from nas.data.vocabulary import train_bpe
+from nas.corpus.recipe import find_recipe
+from nas.corpus.split_files import SPLITS
+from nas.data.prepare import prepare_data
+from nas.data.prepared import PreparedData
 from nas.errors import CacheError, CorpusError, UsageError
+from nas.tokenizer.vocabulary import train_bpe
 
 NAMES = ("bytes", "char", "bpe-300", "bpe-400")
 SMALL_NAMES = ("bytes", "bpe-300")
@@ -27,7 +29,7 @@ SMALL_NAMES = ("bytes", "bpe-300")
 @pytest.fixture(scope="module", autouse=True)
 def any_size() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nas.data.corpus.MIN_CORPUS_BYTES", 1)
+        patch.setattr("nas.corpus.documents.MIN_CORPUS_BYTES", 1)
         yield
 
 
@@ -230,8 +232,8 @@ def test_an_unfinished_build_is_finished(copied: PreparedData, small: PreparedDa
 
 
 def test_two_processes_at_once_give_one_valid_cache(built: PreparedData, source: str, tmp_path: Path) -> None:
-    code = "import sys; from nas.data import corpus, prepare_data; from pathlib import Path\n"
-    code += "corpus.MIN_CORPUS_BYTES = 1\n"
+    code = "import sys; from nas.corpus import documents; from nas.data.prepare import prepare_data; from pathlib import Path\n"
+    code += "documents.MIN_CORPUS_BYTES = 1\n"
     code += "prepare_data(sys.argv[1], ['bytes', 'bpe-300'], cache=Path(sys.argv[2]))"
     environment = {**os.environ, "PYTHONPATH": str(Path(nas.__file__).parent.parent)}
     command = [sys.executable, "-W", "error", "-c", code, source, str(tmp_path)]

@@ -4,10 +4,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from data.foreign import starcoder
 
-from nas.data import PreparedData, Vocabulary, prepare_data, train_bpe
+from nas.data.prepare import prepare_data
+from nas.data.prepared import PreparedData
 from nas.data.tokenizer_report import NUM_LONGEST, report_tokenizer, round_trip
+from nas.tokenizer.vocabulary import Vocabulary, train_bpe
+from tests.helpers.foreign_tokenizers import starcoder
 
 
 def test_the_figures_are_those_of_the_tokens_counted_by_hand(data: PreparedData) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import nas.search
+from experiments.against_references import __main__ as against_references
+from experiments.against_references.__main__ import tables
 from nas.errors import StudyError
-from nas.experiments import against_references
-from nas.experiments.against_references import tables
+from nas.search import __main__ as search_command
 
 SPACE = """
 [search]
@@ -17,7 +17,7 @@ hidden_dim = [32, 64]
 head_dim = 16
 vocab_size = 256
 [training]
-flops_per_trial = 8e9
+trial_flops = 8e9
 max_seq_length = 64
 batch_tokens = 512
 [evaluation]
@@ -62,12 +62,12 @@ def test_two_tiny_searches_are_set_against_their_references(tmp_path: Path, corp
     studies = [str(tmp_path / name) for name in "ab"]
     for seed, name in enumerate("ab"):
         search = ["--space", str(space), "--corpus", str(corpus_folder), "--budget", "3", "--seed", str(seed)]
-        assert nas.search.main([*search, "--workers", "2", "--name", name, "--out", str(tmp_path)]) == 0
+        assert search_command.main([*search, "--workers", "2", "--name", name, "--out", str(tmp_path)]) == 0
     data, doc = tmp_path / "found.json", tmp_path / "found.md"
     assert against_references.main([*studies, "--data", str(data), "--doc", str(doc)]) == 0
     found = json.loads(data.read_text())["searches"]
     assert [one["seed"] for one in found] == [0, 1]
-    assert {"search", "seed"} <= found[0]["measures"].keys()
+    assert {"search", "origin"} <= found[0]["measures"].keys()
     assert "behind the search" in doc.read_text()
 
 

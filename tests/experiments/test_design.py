@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from nas.experiments.design import spread_candidates
-from nas.space import SearchSpace
+from experiments.signal.design import spread_candidates
+from nas.space.search_space import SearchSpace
 
 SIZES = {"bytes": 256, "bpe-512": 512, "bpe-1024": 1024}
 
@@ -18,7 +18,7 @@ def space(max_params: float | None = None, **search: Any) -> SearchSpace:
         "tie_embeddings": [True, False],
         "lr_multiplier": {"min": 0.5, "max": 2.0, "log": True},
     }
-    training = {"flops_per_trial": 1e12, "max_seq_length": 256, "batch_tokens": 1024}
+    training = {"trial_flops": 1e12, "max_seq_length": 256, "batch_tokens": 1024}
     constraints = {"max_params": max_params}
     return SearchSpace.model_validate(
         {"name": "spread", "search": values | search, "training": training, "constraints": constraints}

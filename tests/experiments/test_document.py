@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.document import write_tables
 from nas.errors import StudyError
-from nas.experiments.document import write_tables
 
 
 def test_only_what_stands_between_the_marks_is_replaced(tmp_path: Path) -> None:

@@ -4,17 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trial.tiny import NUMERICS, tiny
 
-from nas.data import PreparedData
+from experiments.full_training import __main__ as full_training
+from experiments.full_training import runs as full_runs
+from experiments.full_training.contenders import NAMES, Contender, contenders
+from experiments.full_training.runs import FullRun, Job, read_runs, run_job, run_jobs
+from experiments.full_training.tables import tables
+from nas.data.prepared import PreparedData
 from nas.errors import StudyError, UsageError
-from nas.experiments import full_runs, full_training
-from nas.experiments.contenders import NAMES, Contender, contenders
-from nas.experiments.full_runs import FullRun, Job, read_runs, run_job, run_jobs
-from nas.experiments.full_tables import tables
-from nas.records import Judgement
-from nas.study.references import compute_optimal_params
-from nas.trial.quality.prompts import choose_prompts
+from nas.evaluate.quality.prompts import choose_prompts
+from nas.records.study import Metrics
+from nas.search.references import compute_optimal_params
+from tests.helpers.tiny_models import NUMERICS, tiny
 
 CONTENDER = Contender("tiny", tiny(max_seq_length=256, num_layers=2), "bytes")
 
@@ -29,7 +30,7 @@ def test_contenders_train_under_the_same_flops_and_no_giant_by_few_steps(flops: 
         assert 0.99 * flops < spent <= flops
         assert recipe.num_steps >= 1000 or recipe.batch_tokens == 256
         assert recipe.seed == 3
-    assert found["seed-c"].architecture.num_params == 28_355_328
+    assert found["origin-c"].architecture.num_params == 28_355_328
 
 
 def test_the_llama_of_a_budget_has_about_the_size_that_is_best_for_it() -> None:
@@ -55,7 +56,7 @@ def test_a_run_is_trained_judged_and_learnt_from(
     assert (found.num_steps, found.batch_tokens, found.train_bytes) == (3, 256, 768)
     assert found.train_flops == 3 * steps
     assert (found.teacher_flops, found.rollbacks) == (0, 0)
-    assert found.protocols.keys() == {"seed", "greedy", "plain"}
+    assert found.protocols.keys() == {"origin", "greedy", "plain"}
     assert all(low <= rate <= high for rate, low, high in found.protocols.values())
     assert found.compressors["xz"] < found.compressors["gzip"] < found.holdout.bpb
     job = Job(short, 3.5 * steps, seed=1, teacher=tmp_path / "teacher")
@@ -69,7 +70,7 @@ def test_a_run_is_trained_judged_and_learnt_from(
 
 
 def run(**changes: Any) -> FullRun:
-    judgement = Judgement(
+    metrics = Metrics(
         bpb=changes.pop("bpb", 1.5),
         perplexity=9.0,
         num_bytes=1000,
@@ -85,8 +86,8 @@ def run(**changes: Any) -> FullRun:
         **{"threads": 1, "dtype": "float32", "seed": 0, "train_flops": 9.99e13, "teacher_flops": 0, "num_steps": 10},
         **{"batch_tokens": 64, "learning_rate": 0.1, "train_bytes": 2e6, "val_bpb": 1.5, "rollbacks": 0},
         "compressors": {"gzip": 2.0, "xz": 1.5},
-        "protocols": {"seed": (0.0, 0.0, 0.1), "greedy": (0.25, 0.2, 0.3), "plain": (0.0, 0.0, 0.1)},
-        **{"train_seconds": 120.0, "watch_seconds": 1.0, "holdout": judgement},
+        "protocols": {"origin": (0.0, 0.0, 0.1), "greedy": (0.25, 0.2, 0.3), "plain": (0.0, 0.0, 0.1)},
+        **{"train_seconds": 120.0, "watch_seconds": 1.0, "holdout": metrics},
     }
     return FullRun(**values | changes)
 

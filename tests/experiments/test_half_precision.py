@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from nas.experiments.half_precision import DTYPES, SEEDS, SHAPES, table, upper_bound, wanted_training
-from nas.experiments.trainings import Trained
+from experiments.half_precision.__main__ import DTYPES, SEEDS, SHAPES, table, upper_bound, wanted_training
+from experiments.trainings import Trained
 
 
 @dataclass

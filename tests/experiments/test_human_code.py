@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from experiments.collapse_detector.human_code import JUDGING, MAKING, documents, windows
 from nas.errors import CorpusError
-from nas.experiments.human_code import JUDGING, MAKING, documents, windows
 
 
 def test_no_package_both_makes_and_judges() -> None:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from nas.experiments.learning_rate import cells_of, next_rates, tables
-from nas.experiments.trainings import Trained
+from experiments.learning_rate.__main__ import cells_of, next_rates, tables
+from experiments.trainings import Trained
 
 RULE = 0.004
 

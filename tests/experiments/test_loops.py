@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from nas.experiments.loops import DAMAGES, KINDS, collapsed
+from experiments.collapse_detector.loops import DAMAGES, KINDS, collapsed
 
 MATERIAL = [f"def name_{letter}(self, value):\n    return self.{letter} + value\n\n" * 8 for letter in "abcdefgh"]
 

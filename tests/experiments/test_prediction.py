@@ -6,13 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-import nas.data
-from nas.architecture import ArchitectureConfig
-from nas.experiments import prediction, trainings
-from nas.experiments.prediction import Foretold, reached, spread, summary
-from nas.experiments.trainings import Wanted
-from nas.fitted_law import AtTarget, Choice, Predicted
-from nas.records import Cost, RungResult, TrialRecord, read_study
+import nas.data.prepare
+from experiments import trainings
+from experiments.prediction import __main__ as prediction
+from experiments.prediction.__main__ import LongTraining, reached, spread, summary
+from experiments.trainings import Wanted
+from nas.architecture.config import ArchitectureConfig
+from nas.records.study import Cost, RungResult, TrialRecord, read_study
+from nas.scaling_law.fitted import AtTarget, Choice, Predicted
 
 
 def trial(number: int, width: int, bpb: float, below: tuple[float, ...] = ()) -> TrialRecord:
@@ -71,8 +72,8 @@ def test_what_was_stopped_is_trained_again_too_and_ranks_by_how_far_it_came() ->
 def test_ranking_error_and_regret_by_hand() -> None:
     """The search ranks a, b, c; they come as c, b, a, all three pairs turned round, and the law has two right."""
 
-    def came(name: str, rank: int | None, predicted: float, actual: float) -> Foretold:
-        return Foretold(name, "L1", rank, "", predicted, predicted - 0.05, predicted + 0.05, actual)
+    def came(name: str, rank: int | None, predicted: float, actual: float) -> LongTraining:
+        return LongTraining(name, "L1", rank, "", predicted, predicted - 0.05, predicted + 0.05, actual)
 
     found = [
         came("trial 1", 0, 1.30, 1.32),
@@ -129,11 +130,11 @@ def test_what_the_law_takes_for_the_best_is_trained_alone_where_that_is_asked(
         def of(self, wanted: Wanted) -> SimpleNamespace:
             return SimpleNamespace(val_bpb=1.25)
 
-    monkeypatch.setattr(nas.data, "prepare_data", lambda *given: data)
+    monkeypatch.setattr(nas.data.prepare, "prepare_data", lambda *given: data)
     monkeypatch.setattr(trainings, "Trainings", Trained)
     assert prediction.main([str(STUDY), "--best-only", "--data", str(tmp_path / "x.jsonl")]) == 0
     (one,) = asked
-    assert one.training.flops_per_trial == 10 * 4e12
+    assert one.training.trial_flops == 10 * 4e12
     assert one.training.num_rungs == 1
     said = capsys.readouterr().out
     assert said.startswith(f"{one.candidate.architecture.describe()}: predicted 1.")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nas.errors import UsageError
-from nas.experiments import search_benchmark, search_table
-from nas.experiments.search_figures import (
+from experiments.search_benchmark import __main__ as search_benchmark
+from experiments.search_benchmark.figures import (
     flops_to_reach,
     hypervolumes,
     median_regret,
@@ -16,15 +15,18 @@ from nas.experiments.search_figures import (
     regret_steps,
     stays_from,
 )
-from nas.experiments.search_rivals import RIVALS
-from nas.experiments.search_table import JUDGED, SEARCHED, best_half
-from nas.experiments.table import Table
-from nas.experiments.table_space import cells, table_space
-from nas.records import Cost, RungResult, TrialRecord
-from nas.space import Candidate, load_space
+from experiments.search_benchmark.results_table import Table
+from experiments.search_benchmark.rivals import RIVALS
+from experiments.search_benchmark.table_space import cells, table_space
+from experiments.search_table import __main__ as search_table
+from experiments.search_table.__main__ import JUDGED, SEARCHED, best_half
+from nas.errors import UsageError
+from nas.records.study import Cost, RungResult, TrialRecord
+from nas.space.search_space import Candidate, load_space
+from nas.training.recipe import rung_cost
 
 SPACE = table_space()
-TOP = SPACE.training.flops_per_trial
+TOP = SPACE.training.trial_flops
 SIZES = {f"bpe-{size}": size for size in (512, 1024, 2048, 4096, 8192, 16384)}
 CELLS = cells(SPACE, SIZES)
 
@@ -46,7 +48,7 @@ def record(number: int, candidate: Candidate, seed: int) -> TrialRecord:
             rung=rung,
             train_flops=TOP / 3 ** (2 - rung),
             train_bytes=1e6,
-            spent_flops=SPACE.training.spent_flops(rung),
+            spent_flops=rung_cost(SPACE.training.rung_flops, rung),
             fitness=1.5 + off + noise + 0.4 * (2 - rung) + 0.25 * collapse,
             val_bpb=1.5 + off + noise + 0.4 * (2 - rung),
             collapse_rate=collapse,
@@ -101,16 +103,18 @@ def test_the_truth_is_the_second_seeds_where_there_is_one(table: Table) -> None:
 
 
 def test_turned_around_the_second_seed_is_searched_on_and_the_first_judges(table: Table) -> None:
-    turned = table.turned()
+    with_swapped_seeds = table.with_swapped_seeds()
     for name, cell in table.cells.items():
-        other = turned.cells[name]
+        other = with_swapped_seeds.cells[name]
         assert (other.rungs[-1], other.truth) == (cell.truth, cell.rungs[-1])
         assert other.rungs[:-1] == cell.rungs[:-1]
-    looks_best = min(turned.cells.values(), key=lambda one: one.rungs[-1].val_bpb + 0.25 * one.rungs[-1].collapse_rate)
-    lowest = min(one.truth.val_bpb + 0.25 * one.truth.collapse_rate for one in turned.cells.values())
+    looks_best = min(
+        with_swapped_seeds.cells.values(), key=lambda one: one.rungs[-1].val_bpb + 0.25 * one.rungs[-1].collapse_rate
+    )
+    lowest = min(one.truth.val_bpb + 0.25 * one.truth.collapse_rate for one in with_swapped_seeds.cells.values())
     truth = looks_best.truth.val_bpb + 0.25 * looks_best.truth.collapse_rate
-    assert turned.regret_of_best_seen == pytest.approx(truth - lowest)
-    assert turned.turned().cells == table.cells
+    assert with_swapped_seeds.regret_of_best_seen == pytest.approx(truth - lowest)
+    assert with_swapped_seeds.with_swapped_seeds().cells == table.cells
 
 
 def test_regret_is_of_what_the_first_seed_chooses_by_the_second(table: Table) -> None:
@@ -164,7 +168,7 @@ def written(folder: Path) -> Path:
     """The table as a file, with what must stand beside it."""
     path = folder / "table.jsonl"
     path.write_text("".join(one.model_dump_json() + "\n" for one in records()))
-    identity = {"identity": {"space": {"training": {"flops_per_trial": TOP}}}}
+    identity = {"identity": {"space": {"training": {"trial_flops": TOP}}}}
     (folder / "table.provenance.json").write_text(json.dumps(identity))
     return path
 
@@ -222,8 +226,8 @@ def test_a_table_is_made_in_pieces_and_gone_on_with(
 ) -> None:
     """Four tiny cells in the place of the grid, through three rungs; then the better two once more."""
     grid = {"num_layers": [1, 2], "hidden_dim": [16, 32], "vocab_size": [256]}
-    monkeypatch.setattr("nas.experiments.table_space._GRID", grid)
-    monkeypatch.setattr("nas.experiments.table_space.load_space", lambda name: load_space("tiny"))
+    monkeypatch.setattr("experiments.search_benchmark.table_space._GRID", grid)
+    monkeypatch.setattr("experiments.search_benchmark.table_space.load_space", lambda name: load_space("tiny"))
     data = tmp_path / "table.jsonl"
     arguments = ["--corpus", str(corpus_folder), "--trial-flops", "6e9", "--workers", "1"]
     arguments += ["--data", str(data), "--trunks", str(tmp_path / "trunks")]

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from nas.experiments import signal_tables
-from nas.experiments.design import spread_candidates
-from nas.experiments.scoring import COMPLETION_BYTES, DECODINGS_STUDIED
-from nas.experiments.signal_figure import signal_figure
-from nas.experiments.signal_ranges import edges_hit
-from nas.experiments.signal_study import ELSEWHERE, NUM_ARCHITECTURES, SEEDS, SignalStudy
-from nas.experiments.trainings import Trained, Wanted
-from nas.space import Candidate
-
-from .test_design import SIZES, space
+from experiments.scoring import COMPLETION_BYTES, DECODINGS_STUDIED
+from experiments.signal import tables as signal_tables
+from experiments.signal.design import spread_candidates
+from experiments.signal.figure import signal_figure
+from experiments.signal.ranges import edges_hit
+from experiments.signal.study import ELSEWHERE, NUM_ARCHITECTURES, SEEDS, SignalStudy
+from experiments.trainings import Trained, Wanted
+from nas.space.search_space import Candidate
+from tests.experiments.test_design import SIZES, space
 
 NUM_BLOCKS = 16
 NUM_PROMPTS = 8
@@ -36,7 +35,7 @@ class Written:
             key=wanted.key,
             architecture=wanted.candidate.architecture,
             vocabulary=wanted.candidate.vocabulary,
-            train_flops=wanted.training.flops_per_trial,
+            train_flops=wanted.training.trial_flops,
             batch_tokens=recipe.batch_tokens,
             learning_rate=recipe.learning_rate,
             seed=recipe.seed,
@@ -95,11 +94,11 @@ def test_the_budgets_get_evenly_spaced_ranks_with_the_best_and_the_worst() -> No
 
 
 def test_another_budget_that_turns_the_ranking_round_has_a_correlation_of_minus_one() -> None:
-    own = space().training.flops_per_trial
+    own = space().training.trial_flops
 
     def turned(wanted: Wanted) -> float:
         bpb = by_width(wanted)
-        return bpb if wanted.training.flops_per_trial <= own else 6 - bpb
+        return bpb if wanted.training.trial_flops <= own else 6 - bpb
 
     table = signal_tables.budget_table(study(turned))
     assert cells(table, "3 C")[3] == "-1.00"
@@ -150,7 +149,7 @@ def test_the_figure_has_a_line_for_each_architecture_at_its_budgets() -> None:
     plan = study(by_width)
     points, *lines = signal_figure(plan).data
     assert len(points.y) == NUM_ARCHITECTURES * len(SEEDS)
-    own = space().training.flops_per_trial
+    own = space().training.trial_flops
     names = {factor: {one.architecture.describe() for one in plan.chosen(factor)} for factor in ELSEWHERE}
     assert {line.name for line in lines} == set().union(*names.values())
     for line in lines:

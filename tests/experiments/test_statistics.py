@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.experiments.statistics import paired_error, signal_of
+from experiments.signal.variance import paired_error, signal_of
 
 
 def test_the_variance_components_by_hand() -> None:

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.architecture import ArchitectureConfig
-from nas.data import PreparedData
+from experiments.scoring import BLOCK_BYTES, COMPLETION_BYTES, DECODINGS_STUDIED, NUM_PROMPTS, block_bits
+from experiments.trainings import Trained, Trainings, Wanted, read_trained, train_and_score
+from nas.architecture.config import ArchitectureConfig
+from nas.data.prepared import PreparedData
 from nas.errors import StudyError, StudyMismatch
-from nas.experiments.scoring import BLOCK_BYTES, COMPLETION_BYTES, DECODINGS_STUDIED, NUM_PROMPTS, block_bits
-from nas.experiments.trainings import Trained, Trainings, Wanted, read_trained, train_and_score
+from nas.inference.bits_per_byte import measure_likelihood
 from nas.model import Decoder
-from nas.space import Candidate
-from nas.space_sections import TrainingSection
-from nas.trial.bits_per_byte import measure_likelihood
-from nas.trial.numerics import plan_numerics
+from nas.space.search_space import Candidate
+from nas.space.sections import TrainingSection
+from nas.training.numerics import plan_numerics
 
 NUMERICS = plan_numerics("cpu", threads=1)
 
@@ -27,7 +27,7 @@ def wanted(seed: int = 0, num_steps: int = 3, **options: object) -> Wanted:
         num_layers=1, hidden_dim=16, num_heads=1, ffn_multiplier=2.0, vocab_size=256, max_seq_length=256
     )
     flops = num_steps * architecture.train_flops_per_token() * 256
-    training = TrainingSection(flops_per_trial=flops, max_seq_length=256, batch_tokens=256)
+    training = TrainingSection(trial_flops=flops, max_seq_length=256, batch_tokens=256)
     return Wanted(Candidate(architecture, "bytes", 1.0), training, seed, **options)  # type: ignore[arg-type]
 
 
@@ -123,6 +123,6 @@ def test_a_model_that_was_kept_is_judged_again_without_training(
 ) -> None:
     first = train_and_score(wanted(), data, NUMERICS, tmp_path)
     assert first.train_seconds is not None
-    monkeypatch.setattr("nas.experiments.trainings.train_model", lambda *given, **named: pytest.fail("trained again"))
+    monkeypatch.setattr("experiments.trainings.train_model", lambda *given, **named: pytest.fail("trained again"))
     again = train_and_score(wanted(), data, NUMERICS, tmp_path)
     assert again == first.model_copy(update={"train_seconds": None})

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from nas.architecture import ArchitectureConfig
-
-from .architectures import attention_choices
+from nas.architecture.config import ArchitectureConfig
+from tests.helpers.architectures import attention_choices
 
 
 @pytest.fixture(params=attention_choices(), ids=ArchitectureConfig.describe)

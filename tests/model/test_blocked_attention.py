@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.architectures import tiny
 from nas.model import Decoder, blocked_attention
 from nas.model.blocked_attention import QUERIES
 from nas.model.positions import AlibiPositions
+from tests.helpers.architectures import tiny
 
 
 def heads(length: int, batch: int = 3) -> list[Tensor]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nas.model.cross_entropy import CHUNK, Taught, linear_cross_entropy
+from nas.model.cross_entropy import CHUNK, SoftTargets, linear_cross_entropy
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -37,7 +37,7 @@ def test_a_teachers_share_is_hintons_loss_by_pytorch(
     teacher = torch.randn((tokens, 17), generator=generator, dtype=torch.float64)
     top, places = teacher.topk(4)
     wanted = torch.softmax(top / temperature, dim=1)
-    taught = Taught(places, wanted, share, temperature)
+    taught = SoftTargets(places, wanted, share, temperature)
     logits = hidden @ weight.T
     full = torch.zeros_like(teacher).scatter(1, places, wanted)
     divergence = F.kl_div(F.log_softmax(logits / temperature, dim=1), full, reduction="batchmean")

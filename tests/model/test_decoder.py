@@ -7,10 +7,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas.architecture import CHOICES, ArchitectureConfig
+from nas.architecture.config import CHOICES, ArchitectureConfig
 from nas.model import Decoder
-
-from .architectures import every_choice, tiny
+from tests.helpers.architectures import every_choice, tiny
 
 
 def random_ids(config: ArchitectureConfig, rows: int, length: int, seed: int = 0) -> torch.Tensor:

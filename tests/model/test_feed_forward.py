@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from nas.model.feed_forward import ACTIVATIONS, FeedForward
-
-from .architectures import tiny
+from tests.helpers.architectures import tiny
 
 
 def layer(activation: str, expand: list[list[float]], down: list[list[float]]) -> FeedForward:

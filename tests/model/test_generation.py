@@ -3,12 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nas.architecture import ArchitectureConfig
+from nas.architecture.config import ArchitectureConfig
 from nas.errors import UsageError
 from nas.model import GREEDY, Decoder, SamplingSettings, generate, stream_tokens
 from nas.model.sampling import sample
-
-from .architectures import tiny
+from tests.helpers.architectures import tiny
 
 VOCAB = 23
 EOT = 0

@@ -3,11 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nas.architecture import ArchitectureConfig
+from nas.architecture.config import ArchitectureConfig
 from nas.model import GREEDY, Decoder, generate, packed_weights
 from nas.model.linear import Linear
-
-from .architectures import tiny
+from tests.helpers.architectures import tiny
 
 IDS = torch.randint(500, (3, 12), generator=torch.Generator().manual_seed(0))
 

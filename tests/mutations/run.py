@@ -11,20 +11,32 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIST = Path(__file__).with_name("mutations.toml")
-TREE = ("nas", "search_spaces", "tests", "docs", "benchmarks", "trials/reference", "pyproject.toml", "README.md")
+TREE = (
+    "nas",
+    "search_spaces",
+    "tests",
+    "docs",
+    "experiments",
+    "benchmarks",
+    "trials/reference",
+    "pyproject.toml",
+    "README.md",
+)
 """What the tests read."""
 TIMEOUT_SECONDS = 900
 CRASHES = ("NameError", "UnboundLocalError", "ImportError", "ModuleNotFoundError", "AttributeError", "TypeError")
@@ -38,17 +50,50 @@ class Mutation:
     name: str
     why: str
     """What the engine would say wrongly."""
-    file: str
     old: str
+    """Code that stands once in the package; `$word` matches any one identifier, so that a rename changes nothing."""
     new: str
+    """The defect, with the same `$word`s."""
     tests: tuple[str, ...]
     """Test files of which at least one test must fail."""
 
+    def find(self, package: Path) -> Path:
+        """Return the file of `package` that `old` matches; ValueError unless it matches at one place of one file."""
+        found = [path for path in sorted(package.rglob("*.py")) for _ in matches(self.old, path.read_text("utf-8"))]
+        if len(found) != 1:
+            places = ", ".join(str(path.relative_to(package)) for path in found) or "nowhere"
+            raise ValueError(f"{self.name}: its old code must stand once, found {len(found)} times: {places}")
+        return found[0]
+
     def applied(self, source: str) -> str:
-        """`source` with the defect; ValueError when `old` does not stand in it exactly once."""
-        if (found := source.count(self.old)) != 1:
-            raise ValueError(f"{self.name}: its old text stands {found} times in {self.file}, not once")
-        return source.replace(self.old, self.new)
+        """Return `source` with the defect."""
+        start, end, names = next(matches(self.old, source))
+        return source[:start] + re.sub(r"\$(\w+)", lambda word: names[word[1]], self.new) + source[end:]
+
+
+@cache
+def tokens_of(code: str) -> list[tuple[str, int, int]]:
+    """Return each word and each other visible character of `code` with its place; white space does not count."""
+    return [(found[0], found.start(), found.end()) for found in re.finditer(r"\$?\w+|[^\w\s]", code)]
+
+
+def matches(pattern: str, source: str) -> Iterator[tuple[int, int, dict[str, str]]]:
+    """Yield start, end and the identifiers of `$word`s wherever the tokens of `pattern` stand in `source`."""
+    wanted = [word for word, _, _ in tokens_of(pattern)]
+    if not all(word in source for word in wanted if not word.startswith("$")):
+        return
+    given = tokens_of(source)
+    for first in range(len(given) - len(wanted) + 1):
+        names: dict[str, str] = {}
+        window = given[first : first + len(wanted)]
+        if all(_fits(word, found, names) for word, (found, _, _) in zip(wanted, window, strict=True)):
+            yield window[0][1], window[-1][2], names
+
+
+def _fits(word: str, found: str, names: dict[str, str]) -> bool:
+    if not word.startswith("$"):
+        return word == found
+    return found.isidentifier() and names.setdefault(word[1:], found) == found
 
 
 @dataclass(frozen=True)
@@ -115,7 +160,7 @@ def run_tests(tree: Path, tests: Sequence[str]) -> Outcome:
 
 def try_mutation(tree: Path, mutation: Mutation) -> Outcome:
     """Run its tests on `tree` with the defect, and take it out again."""
-    path = tree / mutation.file
+    path = mutation.find(tree / "nas")
     source = path.read_text(encoding="utf-8")
     path.write_text(mutation.applied(source), encoding="utf-8")
     try:

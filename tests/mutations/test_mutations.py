@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from .run import ROOT, Mutation, imported_from, load_mutations, try_mutation
+from tests.mutations.run import ROOT, Mutation, imported_from, load_mutations, try_mutation
 
 MUTATIONS = load_mutations()
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
 def test_a_mutation_still_applies_to_code_that_parses_and_changes_it(mutation: Mutation) -> None:
-    source = (ROOT / mutation.file).read_text(encoding="utf-8")
+    source = mutation.find(ROOT / "nas").read_text(encoding="utf-8")
     mutated = ast.parse(mutation.applied(source))
     assert ast.dump(mutated) != ast.dump(ast.parse(source))
 
@@ -51,16 +51,31 @@ def test_only_a_test_that_fails_catches_a_defect(tmp_path: Path, new: str, state
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(text)
     assert imported_from(tree) == tree.resolve()
-    outcome = try_mutation(tree, Mutation("m", "why", "nas/double.py", "2 * x", new, ("tests/test_double.py",)))
+    outcome = try_mutation(tree, Mutation("m", "why", "2 * $x", new, ("tests/test_double.py",)))
     assert outcome.state == state, outcome.output
     assert (outcome.test == "tests/test_double.py::test_double") == (state not in ("passed", "pytest ended with 2"))
     assert (tree / "nas/double.py").read_text() == "def double(x):\n    return 2 * x\n"
 
 
-@pytest.mark.parametrize("source", ["", "2 * x, 2 * x"])
-def test_an_old_text_that_is_not_there_once_is_refused(source: str) -> None:
-    mutation = Mutation("m", "why", "nas/double.py", "2 * x", "3 * x", ("tests/test_double.py",))
-    with pytest.raises(
-        ValueError, match=f"^m: its old text stands {source.count('x')} times in nas/double.py, not once$"
-    ):
-        mutation.applied(source)
+@pytest.mark.parametrize(
+    ("sources", "places"), [([], "nowhere"), (["2 * x"] * 2, "0.py, 1.py"), (["2 * x, 2 * y"], "0.py, 0.py")]
+)
+def test_an_old_code_that_does_not_stand_once_is_refused(tmp_path: Path, sources: list[str], places: str) -> None:
+    for number, source in enumerate(sources):
+        (tmp_path / f"{number}.py").write_text(source)
+    count = places.count(".py")
+    with pytest.raises(ValueError, match=f"^m: its old code must stand once, found {count} times: {places}$"):
+        Mutation("m", "why", "2 * $x", "3 * $x", ("tests/test_double.py",)).find(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "source", "mutated"),
+    [
+        ("$a + $b", "left + right", "right - left"),
+        ("$a + $b", "(\n    left +\n    right\n)", "(\n    right - left\n)"),
+        ("self.$a + $b", "self.total + 1, self.total + more", "self.total + 1, more - total"),
+        ("$a + $a + $b", "x + y + x + x + z", "x + y + z - x"),
+    ],
+)
+def test_a_rename_does_not_hide_where_a_mutation_goes(old: str, source: str, mutated: str) -> None:
+    assert Mutation("m", "why", old, "$b - $a", ()).applied(source) == mutated

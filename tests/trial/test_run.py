@@ -10,19 +10,18 @@ from typing import Any
 import pytest
 import torch
 
-from nas.data import PreparedData
+from nas.data.prepared import PreparedData
 from nas.errors import Diverged, UsageError
+from nas.evaluate import metrics as judge_module
+from nas.evaluate.collapse import RULES
+from nas.inference.bits_per_byte import measure_likelihood
 from nas.model import Decoder
-from nas.records import TrialRecord, completed, front
-from nas.space import Candidate
-from nas.trial import judge as judge_module
-from nas.trial.bits_per_byte import measure_likelihood
-from nas.trial.collapse import RULES
-from nas.trial.recipe import learning_rate_rule
+from nas.records.study import TrialRecord, completed, front
+from nas.space.search_space import Candidate
+from nas.training.recipe import learning_rate_rule
+from nas.training.weights import load_weights
 from nas.trial.run import TrialPaths, run_final, run_trial, trial_recipe
-from nas.trial.weights import load_weights
-
-from .tiny import SEQ_LENGTH, tiny, trial_settings
+from tests.helpers.tiny_models import SEQ_LENGTH, tiny, trial_settings
 
 CANDIDATE = Candidate(tiny(attention_dropout=0.1, residual_dropout=0.1), "bytes", 1.0)
 
@@ -147,7 +146,7 @@ def test_a_trial_that_diverges_is_pruned_with_its_reason(
 
 
 def test_weights_that_the_last_step_alone_blows_up_prune_the_trial(data: PreparedData, tmp_path: Path) -> None:
-    """The loss of that step is still finite: only the judgement sees it."""
+    """The loss of that step is still finite: only the metrics sees it."""
     settings = trial_settings(num_steps=1)
     record = run_trial(Candidate(tiny(), "bytes", 1e42), data, settings, paths(tmp_path), number=0)
     assert (record.state, record.fitness) == ("PRUNED", None)
@@ -164,7 +163,7 @@ def test_the_steps_are_what_the_flops_buy() -> None:
     settings = trial_settings(num_steps=25)
     assert trial_recipe(CANDIDATE, settings).num_steps == 25
     wider = tiny(hidden_dim=64)
-    expected = math.floor(settings.training.flops_per_trial / (wider.train_flops_per_token() * 512))
+    expected = math.floor(settings.training.trial_flops / (wider.train_flops_per_token() * 512))
     assert trial_recipe(Candidate(wider, "bytes", 2.0), settings).num_steps == expected
 
 
@@ -188,13 +187,13 @@ def test_a_finalist_is_judged_on_the_holdout_by_the_weights_that_are_kept(
     assert model.config == CANDIDATE.architecture
     tokens = data.vocabulary("bytes").encode_documents(data.evaluation_documents("holdout", 4096))
     num_bytes = len(data.evaluation_bytes("holdout", 4096))
-    assert measure_likelihood(model, tokens, 0, num_bytes, SEQ_LENGTH).bpb == verdict.judgement.bpb
-    assert verdict.judgement.num_bytes == num_bytes
-    assert verdict.judgement.num_prompts == 6
+    assert measure_likelihood(model, tokens, 0, num_bytes, SEQ_LENGTH).bpb == verdict.metrics.bpb
+    assert verdict.metrics.num_bytes == num_bytes
+    assert verdict.metrics.num_prompts == 6
     again = run_final(CANDIDATE, data, trial_settings(seed=7), tmp_path / "again.safetensors")
-    assert (again.judgement, again.completions) == (verdict.judgement, verdict.completions)
+    assert (again.metrics, again.completions) == (verdict.metrics, verdict.completions)
     other = run_final(CANDIDATE, data, trial_settings(seed=8), tmp_path / "other.safetensors")
-    assert other.judgement.bpb != verdict.judgement.bpb
+    assert other.metrics.bpb != verdict.metrics.bpb
     with pytest.raises(Diverged):
         run_final(Candidate(tiny(), "bytes", 1e30), data, trial_settings(), tmp_path / "none.safetensors")
 
@@ -239,8 +238,8 @@ def test_a_model_that_is_too_good_for_its_size_is_not_ranked(
     data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Eight uniform bits a byte are plausible; what 25 steps reach is made to look too good by moving the bounds.
-    monkeypatch.setattr("nas.trial.audit.trained.LOWEST_BPB", {1e5: 8.0, 1e6: 8.0})
-    monkeypatch.setattr("nas.trial.audit.trained.COMPRESSOR_SHARE", 10.0)
+    monkeypatch.setattr("nas.audit.trained.MIN_BPB", {1e5: 8.0, 1e6: 8.0})
+    monkeypatch.setattr("nas.audit.trained.COMPRESSOR_SHARE", 10.0)
     record = run_trial(CANDIDATE, data, trial_settings(), paths(tmp_path), number=0)
     assert record.state == "PRUNED"
     assert record.reason is not None

@@ -6,17 +6,16 @@ import pytest
 import torch
 
 from nas.model import Decoder
-from nas.trial.training import Training
+from nas.training.trainer import Trainer
 from nas.trial.trunk import restore_trunk, save_trunk
-
-from .tiny import NUMERICS, random_tokens, recipe, same_weights, tiny
+from tests.helpers.tiny_models import NUMERICS, random_tokens, recipe, same_weights, tiny
 
 TOKENS = random_tokens(4000)
 
 
-def training(num_steps: int = 20, **changes: object) -> Training:
+def training(num_steps: int = 20, **changes: object) -> Trainer:
     made = recipe(num_steps=num_steps, warmup_steps=2, **changes)
-    return Training(Decoder(tiny(), seed=made.seed), TOKENS, made, NUMERICS)
+    return Trainer(Decoder(tiny(), seed=made.seed), TOKENS, made, NUMERICS)
 
 
 def test_a_longer_training_goes_on_from_the_trunk_of_a_shorter_to_the_same_bits(tmp_path: Path) -> None:
@@ -43,7 +42,7 @@ def test_a_longer_training_goes_on_from_the_trunk_of_a_shorter_to_the_same_bits(
     ],
     ids=["another seed", "another rate", "a decay before"],
 )
-def test_the_trunk_of_another_training_is_left_alone(tmp_path: Path, other: Training) -> None:
+def test_the_trunk_of_another_training_is_left_alone(tmp_path: Path, other: Trainer) -> None:
     one = training(20)
     one.advance(16)
     save_trunk(one, tmp_path / "trunk")

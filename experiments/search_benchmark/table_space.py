@@ -1,0 +1,43 @@
+"""The full factorial that experiments/search_benchmark/README.md replays searches on: a grid inside `base.toml`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.trial import FixedTrial
+
+from nas.space.search_space import Candidate, SearchSpace, load_space
+from nas.space.sections import SearchSection
+
+_GRID: dict[str, list[Any]] = {
+    "vocab_size": [512, 1024, 2048, 4096, 8192, 16384],
+    "hidden_dim": [32, 48, 64, 96],
+    "num_layers": [1, 2, 3, 5],
+    "position_encoding": ["rope", "alibi"],
+}
+_FIXED: dict[str, Any] = {
+    "head_dim": 16,
+    "ffn_multiplier": 3.0,
+    "activation": "swiglu",
+    "normalization": "rmsnorm",
+    "qk_norm": True,
+    "tie_embeddings": False,
+}
+"""What the best trials of a search before the table had in common; the learning rate is the rule's."""
+
+
+def table_space(trial_flops: float | None = None) -> SearchSpace:
+    """`base` and its metrics through three rungs, with all dimensions but the four of the grid fixed."""
+    base = load_space("base")
+    flops = trial_flops or base.training.trial_flops
+    training = base.training.model_copy(update={"trial_flops": flops, "num_rungs": 3})
+    return base.model_copy(update={"name": "table", "search": SearchSection(**_GRID, **_FIXED), "training": training})
+
+
+def cells(space: SearchSpace, vocabulary_sizes: Mapping[str, int]) -> list[Candidate]:
+    """Every candidate of the grid, in a fixed order."""
+    names = [*_GRID]
+    points = itertools.product(*_GRID.values())
+    return [space.suggest(FixedTrial(dict(zip(names, point, strict=True))), vocabulary_sizes) for point in points]

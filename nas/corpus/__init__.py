@@ -1,0 +1,1 @@
+"""Turn sources into documents: read, clean, remove near-copies and split."""

@@ -1,0 +1,1 @@
+"""Use a trained model: text in and text out, streaming, and bits per byte."""

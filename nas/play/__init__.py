@@ -1,0 +1,1 @@
+"""Complete code for a person: settings, display, the interactive session and its history."""

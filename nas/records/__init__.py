@@ -1,0 +1,1 @@
+"""Record results as plain data with a schema version: trials, studies, full trainings and comparisons."""

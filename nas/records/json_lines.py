@@ -1,0 +1,42 @@
+"""Files of records, one JSON object a line, that a process may be appending to or have been killed at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from nas.errors import CodenasError, validation_line
+
+_Record = TypeVar("_Record", bound=BaseModel)
+
+
+def read_json_lines(path: Path, kind: type[_Record], name: str, error: type[CodenasError]) -> list[_Record]:
+    """The records of `path` in their order; a torn last line is left out.
+
+    `error` when the file cannot be read, or where a line is not a record, a `name` to the user.
+    """
+    try:
+        # Bytes: a torn line may end inside a character. Not splitlines: a text may hold another separator.
+        lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+    except OSError as reason:
+        raise error(f"cannot read {path}: {reason.strerror or reason}") from None
+    records = []
+    for index, line in enumerate(lines if lines != [b""] else []):
+        try:
+            records.append(kind.model_validate_json(line))
+        except ValidationError as reason:
+            if index == len(lines) - 1 and not _is_json(line):
+                break
+            raise error(f"{path}, line {index + 1}: {validation_line(reason, name)}") from None
+    return records
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True

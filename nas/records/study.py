@@ -1,0 +1,298 @@
+"""What is written down: one trial, one metrics, one study, as plain data with a schema version.
+
+Records are all that reports read and all that a worker sends back. Whatever must be the same in two
+runs with one seed stands at the top level; whatever a clock or a machine decides stands under `measured`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from nas.architecture.config import ArchitectureConfig
+from nas.errors import StudyError, validation_line
+from nas.records.fitness import fitness, pareto_front
+from nas.records.json_lines import read_json_lines
+from nas.scaling_law.fitted import AtTarget, NoLaw, ScalingLaw
+from nas.scaling_law.law import PARAMETERS
+
+SCHEMA_VERSION = 1
+
+TrialState = Literal["COMPLETE", "PRUNED", "FAIL"]
+
+
+class _Record(BaseModel):
+    # No NaN: JSON has none, so a record that held one could not be read back.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CurvePoint(_Record):
+    """A point of a learning curve."""
+
+    train_flops: float
+    train_bytes: float
+    train_loss: float
+    """Mean nats per token since the point before."""
+    decay_of: int | None = None
+    """The rung whose decay this is a point of; None on the trunk, which the rungs share."""
+
+
+class Metrics(_Record):
+    """What one model scores on one split: bits per byte and the collapse of what it generates."""
+
+    bpb: float
+    """Sum of nats / (ln 2 x UTF-8 bytes of the targets)."""
+    perplexity: float
+    """exp(nats per token): compares within one vocabulary only."""
+    num_bytes: int
+    novel_bpb: float | None = None
+    """`bpb` on novel lines alone (nas/corpus/novel_lines.py); None where there are none, and in records of before."""
+    novel_num_bytes: int = 0
+    num_prompts: int
+    sampled_collapse_rate: float
+    greedy_collapse_rate: float
+    collapse_rules: dict[str, dict[str, int]]
+    """Decoding -> rule -> completions on which it fired first."""
+
+    @property
+    def collapse_rate(self) -> float:
+        """The worse of the two decodings.
+
+        In small healthy models that is greedy, which alone tells architectures apart there (experiments/signal/README.md);
+        a model that loops even when sampled has no better one to hide behind.
+        """
+        return max(self.sampled_collapse_rate, self.greedy_collapse_rate)
+
+
+class Cost(_Record):
+    """What an architecture costs, by formula, and what its training used."""
+
+    num_params: int
+    non_embedding_params: int
+    train_flops_per_token: int
+    train_flops: float
+    train_tokens: int
+    train_bytes: float | None
+    """Tokens times the vocabulary's mean bytes per token; None where no corpus is known."""
+    train_steps: int
+
+
+class Measured(_Record):
+    """What the clock and the machine say: never the same twice."""
+
+    started: str
+    """UTC, ISO 8601."""
+    total_seconds: float
+    train_seconds: float
+    evaluate_seconds: float
+    generate_seconds: float
+    train_tokens_per_second: float
+    decode_ms_per_token: float
+    """Wall time of one decoding step over the whole batch of prompts, divided by the rows in it."""
+    peak_memory_bytes: int
+    """Peak resident memory of the worker process so far; on CUDA, the device's peak in this trial."""
+
+    def after(self, below: Measured) -> Measured:
+        """Of the rungs below and this one: seconds add up, speeds are this one's."""
+        seconds = ("total_seconds", "train_seconds", "evaluate_seconds", "generate_seconds")
+        summed = {name: getattr(below, name) + getattr(self, name) for name in seconds}
+        peak = max(below.peak_memory_bytes, self.peak_memory_bytes)
+        return self.model_copy(update={**summed, "started": below.started, "peak_memory_bytes": peak})
+
+
+class RungResult(_Record):
+    """What a trial scored on validation at one rung, after a decay of its own."""
+
+    rung: int
+    """From 0, the lowest."""
+    train_flops: float
+    """Of a training of this length alone: the trunk from its start, and the decay."""
+    train_bytes: float | None
+    spent_flops: float
+    """What the rung added to the trial: the trunk since the rung below, and the decay."""
+    fitness: float
+    val_bpb: float
+    collapse_rate: float
+    validation: Metrics | None = None
+    """None where an objective of the user's own says no more than the figures above."""
+    order: int = 0
+    """How many results the study had before this one. Those alone decided whether the trial went on."""
+
+
+class TrialRecord(_Record):
+    """One ended trial."""
+
+    schema_version: int = SCHEMA_VERSION
+    number: int
+    state: TrialState
+    reason: str | None = None
+    """Why a trial is not COMPLETE, in one line."""
+    reference: str | None = None
+    """The reference architecture this trial is, if it is one."""
+    architecture: ArchitectureConfig
+    vocabulary: str
+    lr_multiplier: float
+    learning_rate: float | None = None
+    seed: int
+    fitness: float | None = None
+    val_bpb: float | None = None
+    collapse_rate: float | None = None
+    validation: Metrics | None = None
+    cost: Cost | None = None
+    rungs: tuple[RungResult, ...] = ()
+    """The rungs at which it was judged, the lowest first; a trial that was stopped has them too."""
+    curve: tuple[CurvePoint, ...] = ()
+    measured: Measured | None = None
+
+    @model_validator(mode="after")
+    def _complete_has_results(self) -> Self:
+        results = (self.fitness, self.val_bpb, self.collapse_rate, self.cost)
+        if self.is_complete and None in results:
+            raise ValueError("a COMPLETE trial has fitness, val_bpb, collapse_rate and cost")
+        return self
+
+    @property
+    def is_complete(self) -> bool:
+        return self.state == "COMPLETE"
+
+    @property
+    def val_novel_bpb(self) -> float | None:
+        return self.validation.novel_bpb if self.validation else None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The figures of a COMPLETE trial that people look up by name; empty for any other."""
+        if self.cost is None or self.val_bpb is None or self.collapse_rate is None:
+            return {}
+        judged: dict[str, float] = {}
+        if self.validation is not None:
+            judged = {
+                **({} if self.val_novel_bpb is None else {"val_novel_bpb": self.val_novel_bpb}),
+                "val_perplexity": self.validation.perplexity,
+                "sampled_collapse_rate": self.validation.sampled_collapse_rate,
+                "greedy_collapse_rate": self.validation.greedy_collapse_rate,
+            }
+        return {
+            "val_bpb": self.val_bpb,
+            "collapse_rate": self.collapse_rate,
+            **judged,
+            "num_params": self.cost.num_params,
+            "train_flops": self.cost.train_flops,
+        }
+
+    def after(self, below: TrialRecord | None) -> TrialRecord:
+        """This record of a rung joined to that of the rungs below it."""
+        if below is None:
+            return self
+        measured = self.measured.after(below.measured) if self.measured and below.measured else self.measured
+        return self.model_copy(
+            update={"rungs": below.rungs + self.rungs, "curve": below.curve + self.curve, "measured": measured}
+        )
+
+    def stopped(self, reason: str) -> TrialRecord:
+        """The record of a trial that ends below the top: what it scored stands in its rungs alone."""
+        none = dict.fromkeys(("fitness", "val_bpb", "collapse_rate", "validation"))
+        return self.model_copy(update={**none, "state": "PRUNED", "reason": reason})
+
+    def reweighted(self, collapse_weight: float) -> TrialRecord:
+        """The same trial with its fitness at another collapse weight."""
+        rungs = tuple(
+            one.model_copy(update={"fitness": fitness(one.val_bpb, one.collapse_rate, collapse_weight)})
+            for one in self.rungs
+        )
+        update: dict[str, Any] = {"rungs": rungs}
+        if self.val_bpb is not None and self.collapse_rate is not None:
+            update["fitness"] = fitness(self.val_bpb, self.collapse_rate, collapse_weight)
+        return self.model_copy(update=update)
+
+    def reproducible(self) -> dict[str, Any]:
+        """All that two runs with one seed must share, as JSON data."""
+        return self.model_dump(mode="json", exclude={"measured"})
+
+
+class HoldoutResult(_Record):
+    """A finalist trained again with a fresh seed, on data that the search never looked at."""
+
+    number: int
+    """Of the trial that found the architecture."""
+    seed: int | None = None
+    """None in studies of before, which judged the weights of the trial itself."""
+    fitness: float | None
+    metrics: Metrics | None
+    reason: str | None = None
+    """Why there is no metrics, in one line."""
+
+
+class StudyRecord(_Record):
+    """What is known of a study beside its trials; `study.json` in its folder."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    budget: int | None
+    complete: bool
+    seed: int
+    collapse_weight: float
+    space: dict[str, Any]
+    """The search space file, as read."""
+    identity: dict[str, Any]
+    """What must be equal for two runs to be parts of one study."""
+    corpus: dict[str, Any]
+    """Source, hashes, counts, bytes and documents per split, tokens per vocabulary."""
+    compressors: dict[str, dict[str, float]]
+    """Split -> compressor -> bits per byte, on exactly the bytes that models are judged on."""
+    verdict: tuple[HoldoutResult, ...] = ()
+    law: ScalingLaw | NoLaw | None = None
+    """Fitted to all trials; None before the verdict."""
+    at_target: AtTarget | None = None
+    """The law's verdict at the full budget; None where there is no law."""
+    provenance: dict[str, Any]
+    """Command, versions, machine, date."""
+    measured: dict[str, float] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_a_law_of_another_form(cls, data: Any) -> Any:
+        """A study of an earlier version is read without its law; the search, run again, fits one."""
+        law = data.get("law") if isinstance(data, dict) else None
+        if isinstance(law, dict) and len(law.get("parameters", PARAMETERS)) != len(PARAMETERS):
+            return {**data, "law": None, "at_target": None}
+        return data
+
+    """Phase -> seconds, summed over the runs of this study."""
+
+
+def completed(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The COMPLETE trials, best fitness first, equal ones by number."""
+    return sorted((one for one in records if one.is_complete), key=lambda one: (one.fitness, one.number))
+
+
+def front(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """The COMPLETE trials that no other beats in validation bits per byte, collapse rate and parameters at once.
+
+    The three of an exported front; the Pareto plot shows the first two.
+    """
+    ranked = completed(records)
+    points = [(one.val_bpb or 0.0, one.collapse_rate or 0.0, float(one.architecture.num_params)) for one in ranked]
+    return [ranked[index] for index in pareto_front(points)]
+
+
+def read_trials(path: Path) -> list[TrialRecord]:
+    """The records of a `trials.jsonl` by number, the last line of each; a torn last line is left out.
+
+    StudyError when the file is missing or a line before the last is not a record.
+    """
+    records = {one.number: one for one in read_json_lines(path, TrialRecord, "record", StudyError)}
+    return [records[number] for number in sorted(records)]
+
+
+def read_study(path: Path) -> StudyRecord:
+    """The record in a `study.json`; StudyError when it is missing or is not one."""
+    try:
+        return StudyRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except ValidationError as error:
+        raise StudyError(f"{path}: {validation_line(error, 'study')}") from None

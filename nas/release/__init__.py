@@ -1,1 +1,0 @@
-"""What turns a checkpoint into the files of others: a folder of transformers', a GGUF file."""

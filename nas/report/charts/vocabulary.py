@@ -1,0 +1,59 @@
+"""Vocabulary against width at a glance: which of the two should have the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import plotly.graph_objects as go
+
+from nas.records.study import TrialRecord, completed
+from nas.report.parts.drawing import styled
+from nas.report.parts.hover import HOVER_OF_TRIAL, hover
+from nas.report.study.scores import fitness
+
+
+def vocabulary_figure(records: Sequence[TrialRecord]) -> go.Figure:
+    """The best fitness reached at each vocabulary size and width, as a table of colours: brighter is better.
+
+    References are left out where the search has trials of its own: their 50,000 tokens would flatten the scale.
+    """
+    ranked = completed(records)
+    shown = [one for one in ranked if not one.reference] or ranked
+    cells: dict[tuple[int, int], list[TrialRecord]] = {}
+    for one in shown:
+        cells.setdefault((one.architecture.hidden_dim, one.architecture.vocab_size), []).append(one)
+    widths = sorted({width for width, _ in cells})
+    sizes = sorted({size for _, size in cells})
+    labels = {one.architecture.vocab_size: _label(one) for one in shown}
+    grid = [[cells.get((width, size), []) for size in sizes] for width in widths]
+    figure = go.Figure(
+        go.Heatmap(
+            x=[labels[size] for size in sizes],
+            y=[str(width) for width in widths],
+            z=[[fitness(cell[0]) if cell else None for cell in row] for row in grid],
+            text=[[_cell_hover(cell) for cell in row] for row in grid],
+            customdata=[[cell[0].number if cell else None for cell in row] for row in grid],
+            texttemplate="%{z:.2f}",
+            hovertemplate=HOVER_OF_TRIAL,
+            hoverongaps=False,
+            colorscale="Cividis",
+            reversescale=True,
+            xgap=2,
+            ygap=2,
+            showscale=False,
+        )
+    )
+    figure.update_xaxes(type="category", showgrid=False)
+    figure.update_yaxes(type="category", showgrid=False)
+    return styled(figure, "vocabulary size (tokens)", "width (hidden_dim)", height=170 + 36 * len(widths))
+
+
+def _cell_hover(cell: Sequence[TrialRecord]) -> str:
+    trials = f"best of {len(cell)} trial{'s' if len(cell) > 1 else ''}"
+    return f"{trials}:<br>{hover(cell[0])}" if cell else ""
+
+
+def _label(record: TrialRecord) -> str:
+    size = f"{record.architecture.vocab_size:,}"
+    return size if record.vocabulary.startswith("bpe") else f"{size} {escape(record.vocabulary)}"

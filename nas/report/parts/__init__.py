@@ -1,0 +1,1 @@
+"""Provide the parts that all reports share: documents, drawing, tables and wording."""

@@ -1,0 +1,1 @@
+"""Predict bits per byte from architecture and training length: the law, its fit and its forecasts."""

@@ -1,0 +1,1 @@
+"""Search architectures: propose candidates, run their rungs, stop weak ones, and export the best."""

@@ -1,0 +1,1 @@
+"""Run the tasks of a search: in this process, in worker processes, or on a Ray cluster."""

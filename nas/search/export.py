@@ -1,0 +1,129 @@
+"""What a study hands on: arch JSONs of the best at its own budget and at the full one, and of what no trial beats."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nas import __version__
+from nas.data.prepared import PreparedData
+from nas.records.holdout_comparison import chosen_trial, comparison_of
+from nas.records.study import StudyRecord, TrialRecord, front
+from nas.scaling_law.fitted import AtTarget
+from nas.search.folder import StudyFolder
+from nas.search.objectives import DEFAULT_OBJECTIVES, front_in, metrics_of
+from nas.space.search_space import Candidate
+from nas.system.files import write_atomically, write_json
+from nas.training.recipe import RECIPE_VERSION
+
+
+def export_architectures(
+    folder: StudyFolder, study: StudyRecord, records: Sequence[TrialRecord], data: PreparedData
+) -> list[Path]:
+    """Write arch.json, best-at-*.json and front/ with the tokenizers they need; the paths written, arch.json first.
+
+    arch.json is the architecture predicted best at the full budget where the scaling law holds, else the best at the
+    search's; each stands in its own file beside it.
+    """
+    chosen = chosen_trial(study, records, study.collapse_weight)
+    if chosen is None:
+        return []
+    exporter = _Exporter(folder, study, records, data)
+    searched = exporter.of_trial(chosen, f"best at {_top_flops(study):.3g} training FLOPs, on the holdout")
+    written = [exporter.write(folder.best_at_search, searched)]
+    taken = searched
+    if study.at_target is not None:
+        at = study.at_target
+        predicted = exporter.of_prediction(at, f"predicted best at {at.target_flops:.3g} training FLOPs")
+        written.append(exporter.write(folder.best_at_target, predicted))
+        taken = predicted if at.holds else searched
+    else:
+        folder.best_at_target.unlink(missing_ok=True)
+    written.insert(0, exporter.write(folder.arch_json, taken))
+    for record in exported_front(study, records):
+        path = folder.path / "front" / f"trial-{record.number:04d}.json"
+        written.append(exporter.write(path, exporter.of_trial(record, "not beaten by any other trial")))
+    for stale in set((folder.path / "front").glob("trial-*.json")) - set(written):
+        stale.unlink()
+    return written
+
+
+def exported_front(study: StudyRecord, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials that no other beats in the objectives, or where there is one in bits per byte, collapse and size."""
+    objectives = study.identity.get("objectives", DEFAULT_OBJECTIVES)
+    return front(records) if len(objectives) == 1 else front_in(records, metrics_of(objectives))
+
+
+def _top_flops(study: StudyRecord) -> float:
+    return float(study.space["training"]["trial_flops"])
+
+
+class _Exporter:
+    """Arch JSONs of one study: all that full training needs of an architecture, its recipe and its tokenizer."""
+
+    def __init__(
+        self, folder: StudyFolder, study: StudyRecord, records: Sequence[TrialRecord], data: PreparedData
+    ) -> None:
+        self._folder, self._study, self._records, self._data = folder, study, records, data
+        comparison = comparison_of(study, records, study.collapse_weight)
+        self._verdict = {one.number: one for one in comparison.finalists} if comparison else {}
+
+    def write(self, path: Path, content: dict[str, Any]) -> Path:
+        """With the tokenizer, whose file is named relative to `path`."""
+        vocabulary = content["vocabulary"]
+        file = self._folder.path / "tokenizers" / f"{vocabulary}.json"
+        write_atomically(file, self._data.vocabulary(vocabulary).save)
+        write_json(path, {**content, "tokenizer": Path(os.path.relpath(file, path.parent)).as_posix()})
+        return path
+
+    def of_trial(self, record: TrialRecord, why: str) -> dict[str, Any]:
+        metrics: dict[str, Any] = {"fitness": record.fitness, **record.scores}
+        if (judged := self._verdict.get(record.number)) is not None:
+            metrics |= {"holdout_bpb": judged.bpb}
+            metrics |= {} if judged.novel_bpb is None else {"holdout_novel_bpb": judged.novel_bpb}
+            metrics |= {"holdout_collapse_rate": judged.collapse_rate, "holdout_seeds": judged.num_seeds}
+        candidate = Candidate(record.architecture, record.vocabulary, record.lr_multiplier)
+        return self._content(candidate, metrics, why, record.number)
+
+    def of_prediction(self, at: AtTarget, why: str) -> dict[str, Any]:
+        best = at.best
+        metrics = {
+            "num_params": best.architecture.num_params,
+            "target_flops": at.target_flops,
+            "predicted_bpb": best.predicted.bpb,
+            "predicted_bpb_interval": [best.predicted.low, best.predicted.high],
+            "chance_of_beating_the_best_at_search": at.chance,
+            "shortcomings": list(at.shortcomings),
+        }
+        candidate = Candidate(best.architecture, best.vocabulary, best.lr_multiplier)
+        tried = (one.number for one in self._records if one.architecture.id == best.architecture.id)
+        return self._content(candidate, metrics, why, next(tried, None))
+
+    def _content(self, candidate: Candidate, metrics: dict[str, Any], why: str, trial: int | None) -> dict[str, Any]:
+        study, training = self._study, self._study.space["training"]
+        return {
+            "architecture": candidate.architecture.model_dump(mode="json"),
+            "vocabulary": candidate.vocabulary,
+            "tokenizer": "",
+            "recipe": {
+                "rule": RECIPE_VERSION,
+                "lr_multiplier": candidate.lr_multiplier,
+                "batch_tokens": training["batch_tokens"],
+                "seq_length": training["max_seq_length"],
+            },
+            "metrics": metrics,
+            "provenance": {
+                "study": study.name,
+                "why": why,
+                "trial": trial,
+                "seed": study.seed,
+                "collapse_weight": study.collapse_weight,
+                "corpus": {"source": study.corpus["source"], "content_hash": self._data.corpus_hash},
+                "split_seed": study.corpus["split_seed"],
+                "codenas": __version__,
+                "exported": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        }

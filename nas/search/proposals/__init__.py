@@ -1,0 +1,1 @@
+"""Propose which architecture to try next."""

@@ -1,0 +1,1 @@
+"""Decide after each rung which trials are promoted and which are stopped."""

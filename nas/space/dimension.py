@@ -1,0 +1,113 @@
+"""One dimension of a search space: a list of choices, a range `{ min, max, step | log }`, or one fixed value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from nas.errors import unknown_name, validation_line
+
+MAX_STEPS = 10_000
+NATURAL_MIN = {"num_layers": 1, "query_group_size": 1}
+"""Dimension -> the least there can be: an end of a range that nobody can move."""
+
+
+class Range(BaseModel):
+    """A numeric range, both ends included. Whole numbers all through make it an integer range."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    min: float
+    max: float
+    step: float | None = None
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min:g} is greater than max {self.max:g}")
+        if self.step is not None and (self.step <= 0 or self.log):
+            raise ValueError("step must be positive and cannot go with log = true")
+        if self.log and self.min <= 0:
+            raise ValueError(f"log = true needs min > 0, found {self.min:g}")
+        steps = (self.max - self.min) / (self.step or 1)
+        if steps > MAX_STEPS and (self.is_integer or self.step is not None):
+            raise ValueError(f"a range has at most {MAX_STEPS} steps, found {steps:g}; give a larger step")
+        return self
+
+    @property
+    def is_integer(self) -> bool:
+        return all(float(value).is_integer() for value in (self.min, self.max, self.step or 1)) and not self.log
+
+    @property
+    def last(self) -> float:
+        """The greatest value that the steps reach; Optuna warns at every trial where it is not `max`."""
+        return self.max if self.step is None else round(self.values()[-1], 12)
+
+    def values(self) -> list[float]:
+        """Every value of an integer or stepped range; both ends of a continuous one."""
+        if not self.is_integer and self.step is None:
+            return [self.min, self.max]
+        step = self.step or 1
+        return [self.min + index * step for index in range(math.floor((self.max - self.min) / step + 1e-9) + 1)]
+
+
+Scalar = bool | int | float | str
+Dimension = Scalar | tuple[Scalar, ...] | Range
+
+
+class Suggests(Protocol):
+    """What a space asks of its caller: an Optuna trial, a fixed one, or a random draw."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int: ...
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float: ...
+
+
+def choices_of(dimension: Dimension) -> list[Any]:
+    """The values of a dimension: a list's choices, a range's steps (its ends if continuous), or the fixed one."""
+    if isinstance(dimension, Range):
+        return dimension.values()
+    return list(dimension) if isinstance(dimension, tuple) else [dimension]
+
+
+def suggest_value(trial: Suggests, name: str, dimension: Dimension) -> Any:
+    """The value that `trial` gives a dimension; a fixed one is not asked for."""
+    if isinstance(dimension, tuple):
+        return trial.suggest_categorical(name, dimension)
+    if not isinstance(dimension, Range):
+        return dimension
+    if dimension.is_integer:
+        return trial.suggest_int(name, int(dimension.min), int(dimension.last), step=int(dimension.step or 1))
+    return trial.suggest_float(name, dimension.min, dimension.last, step=dimension.step, log=dimension.log)
+
+
+def read_dimension(name: str, value: Any) -> Dimension:
+    """A dimension from its value in TOML; ValueError with one line when it is none."""
+    if isinstance(value, Mapping):
+        unknown = [key for key in value if key not in Range.model_fields]
+        if unknown:
+            raise ValueError(f"{name}: {unknown_name('range key', unknown[0], Range.model_fields)}")
+        if not {"min", "max"} <= value.keys():
+            raise ValueError(f"{name}: a range needs min and max, found {sorted(value)}")
+        try:
+            return Range.model_validate(value)
+        except ValidationError as error:
+            raise ValueError(validation_line(error, name)) from None
+    if isinstance(value, list):
+        if not value:
+            raise ValueError(f"{name}: an empty list leaves nothing to choose")
+        if len(set(map(repr, value))) < len(value):
+            raise ValueError(f"{name}: a choice stands twice in {value}")
+        nested = [one for one in value if not isinstance(one, Scalar)]
+        if nested:
+            raise ValueError(f"{name}: a list holds numbers, names or true and false, found {nested[0]!r}")
+        return tuple(value)
+    if not isinstance(value, Scalar):
+        raise ValueError(f"{name}: expected a value, a list or a range, found {value!r}")
+    return value

@@ -1,0 +1,203 @@
+"""The search space: read from TOML, checked once, turned into an architecture by any object with suggest_*.
+
+The space is flat and every combination of it is legal (nas.space.sections says how).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from nas.architecture.config import ArchitectureConfig
+from nas.architecture.transformers_class import Traits, is_exportable, kv_heads_kind, nearest_refusal
+from nas.errors import SpaceError, unknown_name, validation_line
+from nas.space.dimension import Range, Suggests, choices_of, suggest_value
+from nas.space.sections import (
+    ConstraintsSection,
+    EvaluationSection,
+    SearchSection,
+    TrainingSection,
+    VerdictSection,
+    vocabulary_name,
+)
+
+MIN_STEPS = 20
+"""Fewer training steps than this say nothing about an architecture."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One point of the space: the architecture, which vocabulary it reads, and its part of the recipe."""
+
+    architecture: ArchitectureConfig
+    vocabulary: str
+    lr_multiplier: float
+
+
+class SearchSpace(BaseModel):
+    """A search space file: [search], [constraints], [training], [evaluation], [verdict]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    search: SearchSection
+    constraints: ConstraintsSection = ConstraintsSection()
+    training: TrainingSection
+    evaluation: EvaluationSection = EvaluationSection()
+    verdict: VerdictSection = VerdictSection()
+
+    @model_validator(mode="after")
+    def _check_prompts(self) -> Self:
+        if self.prompt_bytes < 16:
+            raise ValueError(
+                f"completion_bytes {self.evaluation.completion_bytes} leaves {self.prompt_bytes} bytes of "
+                f"max_seq_length {self.training.max_seq_length} for a prompt; it needs at least 16"
+            )
+        return self
+
+    @property
+    def prompt_bytes(self) -> int:
+        return self.training.prompt_bytes(self.evaluation.completion_bytes)
+
+    @property
+    def vocabulary_names(self) -> list[str]:
+        return [vocabulary_name(value) for value in choices_of(self.search.vocab_size)]
+
+    @property
+    def num_combinations(self) -> float:
+        """How many architectures the space has at most; infinite when a dimension of them is continuous."""
+        dimensions = [getattr(self.search, name) for name in SearchSection.model_fields if name != "lr_multiplier"]
+        if any(isinstance(one, Range) and not one.is_integer and one.step is None for one in dimensions):
+            return math.inf
+        return float(math.prod(len(choices_of(one)) for one in dimensions))
+
+    def excess(self, architecture: ArchitectureConfig) -> dict[str, float]:
+        """How far the architecture is over each limit, as a share of it; it is legal when none is above 0.
+
+        Beside [constraints]: trial_flops, at the lowest rung, must buy at least MIN_STEPS training steps.
+        """
+        limits = self.constraints.excess(architecture, self.training.batch_tokens)
+        return limits | {"trial_flops": MIN_STEPS / max(self.training.num_steps(architecture, 0), 1e-9) - 1}
+
+    def is_legal(self, architecture: ArchitectureConfig) -> bool:
+        return max(self.excess(architecture).values()) <= 0
+
+    def only_exportable(self) -> Self:
+        """The same space, in which only what a class of transformers represents is legal.
+
+        SpaceError with what would do when that is nothing.
+        """
+        searched = {key: choices_of(getattr(self.search, key)) for key in SearchSection.model_fields}
+        shapes = itertools.product(*(searched[key] for key in ("hidden_dim", "head_dim", "query_group_size")))
+        kinds = sorted({kv_heads_kind(*heads_of(*shape)) for shape in shapes})
+        points = [
+            Traits(str(norm), str(position), str(activation), bool(qk_norm), kind)
+            for norm, position, activation, qk_norm, kind in itertools.product(
+                *(searched[key] for key in ("normalization", "position_encoding", "activation", "qk_norm")), kinds
+            )
+        ]
+        if not any(map(is_exportable, points)):
+            raise SpaceError(f"nothing in the space '{self.name}' is exportable: {nearest_refusal(points)}")
+        constraints = self.constraints.model_copy(update={"exportable": True})
+        return self.model_copy(update={"constraints": constraints})
+
+    def suggest(self, trial: Suggests, vocabulary_sizes: Mapping[str, int]) -> Candidate:
+        """Ask `trial` for every dimension and build the candidate.
+
+        `vocabulary_sizes` maps vocabulary names to the number of tokens they really have: a small
+        corpus can end a BPE early, and the number of characters is the corpus's.
+        """
+        picked = {name: suggest_value(trial, name, getattr(self.search, name)) for name in SearchSection.model_fields}
+        vocabulary = vocabulary_name(picked["vocab_size"])
+        num_heads, num_kv_heads = heads_of(picked["hidden_dim"], picked["head_dim"], picked["query_group_size"])
+        dropout = float(picked["dropout"])
+        architecture = ArchitectureConfig.parse(
+            {
+                "num_layers": int(picked["num_layers"]),
+                "hidden_dim": int(picked["hidden_dim"]),
+                "num_heads": num_heads,
+                "num_kv_heads": num_kv_heads,
+                "ffn_multiplier": float(picked["ffn_multiplier"]),
+                "activation": picked["activation"],
+                "normalization": picked["normalization"],
+                "position_encoding": picked["position_encoding"],
+                "attention_dropout": dropout,
+                "residual_dropout": dropout,
+                "vocab_size": vocabulary_sizes[vocabulary],
+                "max_seq_length": self.training.max_seq_length,
+                "tie_embeddings": picked["tie_embeddings"],
+                "qk_norm": picked["qk_norm"],
+            }
+        )
+        return Candidate(architecture, vocabulary, float(picked["lr_multiplier"]))
+
+
+def heads_of(hidden_dim: Any, head_dim: Any, query_group_size: Any) -> tuple[int, int]:
+    """Heads, and those for keys and values; a group that does not divide the heads becomes their common divisor."""
+    num_heads = int(hidden_dim) // int(head_dim)
+    return num_heads, num_heads // math.gcd(num_heads, int(query_group_size))
+
+
+def load_space(name_or_path: str) -> SearchSpace:
+    """Read a shipped space by name or any TOML file by path; SpaceError with one line if it cannot be used."""
+    path = _find_space(name_or_path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpaceError(f"cannot read search space {path}: {error}") from None
+    _refuse_unknown(values, path)
+    try:
+        space = SearchSpace(name=path.stem, **values)
+    except ValidationError as error:
+        raise SpaceError(validation_line(error, path.name)) from None
+    return space.only_exportable() if space.constraints.exportable else space
+
+
+def shipped_spaces() -> list[str]:
+    return sorted(path.stem for path in _space_folder().glob("*.toml"))
+
+
+def _refuse_unknown(values: Mapping[str, Any], path: Path) -> None:
+    """SpaceError for a section or key that no space has, with the nearest name."""
+    sections: dict[str, type[BaseModel]] = {
+        "search": SearchSection,
+        "constraints": ConstraintsSection,
+        "training": TrainingSection,
+        "evaluation": EvaluationSection,
+        "verdict": VerdictSection,
+    }
+    for section, content in values.items():
+        if section not in sections:
+            raise SpaceError(f"{path.name}: {unknown_name('section', section, sections)}")
+        if not isinstance(content, Mapping):
+            raise SpaceError(f"{path.name}: [{section}] must be a section of keys, found {content!r}")
+        for key in content:
+            if key not in sections[section].model_fields:
+                raise SpaceError(f"{path.name}: [{section}] {unknown_name('key', key, sections[section].model_fields)}")
+
+
+def _find_space(name_or_path: str) -> Path:
+    path = Path(name_or_path).expanduser()
+    if path.suffix == ".toml" or path.parent != Path():
+        if not path.is_file():
+            raise SpaceError(f"no search space at {path}; give a TOML file or one of: {', '.join(shipped_spaces())}")
+        return path
+    shipped = _space_folder() / f"{name_or_path}.toml"
+    if not shipped.is_file():
+        raise SpaceError(f"{unknown_name('search space', name_or_path, shipped_spaces())}; a file ends in .toml")
+    return shipped
+
+
+def _space_folder() -> Path:
+    """`nas/search_spaces` of an installed wheel, or `search_spaces/` beside `nas/` in a checkout."""
+    package = Path(str(resources.files("nas")))
+    installed = package / "search_spaces"
+    return installed if installed.is_dir() else package.parent / "search_spaces"

@@ -1,0 +1,262 @@
+"""The sections of a search space file, each checked when it is read.
+
+Every combination of a [search] section is legal: heads come as head_dim and query_group_size (queries that
+share one key/value head), hidden_dim must be a multiple of every head_dim, and a query group that does not
+divide the number of heads is reduced to their greatest common divisor.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from nas.architecture.config import CHOICES, ArchitectureConfig
+from nas.architecture.transformers_class import Traits, is_exportable
+from nas.errors import ArchitectureError, unknown_name
+from nas.space.dimension import Dimension, Range, choices_of, read_dimension
+
+BYTES_VOCAB_SIZE = 256
+MAX_PROMPT_BYTES = 256
+_NUMBER = ("num_layers", "hidden_dim", "head_dim", "query_group_size", "ffn_multiplier", "dropout", "lr_multiplier")
+_WHOLE = ("num_layers", "hidden_dim", "head_dim", "query_group_size")
+_SWITCH = ("tie_embeddings", "qk_norm")
+
+
+class SearchSection(BaseModel):
+    """What is searched. Keys left out keep the fixed value that stands here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_layers: Dimension
+    hidden_dim: Dimension
+    vocab_size: Dimension
+    """Byte-level BPE sizes; 256 is plain bytes, "char" characters with byte fallback, "gpt2" GPT-2's."""
+    head_dim: Dimension = 32
+    query_group_size: Dimension = 1
+    ffn_multiplier: Dimension = 4.0
+    activation: Dimension = "gelu"
+    normalization: Dimension = "rmsnorm"
+    position_encoding: Dimension = "rope"
+    tie_embeddings: Dimension = False
+    qk_norm: Dimension = False
+    dropout: Dimension = 0.0
+    """Sets attention_dropout and residual_dropout."""
+    lr_multiplier: Dimension = 1.0
+    """Times the learning rate that the rule gives for the size (nas.training.recipe)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_dimensions(cls, values: Any) -> Any:
+        return {key: read_dimension(key, value) for key, value in dict(values).items()}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in _NUMBER:
+            for value in choices_of(getattr(self, name)):
+                if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+                    raise ValueError(f"{name} holds numbers, found {value!r}")
+                if name in _WHOLE and (not float(value).is_integer() or value < 1):
+                    raise ValueError(f"{name} holds whole numbers of at least 1, found {value!r}")
+                if name == "dropout" and not 0 <= value < 1:
+                    raise ValueError(f"dropout is in [0, 1), found {value!r}")
+                if name in ("ffn_multiplier", "lr_multiplier") and value <= 0:
+                    raise ValueError(f"{name} must be positive, found {value!r}")
+            dimension = getattr(self, name)
+            if name in _WHOLE and isinstance(dimension, Range) and not dimension.is_integer:
+                raise ValueError(f"{name} holds whole numbers: its range takes a whole step and no log = true")
+        for name in _SWITCH:
+            for value in choices_of(getattr(self, name)):
+                if not isinstance(value, bool):
+                    raise ValueError(f"{name} is true or false, found {value!r}")
+        for name, allowed in CHOICES.items():
+            for value in choices_of(getattr(self, name)):
+                if value not in allowed:
+                    raise ValueError(unknown_name(name, str(value), allowed))
+        if isinstance(self.vocab_size, Range):
+            raise ValueError("vocab_size is a list of sizes, not a range: each is a tokenizer to train")
+        for value in choices_of(self.vocab_size):
+            vocabulary_name(value)
+        self._check_shapes()
+        return self
+
+    def _check_shapes(self) -> None:
+        """ValueError unless every combination can be built."""
+        positions = choices_of(self.position_encoding)
+        for hidden in choices_of(self.hidden_dim):
+            for head in choices_of(self.head_dim):
+                if int(hidden) % int(head):
+                    raise ValueError(
+                        f"hidden_dim {hidden:g} is not a multiple of head_dim {head:g}; every combination must be legal"
+                    )
+                if "rope" in positions and head % 2:
+                    raise ValueError(f"rope needs an even head_dim, found {head:g}")
+            if "sinusoidal" in positions and hidden % 2:
+                raise ValueError(f"sinusoidal positions need an even hidden_dim, found {hidden:g}")
+        ends = [choices_of(one) for one in (self.num_layers, self.hidden_dim, self.ffn_multiplier)]
+        for layers, hidden, ffn in itertools.product(*({min(values), max(values)} for values in ends)):
+            try:
+                ArchitectureConfig.parse(
+                    {
+                        "num_layers": int(layers),
+                        "hidden_dim": int(hidden),
+                        "num_heads": 1,
+                        "ffn_multiplier": float(ffn),
+                        "position_encoding": "none",
+                        "vocab_size": BYTES_VOCAB_SIZE,
+                        "max_seq_length": 8,
+                    }
+                )
+            except ArchitectureError as error:
+                raise ValueError(str(error)) from None
+
+
+class ConstraintsSection(BaseModel):
+    """Limits. An architecture over one that is known before training is never trained.
+
+    Those of the clock and of the machine (decoding, peak memory) make a study that a rerun may not repeat.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    max_params: float | None = Field(default=None, gt=0)
+    max_train_memory_gb: float | None = Field(default=None, gt=0)
+    """By the estimate of ArchitectureConfig.train_memory_bytes."""
+    max_train_flops_per_token: float | None = Field(default=None, gt=0)
+    max_collapse_rate: float | None = Field(default=None, gt=0)
+    """Of a trial that is trained to the end."""
+    max_decode_ms_per_token: float | None = Field(default=None, gt=0)
+    """As measured, see Measured.decode_ms_per_token."""
+    max_peak_memory_gb: float | None = Field(default=None, gt=0)
+    """As measured, see Measured.peak_memory_bytes."""
+    exportable: bool | None = None
+    """True keeps what `nas.export --to hf` can write. For no it is None, as in studies that do not have the key."""
+
+    @field_validator("exportable")
+    @classmethod
+    def _no_is_none(cls, value: bool | None) -> bool | None:
+        return value or None
+
+    def excess(self, architecture: ArchitectureConfig, batch_tokens: int) -> dict[str, float]:
+        """How far the architecture is over each limit, as a share of it; at most 0 means inside.
+
+        `not_exportable` is 1 for an architecture that no class of transformers represents.
+        """
+        measured = {
+            "max_params": architecture.num_params,
+            "max_train_memory_gb": architecture.train_memory_bytes(batch_tokens) / 2**30,
+            "max_train_flops_per_token": architecture.train_flops_per_token(),
+        }
+        limits = {name: getattr(self, name) for name in measured}
+        over = {name: measured[name] / limit - 1 for name, limit in limits.items() if limit is not None}
+        if self.exportable:
+            over["not_exportable"] = float(not is_exportable(Traits.of(architecture)))
+        return over
+
+    @property
+    def of_measured(self) -> tuple[str, ...]:
+        """The limits that are set of what is known after training alone."""
+        names = ("max_collapse_rate", "max_decode_ms_per_token", "max_peak_memory_gb")
+        return tuple(name for name in names if getattr(self, name) is not None)
+
+    @property
+    def reruns_differ(self) -> bool:
+        """Whether a limit stands on what a clock or a machine says."""
+        return self.max_decode_ms_per_token is not None or self.max_peak_memory_gb is not None
+
+    def measured_excess(
+        self,
+        *,
+        collapse_rate: float | None,
+        decode_ms_per_token: float | None,
+        peak_memory_bytes: float | None,
+    ) -> dict[str, float]:
+        """Return how far a trained architecture is over each measured limit, as a share of the limit.
+
+        A figure that is not known is None and skipped. Pass no `collapse_rate` below the top rung: there it says
+        little about its final value.
+        """
+        found = {
+            "max_collapse_rate": collapse_rate,
+            "max_decode_ms_per_token": decode_ms_per_token,
+            "max_peak_memory_gb": None if peak_memory_bytes is None else peak_memory_bytes / 2**30,
+        }
+        limits = {name: getattr(self, name) for name in found}
+        return {
+            name: value / limits[name] - 1
+            for name, value in found.items()
+            if value is not None and limits[name] is not None
+        }
+
+
+class TrainingSection(BaseModel):
+    """What every trial gets, the same for all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    trial_flops: float = Field(gt=0)
+    """Of a trial that is trained to the end, which is the top rung."""
+    num_rungs: int = Field(default=1, ge=1, le=8)
+    """Budgets at which a trial is judged; the weaker ones end below the top. With one, all are trained to the end."""
+    rung_factor: float = Field(default=3.0, ge=1.5)
+    """A rung's FLOPs over those of the rung below."""
+    max_seq_length: int = Field(ge=8, le=1 << 16)
+    batch_tokens: int = Field(ge=8)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.batch_tokens % self.max_seq_length:
+            raise ValueError(
+                f"batch_tokens {self.batch_tokens} is not a multiple of max_seq_length {self.max_seq_length}"
+            )
+        return self
+
+    def prompt_bytes(self, completion_bytes: int) -> int:
+        """The longest prompt: with its completion it fits max_seq_length even where each byte is a token."""
+        return min(MAX_PROMPT_BYTES, self.max_seq_length - completion_bytes)
+
+    @property
+    def rung_flops(self) -> tuple[float, ...]:
+        """Training FLOPs of each rung, the lowest first; the top is trial_flops."""
+        return tuple(self.trial_flops / self.rung_factor**below for below in reversed(range(self.num_rungs)))
+
+    def num_steps(self, architecture: ArchitectureConfig, rung: int = -1) -> int:
+        """The training steps that a rung's FLOPs buy, rounded down; the top rung's by default."""
+        flops_per_step = architecture.train_flops_per_token(self.max_seq_length) * self.batch_tokens
+        return int(self.rung_flops[rung] // flops_per_step)
+
+
+class EvaluationSection(BaseModel):
+    """How a trained model is judged, on validation and, for the verdict, on the holdout."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    validation_bytes: int = Field(default=524_288, ge=1024)
+    num_prompts: int = Field(default=128, ge=1)
+    completion_bytes: int = Field(default=200, ge=8)
+    collapse_weight: float = Field(default=0.25, ge=0)
+    """Bits per byte that a collapse rate of 1 costs."""
+
+
+class VerdictSection(BaseModel):
+    """How a search ends: the best few and the references, trained again with fresh seeds and judged on the holdout."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_finalists: int = Field(default=3, ge=1)
+    """The best by fitness on validation; the references come on top."""
+    num_seeds: int = Field(default=3, ge=1)
+    """Trainings of each. With one there is nothing to tell a difference from chance by."""
+    num_prompts: int = Field(default=1024, ge=1)
+    """Or as many as the holdout has."""
+
+
+def vocabulary_name(value: Any) -> str:
+    """The vocabulary behind a vocab_size: 256 is `bytes`, N is `bpe-N`, "char" and "gpt2" are themselves."""
+    if value in ("char", "gpt2"):
+        return str(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not BYTES_VOCAB_SIZE <= value <= 65_536:
+        raise ValueError(f'vocab_size is 256 (bytes) to 65536, "char" or "gpt2"; found {value!r}')
+    return "bytes" if value == BYTES_VOCAB_SIZE else f"bpe-{value}"

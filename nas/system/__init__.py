@@ -1,0 +1,1 @@
+"""Handle the machine: files, locks, signals, hardware and provenance."""

@@ -1,0 +1,51 @@
+"""What a user calls a tokenizer: a size, a name, or a file of anyone's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nas.errors import CheckpointError, UsageError
+from nas.tokenizer.gpt2 import GPT2, read_gpt2_folder
+from nas.tokenizer.vocabulary import BYTES, CHAR, NUM_BYTE_IDS, Vocabulary
+
+MAX_TRAINED = 1 << 16
+NAMES = {"bytes": BYTES, "chars": CHAR, "char": CHAR, "gpt2": GPT2}
+FILE = "tokenizer.json"
+
+
+def choose_tokenizer(given: str) -> str | Vocabulary:
+    """A name for `prepare_data`, or what a file or folder holds.
+
+    UsageError for a size that is not trained, a path where nothing is, and a tokenizer that cannot be used.
+    """
+    if given in NAMES:
+        return NAMES[given]
+    if given.isascii() and given.isdigit():
+        if not NUM_BYTE_IDS < int(given) <= MAX_TRAINED:
+            raise UsageError(
+                f"a BPE of {given} tokens cannot be trained (allowed: {NUM_BYTE_IDS + 1:,} to {MAX_TRAINED:,}, "
+                f"and bytes for {NUM_BYTE_IDS})"
+            )
+        return f"bpe-{int(given)}"
+    path = Path(given).expanduser()
+    if not path.exists():
+        raise UsageError(
+            f"'{given}' is no tokenizer and no file (allowed: a size from {NUM_BYTE_IDS + 1:,} to {MAX_TRAINED:,}, "
+            f"chars, bytes, gpt2, a {FILE}, or a folder with one or with encoder.json and vocab.bpe)"
+        )
+    return read_tokenizer(path)
+
+
+def read_tokenizer(path: Path) -> Vocabulary:
+    """The vocabulary of a file, or of a folder with a tokenizer.json or with GPT-2's two files.
+
+    UsageError where it is damaged or cannot be made exact.
+    """
+    try:
+        if path.is_dir() and not (path / FILE).exists():
+            return Vocabulary(read_gpt2_folder(path))
+        return Vocabulary.load(path / FILE if path.is_dir() else path)
+    except CheckpointError as error:
+        raise UsageError(str(error)) from None
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be used: {error}") from None

@@ -1,0 +1,163 @@
+"""A tokenizer that others trained, made exact: every text comes back byte for byte, whatever stands in it.
+
+Two kinds of BPE can be had exactly. Byte-level ones (GPT-2, StarCoder, Llama 3, Qwen) spell a text in the symbols of
+its UTF-8 bytes. Those with byte fallback (Llama 2, Gemma) spell it in characters, and characters they do not know
+in bytes; where they write a space as "▁" it is turned back into a space in their tokens, so that a "▁" of the text
+stays one. All that changes a text before or after the BPE is left out, and so are added tokens: the words
+"<|endoftext|>" in a source file are ordinary text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from nas.tokenizer.byte_symbols import BYTE_SYMBOLS, FALLBACK_SYMBOLS
+from nas.tokenizer.foreign_cuts import TAKE_ANOTHER, Inexact, byte_level_cuts, fallback_cuts, flat, replaces_space
+
+MAX_SIZE = 1 << 20
+END_OF_TEXT = (
+    "<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|eos|>", "<EOS>", "[EOS]", "<EOS_TOKEN>",
+    "<\uff5cend\u2581of\u2581sentence\uff5c>",
+)  # fmt: skip
+"""What others call the end of a document, the first that a tokenizer has."""
+
+PROBE = (
+    "".join(map(chr, range(0x250))),
+    "def f(x):\r\n\treturn  x   \n\n\n    # '\u2581' \u0120 \u010a <0x41> don't 12345\u00a0\u2028",
+    "\u65e5\u672c\u8a9e e\u0301 \U0001f600\U0001f469\u200d\U0001f469\u200d\U0001f466 \ufeff\ufffd\uffff\U0010ffff",
+)
+
+
+@dataclass(frozen=True)
+class ForeignTokenizer:
+    """What is left of a tokenizer of others: the BPE, the bytes of each id, the id that ends a text."""
+
+    tokenizer: Tokenizer
+    token_bytes: tuple[bytes, ...]
+    """(V,): none for an id that no text is encoded to, a NUL for `eot_id`."""
+    eot_id: int
+    """Its own end of text where it has one of END_OF_TEXT, else the NUL byte."""
+    left_out: tuple[str, ...]
+    """What was taken out of it, in words."""
+
+
+def make_exact(description: Mapping[str, Any]) -> ForeignTokenizer:
+    """From the parsed JSON of `tokenizers.Tokenizer.to_str`; Inexact with the reason where it cannot be."""
+    model = dict(description["model"])
+    if model["type"] != "BPE":
+        raise Inexact(f"its model is {model['type']}, allowed is BPE; {TAKE_ANOTHER}")
+    for affix in ("continuing_subword_prefix", "end_of_word_suffix"):
+        if model[affix]:
+            raise Inexact(f"its BPE has the {affix} {model[affix]!r}, allowed is none; {TAKE_ANOTHER}")
+    steps = list(flat(description["pre_tokenizer"], "pretokenizers"))
+    left_out = _left_out(description, steps)
+    if any(step["type"] == "ByteLevel" for step in steps):
+        byte_of = {symbol: byte for byte, symbol in enumerate(BYTE_SYMBOLS)}
+        steps = byte_level_cuts(steps)
+    else:
+        byte_of = {symbol: byte for byte, symbol in enumerate(FALLBACK_SYMBOLS)}
+        mark, steps = fallback_cuts(steps, list(flat(description["normalizer"], "normalizers")))
+        model = _with_spaces(model, mark) if mark else model
+        _check_fallback(model, byte_of)
+    _check_bytes(model["vocab"], byte_of)
+    vocab, special, size, eot_id = _ids(description, model, byte_of)
+    cleaned = {
+        "version": description["version"],
+        **dict.fromkeys(("truncation", "padding", "normalizer", "post_processor", "decoder")),
+        "added_tokens": [],
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": steps} if steps else None,
+        "model": model | {"vocab": vocab, "dropout": None, "unk_token": None},
+    }
+    is_byte_level = byte_of.keys() == set(BYTE_SYMBOLS)
+    token_bytes = [b""] * size
+    for token, number in vocab.items():
+        token_bytes[number] = _bytes_of(token, byte_of, is_byte_level=is_byte_level)
+    token_bytes[eot_id] = b"\0"
+    found = ForeignTokenizer(Tokenizer.from_str(json.dumps(cleaned)), tuple(token_bytes), eot_id, left_out)
+    _check_probe(found, special)
+    return found
+
+
+def _with_spaces(model: dict[str, Any], mark: str) -> dict[str, Any]:
+    """The model with a space in its tokens where it writes `mark`."""
+    vocab = {token.replace(mark, " "): number for token, number in model["vocab"].items()}
+    if len(vocab) < len(model["vocab"]):
+        raise Inexact(f"it has tokens that differ in nothing but '{mark}' for a space, allowed is one; {TAKE_ANOTHER}")
+    merges = [[left.replace(mark, " "), right.replace(mark, " ")] for left, right in model["merges"]]
+    return model | {"vocab": vocab, "merges": merges}
+
+
+def _check_fallback(model: Mapping[str, Any], byte_of: Mapping[str, int]) -> None:
+    if not model["byte_fallback"]:
+        raise Inexact(f"it neither spells in bytes (ByteLevel) nor falls back to them; {TAKE_ANOTHER}")
+    if model["ignore_merges"]:
+        raise Inexact(f"it takes words whole (ignore_merges) and falls back to bytes, allowed is one; {TAKE_ANOTHER}")
+    if any(part in byte_of for merge in model["merges"] for part in merge):
+        raise Inexact(f"it merges the tokens that stand for bytes, allowed is no such merge; {TAKE_ANOTHER}")
+
+
+def _check_bytes(vocab: Mapping[str, int], byte_of: Mapping[str, int]) -> None:
+    missing = [byte for symbol, byte in byte_of.items() if symbol not in vocab]
+    if missing:
+        raise Inexact(f"it has no token for {len(missing)} of the 256 bytes (0x{missing[0]:02X}); {TAKE_ANOTHER}")
+
+
+def _ids(
+    description: Mapping[str, Any], model: Mapping[str, Any], byte_of: Mapping[str, int]
+) -> tuple[dict[str, int], list[str], int, int]:
+    """What stays in the vocabulary, the special words taken out, the number of ids, and the one that ends a text.
+
+    A special token that no merge makes is taken out: with `ignore_merges` a text could be encoded to it.
+    """
+    added = {token["content"]: int(token["id"]) for token in description["added_tokens"]}
+    in_merges = {token for left, right in model["merges"] for token in (left, right, left + right)}
+    known = model["vocab"]
+    ordinary = {token for token in known if token in in_merges or token in byte_of or len(token) == 1}
+    special = [token for token in (*END_OF_TEXT, *added) if token in added or token in known]
+    vocab = {token: number for token, number in known.items() if token in ordinary or token not in special}
+    numbers = set(vocab.values())
+    highest = max(*known.values(), *added.values(), 0)
+    if len(numbers) < len(vocab) or highest >= MAX_SIZE:
+        raise Inexact(f"its ids are not distinct or above {MAX_SIZE:,}; {TAKE_ANOTHER}")
+    own = [added.get(token, known.get(token, -1)) for token in END_OF_TEXT if token in special and token not in vocab]
+    eot_id = next((number for number in own if number not in numbers), None)
+    nul = next(symbol for symbol, byte in byte_of.items() if byte == 0)
+    if eot_id is None:
+        eot_id = vocab.get("\0", vocab[nul])
+    return vocab, special, highest + 1, eot_id
+
+
+def _bytes_of(token: str, byte_of: Mapping[str, int], *, is_byte_level: bool) -> bytes:
+    if not is_byte_level:
+        return bytes([byte_of[token]]) if token in byte_of else token.encode()
+    # Other symbols than those of bytes occur in no pre-token: no text is encoded to such a token.
+    return bytes([byte_of[symbol] for symbol in token]) if all(symbol in byte_of for symbol in token) else b""
+
+
+def _left_out(description: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """All that changes a text or adds to its tokens, in words."""
+    found = []
+    if count := len(description["added_tokens"]):
+        found.append(f"{count} added token{'s' if count > 1 else ''}")
+    for kind, inner in (("normalizer", "normalizers"), ("post_processor", "processors")):
+        types = [one["type"] for one in flat(description[kind], inner) if not replaces_space(one)]
+        names = [one for one in types if (kind, one) != ("post_processor", "ByteLevel")]  # that one trims offsets
+        if names:
+            found.append(f"{kind} {', '.join(names)}")
+    if any(step.get("add_prefix_space") or step.get("prepend_scheme", "never") != "never" for step in steps):
+        found.append("the space put in front")
+    found += [one for one in ("truncation", "padding") if description[one]]
+    return (*found, "dropout") if description["model"]["dropout"] else tuple(found)
+
+
+def _check_probe(found: ForeignTokenizer, special: list[str]) -> None:
+    """The reasons above should be all there are; this looks whether they were."""
+    for text in (*PROBE, " ".join(special), "".join(special)):
+        ids = found.tokenizer.encode(text, add_special_tokens=False).ids
+        if b"".join([found.token_bytes[i] for i in ids]) != text.encode():
+            raise Inexact(f"it does not give a text back as it was; {TAKE_ANOTHER}")

@@ -1,0 +1,1 @@
+"""Train one architecture fully: planned, estimated, checkpointed, and resumable after any stop."""

@@ -1,0 +1,111 @@
+"""The flags of `nas.train`; nothing heavy is imported, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from nas import cli
+
+TEACHER_DEFAULTS: Mapping[str, float] = {"teacher_share": 0.5, "teacher_temperature": 1.0, "teacher_top_k": 64}
+"""What --teacher takes where its flags are not given. Not argparse's, so that a flag without --teacher is seen."""
+
+
+def parser() -> argparse.ArgumentParser:
+    built = cli.parser(
+        "nas.train", "Train an architecture fully. The same command goes on with a run that was stopped."
+    )
+    built.add_argument(
+        "--arch-json", required=True, metavar="FILE", help="an arch JSON of a search, the seed's, or a shipped name"
+    )
+    length = built.add_mutually_exclusive_group()
+    length.add_argument("--max-steps", type=cli.whole, metavar="N", help="training steps")
+    length.add_argument("--flops", type=cli.positive, metavar="N", help="training FLOPs, such as 1e14")
+    _add_text(built.add_argument_group("text"))
+    _add_recipe(built.add_argument_group("recipe", "what the arch JSON's recipe or --recipe says, and over it:"))
+    _add_teacher(built.add_argument_group("teacher"))
+    _add_run(built.add_argument_group("run"))
+    return built
+
+
+def _add_text(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--corpus", metavar="PATH", help="as in nas.search (default: the one the search used, or stdlib)"
+    )
+    group.add_argument(
+        "--train-path", metavar="FILE", help="a text file to train on, in place of --corpus; goes with --val-path"
+    )
+    group.add_argument("--val-path", metavar="FILE", help="a text file; half is validation, half the holdout")
+    group.add_argument(
+        "--use-tokens",
+        action="store_true",
+        help="of the origin's command lines; changes nothing, tokens are always used",
+    )
+    group.add_argument(
+        "--tokenizer",
+        metavar="SIZE|chars|bytes|gpt2|FILE",
+        help="its size is taken in place of vocab_size (default: the arch JSON's, or a BPE of vocab_size tokens)",
+    )
+
+
+def _add_recipe(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--recipe",
+        choices=("search", "origin"),
+        default="search",
+        help="search: the rule of a trial and the arch JSON's batch; seed: 50,000 steps of 32 x 256 tokens, warm-up "
+        "2,000, 3e-4 to 1e-5 by a cosine (default: search)",
+    )
+    group.add_argument("--learning-rate", type=cli.positive, metavar="LR", help="of the peak")
+    group.add_argument("--final-learning-rate", type=cli.not_negative, metavar="LR", help="what the decay ends at")
+    group.add_argument("--warmup-steps", type=cli.count, metavar="N")
+    group.add_argument("--decay", choices=("sqrt", "linear", "cosine"), help="the shape in which the rate falls")
+    group.add_argument("--decay-share", type=cli.share, metavar="X", help="of all steps, at the end: 0 to 1")
+    group.add_argument("--batch-tokens", type=cli.whole, metavar="N", help="tokens a step")
+    group.add_argument("--seq-length", type=cli.whole, metavar="N", help="tokens a sequence")
+    group.add_argument("--accumulate", type=cli.whole, metavar="N", help="read a step in N parts, to save memory")
+    group.add_argument("--weight-decay", type=cli.not_negative, metavar="X", help="of matrices")
+    group.add_argument("--grad-clip", type=cli.positive, metavar="X", help="largest norm of the gradient")
+    group.add_argument("--dropout", type=cli.not_negative, metavar="X", help="of attention and of residuals")
+    group.add_argument("--label-smoothing", type=cli.not_negative, metavar="X", help="share spread over all tokens")
+    group.add_argument("--ema-decay", type=cli.not_negative, metavar="X", help="of averaged weights, such as 0.999")
+    group.add_argument(
+        "--seed", type=cli.seed, default=0, metavar="N", help="of weights, data order and dropout (default: 0)"
+    )
+
+
+def _add_teacher(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="PATH",
+        help="learn from a trained model too: a checkpoint, or a folder of transformers', with the same tokenizer; "
+        "--flops pays for it",
+    )
+    for flag, kind, letter, what in (
+        ("--teacher-share", cli.share, "X", "of the loss"),
+        ("--teacher-temperature", cli.positive, "T", "of both models"),
+        ("--teacher-top-k", cli.whole, "K", "tokens of the teacher that count"),
+    ):
+        default = TEACHER_DEFAULTS[flag.removeprefix("--").replace("-", "_")]
+        group.add_argument(flag, type=kind, metavar=letter, help=f"{what} (default: {default:g})")
+
+
+def _add_run(group: argparse._ArgumentGroup) -> None:
+    where = group.add_mutually_exclusive_group()
+    where.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-ARCHITECTURE)")
+    where.add_argument("--experiment-name", type=cli.plain_name, metavar="NAME", help="the same as --out runs/NAME")
+    group.add_argument(
+        "--evaluate-every", type=cli.whole, metavar="N", help="steps (default: a 20th, or as time allows)"
+    )
+    group.add_argument("--keep", type=cli.whole, default=2, metavar="N", help="checkpoints that stay (default: 2)")
+    group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
+    group.add_argument(
+        "--compile",
+        action="store_true",
+        help="let torch.compile make the kernels: worth its seconds to minutes in a long run; needs a C++ compiler",
+    )
+    group.add_argument("--estimate", action="store_true", help="say what it would take, and stop there")
+    group.add_argument("--quiet", action="store_true", help="print only the end")
+    group.add_argument("--json", action="store_true", help="print the end as one JSON object")

@@ -1,5 +1,0 @@
-"""Whether a completion has collapsed, and by which rule: blank, a copy of its prompt, a loop, and more."""
-
-from nas.trial.collapse.detector import DETECTOR_VERSION, RULES, collapse_rule
-
-__all__ = ["DETECTOR_VERSION", "RULES", "collapse_rule"]

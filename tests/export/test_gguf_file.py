@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gguf import GGUFReader, dequantize
+
+from nas.errors import ArchitectureError, ReleaseError, UsageError
+from nas.export import gguf_file
+from nas.export.gguf_file import VERSION_KEY, export_gguf, interleaved
+from nas.export.gguf_tokens import gguf_tokens
+from nas.export.parts import take_apart
+from nas.tokenizer.vocabulary import Vocabulary, train_bpe, train_char
+from tests.helpers.checkpoints import greedy_ids, language_model, random_ids
+from tests.helpers.foreign_tokenizers import LIKES
+from tests.helpers.texts import TEXTS
+from tests.helpers.their_models import difference, open_model, open_tokenizer, written_by
+
+LLAMA = {"activation": "swiglu"}
+
+
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+@pytest.mark.parametrize("tied", [False, True])
+def test_transformers_reads_our_logits_and_writes_what_we_write(kv_heads: int, tied: bool, tmp_path: Path) -> None:
+    ours = language_model(**LLAMA, num_kv_heads=kv_heads, tie_embeddings=tied)
+    agreed = export_gguf(ours, tmp_path / "mine.gguf", "mine", "f32")
+    assert agreed.difference is not None and agreed.difference < 1e-5
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.gguf"]
+    theirs = open_model(tmp_path, gguf_file="mine.gguf")
+    assert difference(ours.model, theirs, random_ids(ours.model.config)) < 1e-5
+    for prompt in ("def f(x):\n", "import os\r\n\t", "é"):
+        assert written_by(theirs, ours.vocabulary.encode(prompt), 20) == greedy_ids(ours, prompt, 20) != []
+
+
+def test_the_reader_of_gguf_finds_every_number_and_every_weight(tmp_path: Path) -> None:
+    ours = language_model(**LLAMA, num_kv_heads=2)
+    export_gguf(ours, tmp_path / "mine.gguf", "mine", "f32")
+    reader = GGUFReader(tmp_path / "mine.gguf")
+    values = {name: field.contents() for name, field in reader.fields.items()}
+    config, vocabulary = ours.model.config, ours.vocabulary
+    expected = {
+        "general.architecture": "llama",
+        "general.name": "mine",
+        "llama.block_count": config.num_layers,
+        "llama.context_length": config.max_seq_length,
+        "llama.embedding_length": config.hidden_dim,
+        "llama.feed_forward_length": config.ffn_dim,
+        "llama.attention.head_count": config.num_heads,
+        "llama.attention.head_count_kv": 2,
+        "llama.rope.dimension_count": config.head_dim,
+        "llama.rope.freq_base": 10_000.0,
+        "llama.vocab_size": 400,
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "gpt-2",
+        "tokenizer.ggml.bos_token_id": 0,
+        "tokenizer.ggml.eos_token_id": 0,
+        "tokenizer.ggml.add_bos_token": False,
+        "tokenizer.ggml.merges": [" ".join(merge) for merge in vocabulary.merges],
+    }
+    assert {name: values[name] for name in expected} == expected
+    assert values["llama.attention.layer_norm_rms_epsilon"] == pytest.approx(1e-5)
+    tokens = [vocabulary.tokenizer.id_to_token(number) for number in range(400)]
+    assert values["tokenizer.ggml.tokens"] == tokens
+    stored = {one.name: torch.from_numpy(np.array(one.data)) for one in reader.tensors}
+    parts = take_apart(ours.model)
+    assert len(stored) == len(parts)
+    for name, part in {
+        "token_embd": "embedding",
+        "output": "head",
+        "blk.1.attn_v": "layers.1.value",
+        "blk.0.ffn_gate": "layers.0.gate",
+        "blk.0.ffn_norm": "layers.0.feed_forward_norm",
+    }.items():
+        assert torch.equal(stored[f"{name}.weight"], parts[f"{part}.weight"])
+
+
+def test_rows_of_a_head_are_interleaved() -> None:
+    """llama.cpp turns rows 0 and 1 together, we rows 0 and D/2."""
+    rows = torch.arange(12.0).view(12, 1)
+    assert interleaved(rows, 6).flatten().tolist() == [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [("f16", "F16"), ("bf16", "BF16")])
+def test_half_precision_rounds_the_matrices_alone(dtype: str, kind: str, tmp_path: Path) -> None:
+    ours = language_model(**LLAMA)
+    agreed = export_gguf(ours, tmp_path / "mine.gguf", "mine", dtype)
+    assert agreed.difference is not None and agreed.difference < 1e-4
+    parts = take_apart(ours.model)
+    stored = {one.name: one for one in GGUFReader(tmp_path / "mine.gguf").tensors}
+    assert stored["output_norm.weight"].tensor_type.name == "F32"
+    assert torch.equal(torch.from_numpy(np.array(stored["output_norm.weight"].data)), parts["norm.weight"])
+    up = stored["blk.0.ffn_up.weight"]
+    assert up.tensor_type.name == kind
+    rounded = parts["layers.0.up.weight"].to(gguf_file.DTYPES[dtype]).float()
+    assert torch.equal(torch.from_numpy(dequantize(up.data, up.tensor_type)), rounded)
+
+
+def test_its_tokenizer_reads_code_as_ours_does(tmp_path: Path) -> None:
+    """As transformers reads it: for it a text with Ā, NUL's symbol, or <|endoftext|> holds a special token."""
+    ours = language_model(**LLAMA)
+    export_gguf(ours, tmp_path / "mine.gguf", "mine", "f32")
+    theirs = open_tokenizer(tmp_path, gguf_file="mine.gguf")
+    for text in ("a\tb\r\nc  \n\n   x", "\U0001f600 é", *(one[:2000] for one in TEXTS)):
+        assert theirs(text)["input_ids"] == ours.vocabulary.encode(text)
+
+
+@pytest.mark.parametrize("changes", [{"activation": "geglu"}, {"qk_norm": True}, {"position_encoding": "none"}])
+def test_what_llama_is_not_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ArchitectureError, match=r"the llama of GGUF files does not represent .*; what would do: "):
+        export_gguf(language_model(**LLAMA | changes), tmp_path / "mine.gguf", "mine", "f32")
+    assert list(tmp_path.iterdir()) == []
+
+
+def foreign(name: str) -> Vocabulary:
+    return Vocabulary(LIKES[name]())
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (lambda: train_bpe(TEXTS, 256), "'bytes': it has no merges"),
+        (lambda: train_char(TEXTS), "'char': it spells in characters"),
+        (lambda: foreign("gemma"), "'foreign-600': it spells in characters"),
+        (lambda: foreign("starcoder"), "'foreign-600': it cuts words otherwise than GPT-2 does"),
+        (lambda: foreign("llama3"), "it cuts words otherwise than GPT-2 does"),
+    ],
+    ids=["bytes", "char", "gemma", "starcoder", "llama3"],
+)
+def test_a_vocabulary_that_gguf_would_read_otherwise_is_refused(made: Any, reason: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"a GGUF file cannot hold the tokenizer .*; a byte-level BPE .* would do"
+    ) as e:
+        gguf_tokens(made())
+    assert reason in str(e.value)
+
+
+def test_a_word_that_ends_texts_is_a_control_token_and_our_nul_is_not() -> None:
+    theirs, ours = gguf_tokens(foreign("gpt2")), gguf_tokens(train_bpe(TEXTS, 400))
+    assert theirs.tokens[theirs.eot_id] == "<|endoftext|>" and theirs.kinds[theirs.eot_id] == 3
+    assert ours.tokens[0] == "Ā" and set(ours.kinds) == {1}
+    assert len(theirs.tokens) == len(theirs.kinds) == len(set(theirs.tokens)) == 600
+
+
+def test_a_file_of_ours_is_replaced_and_that_of_others_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mine.gguf"
+    for name in ("one", "two"):
+        export_gguf(language_model(**LLAMA), path, name, "f32")
+        assert GGUFReader(path).fields["general.name"].contents() == name
+    path.write_bytes(path.read_bytes().replace(VERSION_KEY.encode(), b"somebody.version"))
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="is there and not a GGUF file of ours"):
+        export_gguf(language_model(**LLAMA), path, "mine", "f32")
+    assert path.read_bytes() == before
+    with pytest.raises(UsageError, match="is a folder; give a file"):
+        export_gguf(language_model(**LLAMA), tmp_path, "mine", "f32")
+
+
+def test_what_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.gguf"
+    export_gguf(language_model(**LLAMA), path, "mine", "f32")
+    before = path.read_bytes()
+
+    def fail(*given: Any, **options: Any) -> None:
+        raise ReleaseError("other logits")
+
+    monkeypatch.setattr(gguf_file, "agreement", fail)
+    with pytest.raises(ReleaseError):
+        export_gguf(language_model(**LLAMA), path, "mine", "bf16")
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["mine.gguf"]
+
+
+def test_without_the_package_the_way_to_have_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(UsageError, match=r"--to gguf needs the gguf package: pip install 'codenas\[gguf\]'"):
+        export_gguf(language_model(**LLAMA), tmp_path / "mine.gguf", "mine", "f32")

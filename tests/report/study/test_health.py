@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nas.records.study import StudyRecord, TrialRecord
+from nas.report.study.health import Finding, findings_of
+from nas.scaling_law.fitted import AtTarget, Choice, NoLaw, Predicted
+from tests.helpers.report_studies import ended, five, study, trial, verdict
+from tests.helpers.tiny_models import tiny
+
+
+def found(name: str, record: StudyRecord, records: list[TrialRecord]) -> Finding:
+    return next(one for one in findings_of(record, records, record.collapse_weight) if one.name == name)
+
+
+def test_a_study_without_trials_has_nothing_to_check() -> None:
+    assert findings_of(study(), [], 1.0) == []
+
+
+def test_a_leak_is_named() -> None:
+    assert found("leak gates", study(), five()).kind == "fine"
+    leaking = [*five(), ended(7, "PRUNED", "leak: future: the logits change; look at the mask")]
+    one = found("leak gates", study(), leaking)
+    assert (one.kind, one.words) == ("look", "Refused, as they can read what they predict: trials 7.")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "kind", "words"),
+    [
+        ("PRUNED", "stopped at rung 1 of 3: place 9 of 9", "fine", "1 stopped early by the rungs, as planned."),
+        ("PRUNED", "over the limit, not trained: max_params by 3%", "fine", "1 over a limit, as planned."),
+        ("PRUNED", "the training loss is nan by step 3 of 9", "look", "Of 6: 1 diverged."),
+        ("FAIL", "KeyError: 'x'", "look", "Of 6: 1 failed."),
+    ],
+)
+def test_trials_without_a_result_are_counted_by_kind(state: str, reason: str, kind: str, words: str) -> None:
+    one = found("trials without a result", study(), [*five(), ended(5, state, reason)])
+    assert one.kind == kind
+    assert words in one.words
+
+
+def test_a_gap_within_the_noise_of_seeds_is_worth_a_look() -> None:
+    """The two best, fitness 2.05 and 2.10, are 0.05 apart."""
+    small = verdict((1, 1.95, 0, 0.1)) + verdict((1, 1.96, 0, 0.1), seed=8)
+    large = verdict((1, 1.95, 0, 0.1)) + verdict((1, 2.15, 0, 0.1), seed=8)
+    name = "seed noise against the gap"
+    assert [found(name, study(verdict=one), five()).kind for one in (small, large, ())] == ["fine", "look", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("search", "kind"),
+    [
+        ({"hidden_dim": [64, 96, 128]}, "look"),
+        ({"hidden_dim": [64, 96, 128, 192]}, "fine"),
+        ({"hidden_dim": [64, 128]}, "fine"),
+        ({"num_layers": {"min": 2, "max": 6}}, "look"),
+        ({"num_layers": {"min": 1, "max": 6}}, "fine"),
+        ({"query_group_size": [1, 2, 4]}, "fine"),
+        ({"activation": ["gelu", "relu2", "swiglu"]}, "fine"),
+        ({}, "unknown"),
+    ],
+)
+def test_a_best_at_the_edge_of_the_space_is_worth_a_look(search: dict[str, Any], kind: str) -> None:
+    """The best has two layers of width 128; of two values each is an edge, so they do not count. Fewer than one query a
+    key/value head there cannot be.
+    """
+    assert found("edges of the space", study(space={"search": search}), five()).kind == kind
+
+
+def test_an_edge_that_the_predicted_best_lies_at_is_worth_a_look_too() -> None:
+    """The best, of width 128, lies inside; what is predicted for the target has width 192, the most allowed."""
+
+    def choice(width: int) -> Choice:
+        shape = tiny(hidden_dim=width)
+        predicted = Predicted(bpb=1.2, low=1.1, high=1.3)
+        return Choice(architecture=shape, vocabulary="bytes", lr_multiplier=1.0, train_bytes=1.0, predicted=predicted)
+
+    at = AtTarget(target_flops=4e14, best=choice(192), searched=choice(128), chance=0.9, shortcomings=())
+    searched = {"search": {"hidden_dim": [64, 96, 128, 192]}}
+    one = found("edges of the space", study(space=searched, at_target=at), five())
+    assert one.kind == "look"
+    assert one.words.startswith("What is predicted best at 4e+14 FLOPs lies at hidden_dim = 192, the most allowed.")
+    same = at.model_copy(update={"best": at.searched})
+    assert found("edges of the space", study(space=searched, at_target=same), five()).kind == "fine"
+
+
+def test_copies_across_the_split_are_those_of_the_manifest() -> None:
+    assert found("copies across the split", study(), five()).kind == "unknown"
+    corpus = {"similarity": {"train_to_evaluation_at_most": 0.34, "copied_share_at_most": 0.48}}
+    one = found("copies across the split", study(corpus=corpus), five())
+    assert one.kind == "fine" and "than 0.34 (of 1), and at most 48%" in one.words
+
+
+def test_no_law_says_why() -> None:
+    one = found("the law's prediction", study(law=NoLaw(reason="3 trials")), [trial(0, 2.0, 0, 0)])
+    assert (one.kind, one.words) == ("unknown", "There is none: 3 trials.")

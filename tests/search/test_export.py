@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.architecture.config import ArchitectureConfig
+from nas.data.prepare import prepare_data
+from nas.data.prepared import PreparedData
+from nas.records.study import StudyRecord, TrialRecord
+from nas.scaling_law.fitted import AtTarget, Choice, Predicted
+from nas.search.export import export_architectures
+from nas.search.folder import StudyFolder
+from nas.space.search_space import Candidate
+from nas.tokenizer.vocabulary import Vocabulary
+from nas.trial.task import RungTask
+from tests.helpers.instant_objective import complete_record
+from tests.helpers.spaces import tiny
+
+
+@pytest.fixture(scope="module")
+def data(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    return prepare_data(str(corpus_folder), ["bytes", "bpe-512"], cache=tmp_path_factory.mktemp("cache"))
+
+
+def architecture(**changes: Any) -> ArchitectureConfig:
+    shape = {"num_layers": 1, "hidden_dim": 32, "num_heads": 2, "ffn_multiplier": 2.0}
+    return ArchitectureConfig(**{**shape, "vocab_size": 256, "max_seq_length": 64, **changes})
+
+
+def trial(number: int, **changes: Any) -> TrialRecord:
+    return complete_record(RungTask(Candidate(architecture(**changes), "bytes", 1.25), number, 0, 1e9, 0))
+
+
+def choice(built: ArchitectureConfig, vocabulary: str, bpb: float) -> Choice:
+    predicted = Predicted(bpb=bpb, low=bpb - 0.1, high=bpb + 0.1)
+    return Choice(architecture=built, vocabulary=vocabulary, lr_multiplier=0.75, train_bytes=1e6, predicted=predicted)
+
+
+def at_target(*shortcomings: str) -> AtTarget:
+    wide = architecture(hidden_dim=64, num_layers=2, vocab_size=512)
+    return AtTarget(
+        target_flops=3e11,
+        best=choice(wide, "bpe-512", 1.2),
+        searched=choice(architecture(), "bytes", 1.4),
+        chance=0.9,
+        shortcomings=shortcomings,
+    )
+
+
+def study(at: AtTarget | None) -> StudyRecord:
+    return StudyRecord(
+        name="mine",
+        budget=2,
+        complete=True,
+        seed=0,
+        collapse_weight=0.25,
+        space=tiny().model_dump(mode="json"),
+        identity={},
+        corpus={"source": "here", "split_seed": 0},
+        compressors={},
+        at_target=at,
+        provenance={},
+    )
+
+
+def exported(at: AtTarget | None, data: PreparedData, folder: Path) -> dict[str, dict[str, Any]]:
+    """By name, each read with the tokenizer that it names."""
+    records = [trial(0, hidden_dim=48), trial(1)]
+    paths = export_architectures(StudyFolder(folder), study(at), records, data)
+    assert paths[0] == folder / "arch.json"
+    found = {}
+    for path in paths:
+        content = json.loads(path.read_text())
+        vocabulary = Vocabulary.load(path.parent / content["tokenizer"])
+        assert ArchitectureConfig.load(path).vocab_size == vocabulary.size
+        found[path.relative_to(folder).as_posix()] = content
+    return found
+
+
+def test_what_the_law_takes_is_exported_beside_what_the_search_found(data: PreparedData, tmp_path: Path) -> None:
+    found = exported(at_target(), data, tmp_path)
+    assert found.keys() >= {"arch.json", "best-at-search.json", "best-at-target.json", "front/trial-0000.json"}
+    target = found["best-at-target.json"]
+    assert found["arch.json"] == target
+    assert target["architecture"]["hidden_dim"] == 64
+    assert (target["vocabulary"], target["recipe"]["lr_multiplier"]) == ("bpe-512", 0.75)
+    assert target["metrics"]["predicted_bpb_interval"] == [pytest.approx(1.1), pytest.approx(1.3)]
+    assert target["provenance"]["trial"] is None, "no trial had it"
+    assert target["provenance"]["why"] == "predicted best at 3e+11 training FLOPs"
+    assert found["best-at-search.json"]["provenance"]["trial"] == 0
+    assert found["best-at-search.json"]["architecture"]["hidden_dim"] == 48
+
+
+def test_of_several_objectives_the_front_is_in_these(data: PreparedData, tmp_path: Path) -> None:
+    """The wide one collapses less and is worse in all else: of one objective the front has collapse in it."""
+    records = [trial(0, hidden_dim=48), trial(1)]
+    for objectives, names in ((["fitness"], ["trial-0001", "trial-0000"]), (["num_params", "fitness"], ["trial-0001"])):
+        asked = study(None).model_copy(update={"identity": {"objectives": objectives}})
+        written = export_architectures(StudyFolder(tmp_path), asked, _worse_when_wide(records), data)
+        assert [path.stem for path in written if path.parent.name == "front"] == names
+
+
+def _worse_when_wide(records: list[TrialRecord]) -> list[TrialRecord]:
+    wide, narrow = records
+    rung = wide.rungs[-1].model_copy(update={"fitness": 9.0, "val_bpb": 9.0, "collapse_rate": 0.0})
+    return [wide.model_copy(update={"fitness": 9.0, "val_bpb": 9.0, "collapse_rate": 0.0, "rungs": (rung,)}), narrow]
+
+
+def test_a_law_that_does_not_hold_leaves_the_search_its_say(data: PreparedData, tmp_path: Path) -> None:
+    found = exported(at_target("too few trials"), data, tmp_path)
+    assert found["arch.json"] == found["best-at-search.json"]
+    assert found["best-at-target.json"]["metrics"]["shortcomings"] == ["too few trials"]
+
+
+def test_without_a_law_there_is_no_prediction_left_from_before(data: PreparedData, tmp_path: Path) -> None:
+    exported(at_target(), data, tmp_path)
+    found = exported(None, data, tmp_path)
+    assert "best-at-target.json" not in found
+    assert not (tmp_path / "best-at-target.json").exists()
+    assert found["arch.json"]["provenance"]["trial"] == 0

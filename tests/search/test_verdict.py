@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import Any
+
+from nas.architecture.config import ArchitectureConfig
+from nas.records.study import TrialRecord
+from nas.search.verdict import finalists
+from nas.space.search_space import Candidate
+from nas.space.sections import ConstraintsSection
+from nas.trial.task import RungTask
+from tests.helpers.instant_objective import complete_record
+from tests.helpers.spaces import tiny
+
+
+def trial(number: int, collapse_rate: float, reference: str | None = None, **changes: Any) -> TrialRecord:
+    """Through the one rung of the tiny space; the lower its number, the better."""
+    shape = ArchitectureConfig(
+        num_layers=1, hidden_dim=32, num_heads=2, ffn_multiplier=2.0, vocab_size=256, max_seq_length=64
+    )
+    asked = RungTask(Candidate(shape, "bytes", 1.0), number, tiny().training.num_rungs - 1, 1e9, 0, reference)
+    record = complete_record(asked)
+    scores = {"fitness": 2.0 + number, "val_bpb": 1.9 + number, "collapse_rate": collapse_rate}
+    rung = record.rungs[-1].model_copy(update=scores)
+    return record.model_copy(update={**scores, "rungs": (rung,), **changes})
+
+
+def over(number: int, collapse_rate: float, reference: str | None = None) -> TrialRecord:
+    return trial(number, collapse_rate, reference).stopped("over the limit, as measured: max_collapse_rate by 80%")
+
+
+LIMITED = tiny().model_copy(update={"constraints": ConstraintsSection(max_collapse_rate=0.5)})
+"""With two finalists."""
+
+
+def test_finalists_are_the_best_and_the_references_that_keep_to_the_limits() -> None:
+    records = [
+        over(0, 0.9, "origin"),
+        trial(1, 0.2),
+        trial(2, 0.3),
+        trial(3, 0.3),
+        trial(4, 0.4, "llama"),
+        over(5, 0.9),
+    ]
+    assert [one.number for one in finalists(records, LIMITED)] == [1, 2, 4]
+    assert [one.number for one in finalists(records, tiny())] == [1, 2, 0, 4]
+
+
+def test_where_no_trial_completed_nothing_is_judged() -> None:
+    """References that were stopped would be all there is to take."""
+    assert finalists([trial(0, 0.2, "origin").stopped("stopped at rung 1")], tiny()) == []

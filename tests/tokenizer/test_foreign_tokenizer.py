@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from nas.data.prepare import prepare_data
+from nas.data.prepared import PreparedData
+from nas.errors import CheckpointError
+from nas.tokenizer.foreign_cuts import Inexact
+from nas.tokenizer.foreign_tokenizer import make_exact
+from nas.tokenizer.vocabulary import Vocabulary
+from tests.helpers.foreign_tokenizers import LIKES, byte_level, edited
+from tests.helpers.texts import NASTY, TEXTS
+
+END = {
+    "gpt2": "<|endoftext|>", "starcoder": "<|endoftext|>", "llama3": "<|end_of_text|>", "qwen": "<|endoftext|>",
+    "llama2": "</s>", "llama2_metaspace": "</s>", "metaspace_words": "</s>", "gemma": "</s>",
+    "plain_characters": "</s>",
+}  # fmt: skip
+PUTS_IN_FRONT = {"gpt2", "llama2", "llama2_metaspace"}
+"""Where the original puts a space in front of a text."""
+
+original = functools.cache(lambda like: LIKES[like]())
+exact = functools.cache(lambda like: Vocabulary(original(like)))
+
+
+@pytest.mark.parametrize("text", NASTY)
+@pytest.mark.parametrize("like", LIKES)
+def test_any_text_comes_back_byte_for_byte(like: str, text: str) -> None:
+    vocabulary = exact(like)
+    assert vocabulary.decode(vocabulary.encode(text)) == text.encode()
+    assert vocabulary.decode(vocabulary.encode_documents([text, "x"])) == text.encode() + b"\0x\0"
+
+
+@pytest.mark.parametrize("like", LIKES)
+def test_words_of_special_tokens_are_ordinary_text(like: str) -> None:
+    vocabulary = exact(like)
+    added = json.loads(original(like).to_str())["added_tokens"]
+    words = [one["content"] for one in added]
+    for text in [*words, " ".join(words), "".join(words)]:
+        ids = vocabulary.encode(text)
+        assert vocabulary.decode(ids) == text.encode()
+        assert not {one["id"] for one in added} & set(ids)
+
+
+@pytest.mark.parametrize("like", LIKES)
+def test_ids_are_those_of_the_original_where_it_changes_nothing(like: str) -> None:
+    vocabulary, tokenizer = exact(like), Tokenizer.from_str(original(like).to_str())
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    if like in ("llama3", "qwen"):  # their added tokens stand in the texts
+        tokenizer = edited(tokenizer, lambda one: one.update(added_tokens=[], post_processor=None))
+    for text in [*TEXTS, "x = 12345  # it's\r\n\ty"]:
+        if like in PUTS_IN_FRONT:
+            # The original's ids of a text with a space in front, by itself, are ours of the text that has one.
+            assert vocabulary.encode(" " + text) == tokenizer.encode(text, add_special_tokens=False).ids
+        else:
+            assert vocabulary.encode(text) == tokenizer.encode(text, add_special_tokens=False).ids
+
+
+@pytest.mark.parametrize("like", LIKES)
+def test_a_text_ends_with_its_own_end_of_text_which_stands_for_nul(like: str) -> None:
+    vocabulary = exact(like)
+    expected = original(like).token_to_id(END[like]) if like in END else vocabulary.encode("\0")[0]
+    assert vocabulary.eot_id == expected
+    assert vocabulary.token_bytes[expected] == b"\0"
+    assert vocabulary.num_bytes[expected] == 1
+    assert vocabulary.size == original(like).get_vocab_size() == len(vocabulary.token_bytes)
+    assert (vocabulary.is_own, vocabulary.name) == (False, f"foreign-{vocabulary.size}")
+
+
+def test_special_tokens_other_than_the_end_stand_for_nothing() -> None:
+    assert exact("llama3").token_bytes[original("llama3").token_to_id("<|begin_of_text|>")] == b""
+    assert exact("starcoder").token_bytes[0] == b""
+
+
+def test_a_special_token_that_is_a_word_is_not_taken_for_it_where_words_are_taken_whole() -> None:
+    vocabulary = exact("llama3")
+    assert original("llama3").encode("eot", add_special_tokens=False).ids == [original("llama3").token_to_id("eot")]
+    assert original("llama3").token_to_id("eot") not in vocabulary.encode("eot")
+    within = edited(original("llama3"), lambda one: one["model"]["vocab"].update(eot=603))
+    assert 603 not in Vocabulary(within).encode("eot")
+
+
+def test_an_end_of_text_that_merges_make_ends_no_text() -> None:
+    tokenizer = edited(
+        byte_level(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False), []),
+        lambda one: merge(one, "<", "/", "s", ">"),
+    )
+    vocabulary = Vocabulary(tokenizer)
+    assert vocabulary.encode("</s>") == [tokenizer.token_to_id("</s>")]
+    assert vocabulary.eot_id == vocabulary.encode("\0")[0]
+
+
+def merge(one: dict[str, Any], *symbols: str) -> None:
+    """Add the merges that make one token of the symbols, before all others."""
+    vocab, merges, left = one["model"]["vocab"], [], symbols[0]
+    for right in symbols[1:]:
+        vocab.setdefault(left + right, len(vocab))
+        merges.append([left, right])
+        left += right
+    one["model"]["merges"] = merges + [each for each in one["model"]["merges"] if each not in merges]
+
+
+def test_the_saved_file_is_the_tokenizer_as_it_was_given(tmp_path: Path) -> None:
+    for like in LIKES:
+        path = tmp_path / f"{like}.json"
+        exact(like).save(path)
+        assert path.read_text(encoding="utf-8") == original(like).to_str() == exact(like).to_json()
+        loaded = Vocabulary.load(path)
+        assert loaded.token_bytes == exact(like).token_bytes
+        assert loaded.encode(TEXTS[2]) == exact(like).encode(TEXTS[2])
+        assert loaded.file_name == exact(like).file_name
+
+
+@pytest.mark.parametrize(
+    ("like", "left_out"),
+    [
+        ("gpt2", ("1 added token", "the space put in front")),
+        ("starcoder", ("3 added tokens",)),
+        ("llama3", ("4 added tokens", "post_processor TemplateProcessing")),
+        ("qwen", ("4 added tokens", "normalizer NFC", "truncation", "padding")),
+        ("falcon", ()),
+        ("llama2", ("3 added tokens", "normalizer Prepend", "post_processor TemplateProcessing")),
+        ("llama2_metaspace", ("3 added tokens", "the space put in front")),
+        ("gemma", ("3 added tokens",)),
+    ],
+)
+def test_it_says_what_was_left_out(like: str, left_out: tuple[str, ...]) -> None:
+    assert make_exact(json.loads(original(like).to_str())).left_out == exact(like).left_out == left_out
+
+
+def test_dropout_is_left_out() -> None:
+    with_dropout = edited(original("falcon"), lambda one: one["model"].update(dropout=0.5))
+    vocabulary = Vocabulary(with_dropout)
+    assert vocabulary.left_out == ("dropout",)
+    assert vocabulary.encode(TEXTS[2]) == exact("falcon").encode(TEXTS[2])
+
+
+def without_a_byte(one: dict[str, Any]) -> None:
+    del one["model"]["vocab"]["<0x0A>"]
+
+
+def with_merged_bytes(one: dict[str, Any]) -> None:
+    one["model"]["vocab"]["<0xC3><0xA9>"] = len(one["model"]["vocab"])
+    one["model"]["merges"].append(["<0xC3>", "<0xA9>"])
+
+
+def cuts(*steps: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    return lambda one: one.update(pre_tokenizer={"type": "Sequence", "pretokenizers": list(steps)})
+
+
+BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+REMOVES = {"type": "Split", "pattern": {"String": " "}, "behavior": "Removed", "invert": False}
+
+
+@pytest.mark.parametrize(
+    ("like", "edit", "reason"),
+    [
+        (
+            "falcon",
+            lambda one: one["model"].update(end_of_word_suffix="</w>"),
+            "its BPE has the end_of_word_suffix '</w>'",
+        ),
+        ("falcon", lambda one: one["model"].update(continuing_subword_prefix="##"), "continuing_subword_prefix '##'"),
+        ("falcon", cuts(BYTES, BYTES), "spells in bytes twice"),
+        (
+            "falcon",
+            cuts(REMOVES, BYTES),
+            "its pre-tokenizer has Split that removes what it finds, allowed are ByteLevel",
+        ),
+        ("falcon", cuts({"type": "Whitespace"}, BYTES), "its pre-tokenizer has Whitespace, allowed are"),
+        ("falcon", cuts({"type": "Digits", "individual_digits": True}), "neither spells in bytes .* nor falls back"),
+        ("gemma", without_a_byte, r"no token for 1 of the 256 bytes \(0x0A\)"),
+        ("gemma", with_merged_bytes, "it merges the tokens that stand for bytes"),
+        ("gemma", lambda one: one["model"].update(ignore_merges=True), "it takes words whole"),
+        ("gemma", cuts({"type": "Digits", "individual_digits": True}), "writes spaces as '▁' and cuts by Digits"),
+        ("gemma", lambda one: one["model"]["vocab"].update({" ": 900}), "differ in nothing but '▁' for a space"),
+        ("falcon", lambda one: one["model"]["vocab"].update({"huge": 1 << 20}), "not distinct or above 1,048,576"),
+        ("falcon", lambda one: one["model"]["vocab"].update({"twice": 7}), "its ids are not distinct"),
+    ],
+)
+def test_what_cannot_be_exact_is_refused_with_the_reason(
+    like: str, edit: Callable[[dict[str, Any]], None], reason: str, tmp_path: Path
+) -> None:
+    description = json.loads(original(like).to_str())
+    edit(description)
+    with pytest.raises(Inexact, match=reason) as caught:
+        make_exact(description)
+    assert str(caught.value).endswith("; take another tokenizer, or train one with python -m nas.tokenizer train")
+    assert "\n" not in str(caught.value)
+
+
+def test_other_models_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    for model in (models.Unigram(), models.WordPiece({"[UNK]": 0}, unk_token="[UNK]"), models.WordLevel({"a": 0}, "a")):
+        Tokenizer(model).save(str(path))
+        with pytest.raises(CheckpointError, match=r"its model is (Unigram|WordPiece|WordLevel), allowed is BPE; take"):
+            Vocabulary.load(path)
+
+
+def test_two_of_the_same_size_are_prepared_beside_ours_and_decode_to_the_same_bytes(
+    corpus_folder: Path, cache_of_the_tests: Path
+) -> None:
+    ones = [exact("llama3"), exact("gemma")]
+    data = prepare_data(str(corpus_folder), ["bytes", *ones], cache=cache_of_the_tests, progress=lambda line: None)
+    assert data.vocabulary_names == ("bytes", *(one.file_name for one in ones))
+    text = data.vocabulary("bytes").decode(data.tokens("bytes", "validation"))
+    for one in ones:
+        tokens = data.tokens(one.file_name, "validation")
+        assert one.decode(tokens) == text
+        assert (tokens == one.eot_id).sum() == text.count(b"\0")
+        assert data.vocabulary(one.file_name).to_json() == one.to_json()
+
+
+def test_a_damaged_cache_is_built_again_without_those_that_only_a_file_has(corpus_folder: Path, tmp_path: Path) -> None:
+    prepared = prepare_data(str(corpus_folder), ["bpe-300", exact("gemma")], cache=tmp_path, progress=lambda line: None)
+    tokens = prepared.folder / f"tokens/{exact('gemma').file_name}/train.bin"
+    tokens.write_bytes(b"")
+    again = prepare_data(str(corpus_folder), ["bytes", exact("qwen")], cache=tmp_path, progress=lambda line: None)
+    assert set(PreparedData.open(again.folder).vocabulary_names) == {"bpe-300", "bytes", exact("qwen").file_name}
