@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from nas.errors import SpaceError
 from nas.records.study import TrialRecord
-from nas.search.executors.workers import Ended, Task
+from nas.search.executors.executor import Executor, Task, TaskResult, run_tasks
 from nas.search.proposals.sampler import RANDOM_ATTEMPTS
 from nas.search.trials import Trials
 from nas.trial.task import RungTask, RunRung
@@ -34,15 +33,6 @@ class Budget:
             and (self.hours is None or seconds < 3600 * self.hours)
             and (self.train_flops is None or trials.spent_flops < self.train_flops)
         )
-
-
-class Executor(Protocol):
-    """Runs tasks, at most so many at once: a WorkerPool, or this process."""
-
-    @property
-    def num_free(self) -> int: ...
-    def submit(self, key: Hashable, task: Task) -> None: ...
-    def wait(self, timeout: float | None = None) -> list[Ended]: ...
 
 
 class TrialQueue:
@@ -79,21 +69,20 @@ def run_trials(trials: Trials, objective: RunRung, executor: Executor, budget: B
     """
     queue = TrialQueue(trials, budget)
     ready: list[RungTask] = []
-    num_running = 0
-    while True:
-        while executor.num_free and (asked := ready.pop(0) if ready else queue.next()):
-            executor.submit(asked.number, partial(objective, asked))
-            num_running += 1
-        if not num_running:
-            return queue.end()
-        for ended in executor.wait():
-            num_running -= 1
-            goes_on = record_ended(trials, ended)
-            ready += [goes_on] if goes_on else []
+
+    def tasks() -> Iterator[tuple[Hashable, Task] | None]:
+        while True:
+            task = ready.pop(0) if ready else queue.next()
+            yield (task.number, partial(objective, task)) if task else None
+
+    for result in run_tasks(executor, tasks()):
+        next_rung = record_ended(trials, result)
+        ready += [next_rung] if next_rung else []
+    return queue.end()
 
 
-def record_ended(trials: Trials, ended: Ended) -> RungTask | None:
+def record_ended(trials: Trials, result: TaskResult) -> RungTask | None:
     """Write down what came back of a trial's evaluation, under its number as the key; the one it goes on with."""
-    is_record = isinstance(ended.value, TrialRecord)
-    error = ended.error or (None if is_record else f"no record came back: {ended.value!r}")
-    return trials.record(int(str(ended.key)), ended.value if is_record else None, error)
+    is_record = isinstance(result.value, TrialRecord)
+    error = result.error or (None if is_record else f"no record came back: {result.value!r}")
+    return trials.record(int(str(result.key)), result.value if is_record else None, error)

@@ -12,7 +12,7 @@ from nas.errors import UsageError
 from nas.records.fitness import fitness
 from nas.records.study import Cost, RungResult, TrialRecord, completed
 from nas.search.driver import Budget, run_trials
-from nas.search.executors.in_process import InProcess
+from nas.search.executors.executor import InProcess
 from nas.search.executors.workers import WorkerPool
 from nas.search.objectives import DEFAULT_OBJECTIVES, front_in, metrics_of
 from nas.search.proposals.sampler import DistinctSampler

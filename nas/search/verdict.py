@@ -11,7 +11,7 @@ from functools import partial
 
 from nas.errors import StudyError
 from nas.records.study import HoldoutResult, TrialRecord, completed
-from nas.search.driver import Executor
+from nas.search.executors.executor import Executor, run_tasks
 from nas.search.rungs.feasibility import is_feasible
 from nas.search.train_and_evaluate import TrainAndEvaluate
 from nas.space.search_space import SearchSpace
@@ -57,19 +57,14 @@ def evaluate_finalists(
     results = {(one.number, one.seed): one for one in known}
     seeds = final_seeds(objective.settings.seed, space.verdict)
     wanted = [(one, seed) for one in finalists(records, space) for seed in seeds]
-    waiting = [(one, seed) for one, seed in wanted if (one.number, seed) not in results]
-    running = 0
-    while waiting or running:
-        while waiting and pool.num_free:
-            record, seed = waiting.pop(0)
-            pool.submit(record.number, partial(objective.holdout, record, seed))
-            running += 1
-        for ended in pool.wait():
-            running -= 1
-            if not isinstance(ended.value, HoldoutResult):
-                raise StudyError(
-                    f"the holdout verdict on trial {ended.key} failed: {ended.error}; run the command again"
-                )
-            results[ended.value.number, ended.value.seed] = ended.value
-            keep(tuple(results.values()))
+    missing = (
+        (record.number, partial(objective.holdout, record, seed))
+        for record, seed in wanted
+        if (record.number, seed) not in results
+    )
+    for result in run_tasks(pool, missing):
+        if not isinstance(result.value, HoldoutResult):
+            raise StudyError(f"the holdout verdict on trial {result.key} failed: {result.error}; run the command again")
+        results[result.value.number, result.value.seed] = result.value
+        keep(tuple(results.values()))
     return tuple(results[one.number, seed] for one, seed in wanted)

@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from nas.errors import UsageError, unknown_name
-from nas.search.driver import Budget, Executor, run_trials
+from nas.search.driver import Budget, run_trials
+from nas.search.executors.executor import Executor
 from nas.search.executors.ray_options import RaySettings
 from nas.search.executors.workers import WorkerPool
 from nas.search.trials import Trials

@@ -9,9 +9,9 @@ import ray
 from ray.exceptions import RayError
 
 from nas.errors import UsageError
+from nas.search.executors.executor import Task, TaskResult, attempt, result_from
 from nas.search.executors.ray_connection import connected
 from nas.search.executors.ray_options import RaySettings
-from nas.search.executors.workers import Ended, Task, attempt, ended_of
 
 MAX_LOSSES = 2
 """How often work is begun again whose process was lost, before it is given up as the cause of that."""
@@ -63,7 +63,7 @@ class RayPool:
         )
         self._running[remote.remote(self.initialise, task)] = key
 
-    def wait(self, timeout: float | None = None) -> list[Ended]:
+    def wait(self, timeout: float | None = None) -> list[TaskResult]:
         """The tasks that ended, at least one unless `timeout` seconds passed.
 
         Raises StudyError when a worker cannot read its data or write its results: that is no fault of its task.
@@ -71,13 +71,13 @@ class RayPool:
         done, _ = ray.wait(list(self._running), timeout=timeout)
         return [self._collect(one) for one in done]
 
-    def _collect(self, reference: ray.ObjectRef[Any]) -> Ended:
+    def _collect(self, reference: ray.ObjectRef[Any]) -> TaskResult:
         key = self._running.pop(reference)
         try:
             kind, content = ray.get(reference)
         except RayError as error:
-            return Ended(key, error=given_up(cause_of_loss(str(error))))
-        return ended_of(key, kind, content)
+            return TaskResult(key, error=given_up(cause_of_loss(str(error))))
+        return result_from(key, kind, content)
 
     @property
     def _fitting(self) -> int:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from ray import tune
 
 from nas.records.study import TrialRecord
-from nas.search.executors.workers import attempt
+from nas.search.executors.executor import attempt
 from nas.trial.task import RungTask, RunRung
 
 _EVALUATION = TypeAdapter(RungTask)

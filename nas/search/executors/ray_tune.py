@@ -28,9 +28,9 @@ from ray.tune.search import Searcher
 
 from nas.records.study import TrialRecord
 from nas.search.driver import Budget, TrialQueue, record_ended
+from nas.search.executors.executor import result_from
 from nas.search.executors.ray_pool import MAX_LOSSES, RayPool, cause_of_loss, given_up, is_of_node
 from nas.search.executors.ray_rungs import Rungs, plain
-from nas.search.executors.workers import ended_of
 from nas.search.trials import Trials
 from nas.trial.task import RungTask, RunRung
 
@@ -170,7 +170,7 @@ class _Decisions(FIFOScheduler):
         with shared.keeping_faults():
             if result["kind"] == "value":
                 content = TrialRecord.model_validate_json(content)
-            ended = ended_of(shared.asked[trial.trial_id].number, result["kind"], content)
+            ended = result_from(shared.asked[trial.trial_id].number, result["kind"], content)
             goes_on = record_ended(shared.trials, ended)
         if goes_on is None:
             return TrialScheduler.STOP

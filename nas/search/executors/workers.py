@@ -14,19 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from nas.errors import CacheError, CheckpointError, CodenasError, CorpusError, StudyError
-from nas.system.files import NO_SPACE
-
-Task = Callable[[], Any]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A task that came back, with its value, or with the line that says why there is none."""
-
-    key: Hashable
-    value: Any = None
-    error: str | None = None
+from nas.search.executors.executor import Task, TaskResult, attempt, result_from
 
 
 @dataclass
@@ -67,7 +55,7 @@ class WorkerPool:
         worker.key = key
         worker.connection.send(task)
 
-    def wait(self, timeout: float | None = None) -> list[Ended]:
+    def wait(self, timeout: float | None = None) -> list[TaskResult]:
         """The tasks that ended, at least one unless `timeout` seconds passed; a dead worker is replaced.
 
         Raises StudyError when a worker cannot read its data or write its results: that is no fault of its task.
@@ -77,7 +65,7 @@ class WorkerPool:
         ready = wait(watched, timeout)
         return [self._collect(one) for one in busy if one.connection in ready or one.process.sentinel in ready]
 
-    def _collect(self, worker: _Worker) -> Ended:
+    def _collect(self, worker: _Worker) -> TaskResult:
         key, worker.key = worker.key, None
         assert key is not None
         try:
@@ -88,8 +76,8 @@ class WorkerPool:
             self._replace(worker)
             how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             hint = "; out of memory?" if code == -signal.SIGKILL else ""
-            return Ended(key, error=f"its worker process was lost ({how}{hint})")
-        return ended_of(key, kind, content)
+            return TaskResult(key, error=f"its worker process was lost ({how}{hint})")
+        return result_from(key, kind, content)
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -104,18 +92,6 @@ class WorkerPool:
         fresh = self._start()
         self._workers[self._workers.index(dead)] = fresh
         return fresh
-
-
-def answer(key: Hashable, task: Task) -> Ended:
-    """Do `task` here, as a worker would; raises StudyError as `wait` does."""
-    return ended_of(key, *attempt(task))
-
-
-def ended_of(key: Hashable, kind: str, content: Any) -> Ended:
-    """What `attempt` gave, as `wait` reports it; StudyError where it could not work."""
-    if kind == "cannot work":
-        raise StudyError(content)
-    return Ended(key, value=content) if kind == "value" else Ended(key, error=content)
 
 
 @contextmanager
@@ -141,24 +117,6 @@ def _serve(connection: Connection, initialise: Callable[[], object]) -> None:
         except EOFError:
             return
         connection.send(attempt(task))
-
-
-def attempt(task: Task) -> tuple[str, Any]:
-    """Do `task`: ("value", what it gave), ("error", why nothing), or ("cannot work", why it is not to blame)."""
-    try:
-        return "value", task()
-    except (CacheError, CheckpointError, CorpusError) as error:
-        return "cannot work", str(error)
-    except CodenasError as error:
-        return "error", str(error)
-    except OSError as error:
-        if error.errno in NO_SPACE:
-            advice = "free some space and run the same command again, no ended trial is lost"
-            return "cannot work", f"{error.strerror}: {error.filename or 'writing'}; {advice}"
-        return "error", f"{type(error).__name__}: {error}"
-    except Exception as error:
-        first_line = (str(error).splitlines() or [""])[0]
-        return "error", f"{type(error).__name__}: {first_line}"
 
 
 def _die_with_parent() -> None:
