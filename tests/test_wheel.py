@@ -18,6 +18,7 @@ DATA = {
     *(f"nas/architecture/shipped/{name}.json" for name in ("origin-a", "origin-b", "origin-c", "origin-e", "small-1m")),
     "nas/corpus/recipes/python-100mb.toml",
     *(f"nas/report/assets/{name}" for name in (STYLE, *SCRIPTS)),
+    *(f"nas/report/templates/{path.name}" for path in (ROOT / "nas/report/templates").iterdir()),
     "nas/corpus/recipes/stdlib.toml",
     "nas/evaluate/collapse/thresholds.json",
     "nas/evaluate/quality/human_code.npz",

@@ -11,18 +11,33 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import Any
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from nas.report.assets import scripts, style
-from nas.report.parts.drawing import ORANGE
-from nas.report.parts.hover import HOVER_OF_TRIAL
-from nas.report.parts.json_script import json_text_script
+from nas.report.parts.chart import chart
 from nas.report.parts.markup import attribute, text
+from nas.report.parts.templates import render
 
 _MIN_CONTENTS = 3
 """Fewer headings need no table of contents."""
+
+
+def page(template: str, title: str, *, has_figures: bool, **context: Any) -> str:
+    """Return the page that `template`, which extends base.html.jinja, makes of `context`."""
+    plotly = get_plotlyjs() if has_figures else ""
+    return render(
+        template,
+        title=title,
+        policy=_policy(plotly, scripts()),
+        style=Markup(style()),
+        scripts=Markup(scripts()),
+        plotly=Markup(plotly),
+        **context,
+    )
 
 
 def document(title: str, sections: Iterable[str], *, has_figures: bool) -> str:
@@ -54,33 +69,17 @@ def document(title: str, sections: Iterable[str], *, has_figures: bool) -> str:
 
 
 def embedded(figure: go.Figure, name: str, label: str, *, is_broad: bool = False) -> str:
-    """The figure as data, drawn when it comes into view; `label` is what it shows, for those who do not see it.
-
-    One that `is_broad` scrolls within itself on a narrow screen.
-    """
-    figure.add_scatter(
-        x=[],
-        y=[],
-        mode="markers",
-        marker={"symbol": "circle-open", "size": 19, "color": ORANGE, "line": {"width": 3}},
-        line={"color": ORANGE, "width": 3.5},
-        meta="ring",
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    for trace in figure.data:  # what a trial says stands once, among the trials' facts; the page's script puts it here
-        if trace.hovertemplate == HOVER_OF_TRIAL and trace.customdata is not None and trace.type == "scatter":
-            trace.text = None
-    height = figure.layout.height or 480
+    """Return what the macro `chart` writes, for pages that are not templates yet."""
+    shown = chart(figure, name, label, is_broad=is_broad)
     return (
         f"<figure{attribute('class', 'broad' if is_broad else '')}{attribute('aria-label', label)}>"
-        f'<div class="chart" id="{name}" style="min-height:{height}px"></div></figure>\n'
-        f"{json_text_script(f'{name}-figure', figure.to_json())}"
+        f'<div class="chart" id="{name}" style="min-height:{shown.height}px"></div></figure>\n'
+        f'<script type="application/json" id="{name}-figure">{shown.json}</script>'
     )
 
 
 def _policy(*run: str) -> str:
-    hashes = " ".join(f"'sha256-{b64encode(sha256(one.encode()).digest()).decode()}'" for one in run if one)
+    hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in run if script)
     return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from nas.report.parts.markup import Cell, Row, behind, section, table, text
+from nas.report.parts.markup import behind, section, table, text
+from nas.report.parts.tables import Cell, Row, Table
 from nas.report.parts.words import MISSING
 
 _LIST_SHOWN = 12
@@ -26,6 +28,27 @@ def _group(name: str, values: Mapping[str, Any]) -> str:
     rows: list[Row] = [("", [Cell(key), Cell(value, kind="wrap")]) for key, value in flat(values)]
     shown = f'<div class="keys">{table((), rows, label=name)}</div>'
     return behind(f"{name}: {len(rows)} entries", shown) if len(rows) > _OPEN else f"<h3>{text(name)}</h3>\n{shown}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """A heading and what stands under it, for the macro `provenance`."""
+
+    name: str
+    table: Table
+
+    @property
+    def is_long(self) -> bool:
+        return len(self.table.rows) > _OPEN
+
+
+def groups(values: Mapping[str, Mapping[str, Any]]) -> list[Group]:
+    """Return a group for each heading with values under it."""
+    return [Group(name, _table(name, entries)) for name, entries in values.items() if entries]
+
+
+def _table(name: str, entries: Mapping[str, Any]) -> Table:
+    return Table((), [("", [Cell(key), Cell(value, kind="wrap")]) for key, value in flat(entries)], label=name)
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
-from typing import NamedTuple
 
-from nas.report.parts.words import MISSING, count, fixed, visible
+from nas.report.parts.tables import Cell, Row
+from nas.report.parts.words import MISSING, visible
 
 
 def text(value: object) -> str:
@@ -20,33 +20,10 @@ def attribute(name: str, value: str) -> str:
     return f' {name}="{text(value)}"' if value else ""
 
 
-class Cell(NamedTuple):
-    """A table cell: the text it shows, and the number it sorts by where that is not the text."""
-
-    shown: str
-    value: float | None = None
-    kind: str = ""
-    """CSS class: `n` for numbers, `wrap` for long text."""
-    tags: tuple[str, ...] = ()
-
-    def html(self) -> str:
-        tags = "".join(f' <span class="tag">{text(tag)}</span>' for tag in self.tags)
-        sort = ' data-value=""' if self.shown == MISSING else ""
-        if self.value is not None:
-            sort = f' data-value="{self.value!r}"'
-        return f"<td{attribute('class', self.kind)}{sort}>{text(self.shown)}{tags}</td>"
-
-
-def figure_cell(value: float | None, digits: int = 3) -> Cell:
-    return Cell(fixed(value, digits), value, "n")
-
-
-def count_cell(value: float | None) -> Cell:
-    return Cell(MISSING if value is None else count(value), value, "n")
-
-
-Row = tuple[str, Sequence[Cell]]
-"""A table row: its CSS class and its cells."""
+def cell_html(cell: Cell) -> str:
+    tags = "".join(f' <span class="tag">{text(tag)}</span>' for tag in cell.tags)
+    sort = "" if cell.sort_key is None else f' data-value="{cell.sort_key}"'
+    return f"<td{attribute('class', cell.kind)}{sort}>{text(cell.shown)}{tags}</td>"
 
 
 def table(
@@ -67,7 +44,7 @@ def table(
         for name in heads
     )
     body = "".join(
-        f"<tr{attribute('class', kind)}>{''.join(cell.html() for cell in cells)}</tr>\n" for kind, cells in rows
+        f"<tr{attribute('class', kind)}>{''.join(cell_html(cell) for cell in cells)}</tr>\n" for kind, cells in rows
     )
     return (
         f'<div class="{"scroll tall" if tall else "scroll"}" tabindex="0" role="region"'

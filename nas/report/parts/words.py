@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import NamedTuple
 
 from nas.architecture.config import ArchitectureConfig
 from nas.records.study import TrialRecord
 
 MISSING = "–"  # noqa: RUF001 - an en dash is what a table shows for no value
+
+
+class Tile(NamedTuple):
+    """One of the few figures that matter most: its name, its value and, in small letters, how surely it is known."""
+
+    name: str
+    value: str
+    note: str = ""
 
 
 def fixed(value: float | None, digits: int = 3) -> str:

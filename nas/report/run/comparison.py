@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from nas.records.training import TrainingRun
 from nas.report.parts.key_values import flat
-from nas.report.parts.markup import Cell, Row, count_cell, figure_cell, paragraph, section, table
+from nas.report.parts.markup import paragraph, section, table
+from nas.report.parts.tables import Cell, Row, count_cell, figure_cell
 from nas.report.parts.words import MISSING
 from nas.report.run.verdict import KICKER, rollbacks
 from nas.report.run.words import labels, standing

@@ -7,7 +7,8 @@ from typing import Any
 
 from nas.records.training import TrainingLine, TrainingRun
 from nas.report.parts.document import embedded
-from nas.report.parts.markup import Cell, Row, code, count_cell, figure_cell, paragraph, section, table, text
+from nas.report.parts.markup import code, paragraph, section, table, text
+from nas.report.parts.tables import Cell, Row, count_cell, figure_cell
 from nas.report.parts.words import MISSING, duration
 from nas.report.run.curves import learning_curves
 

@@ -11,7 +11,8 @@ from nas.records.study import StudyRecord, TrialRecord, completed, front
 from nas.report.charts.overlaid import Named, front_of, fronts_figure, progress_figure, spent_flops
 from nas.report.parts.document import document, embedded
 from nas.report.parts.key_values import flat
-from nas.report.parts.markup import Cell, Row, behind, count_cell, figure_cell, paragraph, section, table
+from nas.report.parts.markup import behind, paragraph, section, table
+from nas.report.parts.tables import Cell, Row, count_cell, figure_cell
 from nas.report.parts.words import MISSING
 from nas.system.files import write_text
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from nas.records.holdout_comparison import Comparison, Finalist
 from nas.records.study import Metrics, StudyRecord, TrialRecord
-from nas.report.parts.markup import Cell, Row, count_cell, figure_cell, paragraph, section, table
+from nas.report.parts.markup import paragraph, section, table
+from nas.report.parts.tables import Cell, Row, count_cell, figure_cell
 
 _HEADS = (
     "model",

@@ -18,7 +18,8 @@ from nas.errors import StudyError, UsageError
 from nas.report.charts.importance import ENOUGH_FOR_IMPORTANCE, MIN_FOR_IMPORTANCE
 from nas.report.parts.document import document, embedded
 from nas.report.parts.drawing import BLUE, GREY, styled
-from nas.report.parts.markup import Cell, Row, paragraph, section, table, text
+from nas.report.parts.markup import paragraph, section, table, text
+from nas.report.parts.tables import Cell, Row
 from nas.report.parts.words import MISSING
 from nas.system.files import write_text
 

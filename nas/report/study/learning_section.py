@@ -8,7 +8,8 @@ from nas.records.study import StudyRecord, TrialRecord
 from nas.report.charts.learning import best_and_reference, learning_figure, rung_flops, training_bpb
 from nas.report.charts.prediction import predicted_path, prediction_figure
 from nas.report.parts.document import embedded
-from nas.report.parts.markup import Cell, Row, behind, figure_cell, paragraph, section, table
+from nas.report.parts.markup import behind, paragraph, section, table
+from nas.report.parts.tables import Cell, Row, figure_cell
 from nas.report.parts.words import flops_words, title
 from nas.scaling_law.fitted import ScalingLaw
 

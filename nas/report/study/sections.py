@@ -13,8 +13,9 @@ from nas.report.charts.slices import slice_figures
 from nas.report.charts.vocabulary import vocabulary_figure
 from nas.report.parts.document import embedded
 from nas.report.parts.hover import Excerpts
-from nas.report.parts.markup import Cell, Row, behind, figure_cell, paragraph, section, table, text
+from nas.report.parts.markup import behind, paragraph, section, table, text
 from nas.report.parts.measures import MEASURES
+from nas.report.parts.tables import Cell, Row, figure_cell
 from nas.report.study.at_rung import at_widest_rung
 
 ALL_TRIALS = '<p class="soft">The figures behind it stand in <a href="#all-trials">All trials</a>.</p>'

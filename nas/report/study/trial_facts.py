@@ -8,9 +8,9 @@ from typing import Any
 from nas.records.holdout_comparison import Comparison
 from nas.records.study import TrialRecord, front
 from nas.report.parts.hover import Excerpts, figures, hover
-from nas.report.parts.json_script import json_script
 from nas.report.parts.markup import text
 from nas.report.parts.measures import measures_of
+from nas.report.parts.templates import json_data
 from nas.report.parts.words import title, visible
 from nas.report.study.last_rung import as_last_judged
 
@@ -25,6 +25,10 @@ def facts_scripts(records: Sequence[TrialRecord], excerpts: Excerpts, comparison
     ]
     facts = [_facts(one, one.number in on_front, excerpts) for one in records]
     return json_script("trials", facts) + "\n" + json_script("finalists", finalists) + "\n" + _CARD
+
+
+def json_script(name: str, data: Any) -> str:
+    return f'<script type="application/json" id="{name}">{json_data(data)}</script>'
 
 
 def _facts(record: TrialRecord, on_front: bool, excerpts: Excerpts) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas.records.study import TrialRecord, completed, front
-from nas.report.parts.markup import Cell, Row, count_cell, figure_cell, paragraph, section, table
+from nas.report.parts.markup import paragraph, section, table
+from nas.report.parts.tables import Cell, Row, count_cell, figure_cell
 from nas.report.parts.words import MISSING, duration, fixed
 from nas.report.study.last_rung import as_last_judged, was_stopped
 
