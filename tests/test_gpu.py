@@ -1,4 +1,4 @@
-"""On a CUDA device: what it computes is what the CPU computes. Skipped where there is none."""
+"""Checks that a CUDA device computes what the CPU does; skipped where there is none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 
 POSITIONS = ("rope", "learned", "sinusoidal", "alibi", "none")
 SHAPES: list[dict[str, Any]] = [
-    *({"position_encoding": one} for one in POSITIONS),
+    *({"position_encoding": position} for position in POSITIONS),
     {"num_heads": 4, "num_kv_heads": 2, "qk_norm": True},
     {"activation": "geglu", "normalization": "layernorm", "tie_embeddings": True},
 ]
@@ -51,22 +51,22 @@ def test_float32_trains_as_on_the_cpu(changes: dict[str, Any]) -> None:
     assert losses(on_gpu("float32"), **changes) == pytest.approx(losses(on_cpu(), **changes), abs=2e-3)
 
 
-# What the compiler warns of, in some versions, is its own business.
+# Some versions of the compiler give warnings of their own.
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("changes", [{}, {"position_encoding": "alibi"}], ids=str)
 def test_bfloat16_learns_as_well(changes: dict[str, Any], compiled: bool) -> None:
-    found, exact = losses(on_gpu(compiled=compiled), **changes), losses(on_cpu(), **changes)
+    rounded, exact = losses(on_gpu(compiled=compiled), **changes), losses(on_cpu(), **changes)
     assert exact[-1] < 0.7 * exact[0]
-    assert found[-1] == pytest.approx(exact[-1], rel=0.03)
+    assert rounded[-1] == pytest.approx(exact[-1], rel=0.03)
 
 
 @pytest.mark.parametrize("changes", SHAPES, ids=str)
 def test_likelihood_and_greedy_text_are_those_of_the_cpu(changes: dict[str, Any]) -> None:
     on_gpu().apply()
     tokens = random_tokens(1000)
-    prompts = [[int(one) for one in random_tokens(length, seed=length)] for length in (3, 7, 7, 20)]
-    found = []
+    prompts = [random_tokens(length, seed=length).tolist() for length in (3, 7, 7, 20)]
+    results = []
     for device in ("cpu", "cuda"):
         model = Decoder(tiny(**changes), seed=3).to(device)
         nats = token_nats(model, tokens, 0, SEQ_LENGTH)
@@ -79,8 +79,8 @@ def test_likelihood_and_greedy_text_are_those_of_the_cpu(changes: dict[str, Any]
             byte_limit=30,
             eot_id=0,
         )
-        found.append((nats, made))
-    (expected, text), (nats, same) = found
+        results.append((nats, made))
+    (expected, text), (nats, same) = results
     assert abs(nats - expected).max() < 1e-4
     assert same == text
 
@@ -90,14 +90,16 @@ def test_the_cross_entropy_of_large_chunks_is_that_of_small_ones(vocab_size: int
     generator = torch.Generator().manual_seed(0)
     hidden, weight = torch.randn(700, 8, generator=generator), torch.randn(vocab_size, 8, generator=generator)
     targets = torch.randint(vocab_size, (700,), generator=generator)
-    taught = SoftTargets(torch.randint(vocab_size, (700, 1), generator=generator), torch.ones(700, 1), 0.3, 2.0)
-    found = []
+    soft_targets = SoftTargets(torch.randint(vocab_size, (700, 1), generator=generator), torch.ones(700, 1), 0.3, 2.0)
+    results = []
     for device in ("cpu", "cuda"):
-        given = [one.to(device).requires_grad_() for one in (hidden, weight)]
-        known = taught._replace(tokens=taught.tokens.to(device), probabilities=taught.probabilities.to(device))
-        loss = linear_cross_entropy(*given, targets.to(device), 0.1, known)
-        found.append([loss.detach(), *torch.autograd.grad(loss, given)])
-    for ours, expected in zip(found[1], found[0], strict=True):
+        inputs = [tensor.to(device).requires_grad_() for tensor in (hidden, weight)]
+        moved = soft_targets._replace(
+            tokens=soft_targets.tokens.to(device), probabilities=soft_targets.probabilities.to(device)
+        )
+        loss = linear_cross_entropy(*inputs, targets.to(device), 0.1, moved)
+        results.append([loss.detach(), *torch.autograd.grad(loss, inputs)])
+    for ours, expected in zip(results[1], results[0], strict=True):
         assert torch.allclose(ours.cpu(), expected, rtol=1e-3, atol=1e-6)
 
 
@@ -118,8 +120,8 @@ def test_what_the_device_cannot_hold_is_said() -> None:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def test_a_training_goes_on_from_its_state() -> None:
-    """Close, not the same bits: sums on a GPU are in no fixed order."""
+def test_a_training_resumes_from_its_state() -> None:
+    """Check that losses are close; bits differ, as sums on a GPU have no fixed order."""
     numerics, tokens = on_gpu(), random_tokens(4000, vocab_size=16)
     whole = Trainer(Decoder(tiny(), seed=1), tokens, recipe(num_steps=20), numerics)
     expected = whole.step_losses(20)[10:]

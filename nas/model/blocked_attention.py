@@ -13,17 +13,18 @@ import torch
 from torch import Tensor
 
 QUERIES = 128
-"""Queries of a block. It reads the keys up to its own end, so smaller ones skip more of what is masked."""
-_SCORES_AT_ONCE = 1 << 20  # so many that they stay in the processor's cache
+"""Queries per block. A block reads the keys up to its own end, so smaller blocks skip more masked scores."""
+_SCORES_AT_ONCE = 1 << 20  # few enough to stay in the processor's cache
 _MAX_COMPILED = 2
-"""Blocks that torch.compile may unroll: with more it takes minutes, and what it makes is slower than these kernels."""
+"""Most blocks that torch.compile may unroll: more take minutes, and the result is slower than these kernels."""
 
 
 def blocked_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
-    """softmax(mask(query key^T / sqrt(D)) + bias) value: (B, N, T, D) each; `bias` (1, N, T, T) with the mask in it.
+    """Return softmax(mask(query key^T / sqrt(D)) + bias) value, (B, N, T, D).
 
-    Products are in the type given, each sum of a softmax in float32. Probabilities are kept for the backward pass,
-    B x N x T x T numbers less what is masked.
+    Takes `query`, `key` and `value` (B, N, T, D) and `bias` (1, N, T, T), which must contain the mask. Products are
+    computed in the given type, the sums of each softmax in float32. Probabilities are kept for the backward pass:
+    B x N x T x T numbers without the masked ones.
     """
     apply: Any = _BlockedAttention.apply
     if torch.compiler.is_compiling() and len(list(_blocks(query.shape))) > _MAX_COMPILED:
@@ -33,7 +34,9 @@ def blocked_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | 
 
 
 class _BlockedAttention(torch.autograd.Function):
-    """With S = q k^T, P = softmax(S) and o = P v:  dv = P^T do,  dP = do v^T,  dS = P (dP - rowsum(P dP)),
+    """The forward pass block by block, with its derivative.
+
+    With S = q k^T, P = softmax(S) and o = P v:  dv = P^T do,  dP = do v^T,  dS = P (dP - rowsum(P dP)),
     dq = dS k,  dk = dS^T q.
     """
 
@@ -46,7 +49,7 @@ class _BlockedAttention(torch.autograd.Function):
         for rows, queries, keys in _blocks(query.shape):
             scores = query[rows, :, queries] @ key[rows, :, keys].transpose(-1, -2)
             if bias is None:
-                # Keys before the block's first query are seen by all of it: only the square at the end has a mask.
+                # All of the block's queries may read the keys before its first: only the square at the end is masked.
                 scores[..., queries] += _causal_mask(queries.stop - queries.start, scores)
             else:
                 scores += bias[:, :, queries, keys]
@@ -60,18 +63,18 @@ class _BlockedAttention(torch.autograd.Function):
         query, key, value, *probabilities = ctx.saved_tensors
         grad = grad.contiguous()
         grad_query, grad_key, grad_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
-        for (rows, queries, keys), likely in zip(_blocks(query.shape), probabilities, strict=True):
+        for (rows, queries, keys), probability in zip(_blocks(query.shape), probabilities, strict=True):
             grad_rows = grad[rows, :, queries]
-            grad_likely = grad_rows @ value[rows, :, keys].transpose(-1, -2)
-            grad_scores = torch.ops.aten._softmax_backward_data(grad_likely, likely, -1, likely.dtype)
+            grad_probability = grad_rows @ value[rows, :, keys].transpose(-1, -2)
+            grad_scores = torch.ops.aten._softmax_backward_data(grad_probability, probability, -1, probability.dtype)
             grad_query[rows, :, queries] = grad_scores @ key[rows, :, keys]
             grad_key[rows, :, keys] += grad_scores.transpose(-1, -2) @ query[rows, :, queries]
-            grad_value[rows, :, keys] += likely.transpose(-1, -2) @ grad_rows
+            grad_value[rows, :, keys] += probability.transpose(-1, -2) @ grad_rows
         return grad_query.mul_(query.shape[-1] ** -0.5), grad_key, grad_value, None
 
 
 def _blocks(shape: torch.Size) -> Iterator[tuple[slice, slice, slice]]:
-    """Rows of the batch, their queries and the keys these may see: what is computed at once."""
+    """Yield the batch rows, queries and readable keys of each block, which is computed at once."""
     batch, heads, length, _ = shape
     size = min(QUERIES, length)
     rows = max(1, _SCORES_AT_ONCE // (heads * size * length))

@@ -18,20 +18,23 @@ class KeyValueCache:
 
     @classmethod
     def empty(cls, shape: tuple[int, int, int, int], like: Tensor) -> KeyValueCache:
-        """Of the type and on the device of `like`. Memory is only reserved: pages are used as tokens arrive."""
+        """Return an empty cache of the type and on the device of `like`.
+
+        Memory is only reserved: pages are used as tokens arrive.
+        """
         return cls(like.new_empty(shape), like.new_empty(shape))
 
     def rows(self, first: int, last: int, filled: int) -> KeyValueCache:
-        """The same memory, of the rows from `first` up to `last`, in which `filled` tokens stand."""
+        """Return a view of the rows from `first` up to `last`, each with `filled` tokens."""
         return KeyValueCache(self.keys[first:last], self.values[first:last], filled)
 
     def move(self, rows: Tensor, places: Tensor) -> None:
-        """Copy all tokens of `rows` (int64) over those of the rows `places`, in the same order."""
+        """Copy all tokens of `rows` (int64) to the rows `places`, in the same order."""
         self.keys[places] = self.keys[rows]
         self.values[places] = self.values[rows]
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add new keys and values (B, K, T, D); views of all so far (B, K, length, D)."""
+        """Add new keys and values (B, K, T, D); return views of all so far (B, K, length, D)."""
         start, self.length = self.length, self.length + keys.shape[2]
         assert self.length <= self.keys.shape[2], f"{self.length} tokens, cache holds {self.keys.shape[2]}"
         self.keys[:, :, start : self.length] = keys

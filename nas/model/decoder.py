@@ -1,4 +1,4 @@
-"""The decoder-only transformer, pre-norm, that every architecture of a search space is.
+"""The pre-norm decoder-only transformer that every architecture of a search space describes.
 
 B batch, T time, H hidden, V vocab, L layers.
 """
@@ -22,15 +22,15 @@ from nas.model.normalization import build_norm
 from nas.model.positions import AlibiPositions, LearnedPositions, RotaryPositions, Rotation, SinusoidalPositions
 
 INITIAL_LOGIT_STD = 0.2
-"""Spread of the first logits: it adds half its square, in nats, to the first loss of ln V."""
+"""Standard deviation of the first logits: it adds half its square, in nats, to the first loss of ln V."""
 INITIAL_BRANCH_SCALE = 0.1
-"""What the projections onto the residual stream start at, beside other linears. Near zero, so that a block starts
-as almost the identity: it learns sooner in a short training than at one. Not zero: each part must show in the
-first logits and gradients, where a leak is looked for."""
+"""Initial scale of the projections onto the residual stream, relative to other linears. It is near zero, so that a
+block starts almost as the identity: it learns sooner in a short training than with a scale of one. It is not zero,
+because each part must affect the first logits and gradients, where leaks are looked for."""
 
 
 class Decoder(nn.Module):
-    """Token ids to logits, by the architecture in `config`; weights are drawn from `seed` and from it alone.
+    """A map from token ids to logits, by the architecture in `config`; `seed` alone decides the weights.
 
     Initial weights (norms start with weight one and bias zero):
     - linears: std 1/sqrt(fan-in), so that signals keep their size at any width;
@@ -41,7 +41,7 @@ class Decoder(nn.Module):
     """
 
     packed_embedding: Tensor | None = None
-    """As `Linear.packed`, where the embedding is the output matrix too."""
+    """The packed embedding, where it is the output matrix too (see `Linear.packed`)."""
 
     def __init__(self, config: ArchitectureConfig, seed: int = 0) -> None:
         super().__init__()
@@ -62,21 +62,24 @@ class Decoder(nn.Module):
         self._draw_weights(seed)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Logits (B, T, V) for the token after each of `ids` (B, T) int64."""
+        """Return the logits (B, T, V) for the token after each of `ids` (B, T) int64."""
         return self.unembed(self.hidden(ids))
 
-    def loss(self, ids: Tensor, targets: Tensor, smoothing: float = 0.0, taught: SoftTargets | None = None) -> Tensor:
-        """Mean cross-entropy in nats, a scalar, of `targets` (B, T), each the token after its place in `ids`.
+    def loss(
+        self, ids: Tensor, targets: Tensor, smoothing: float = 0.0, soft_targets: SoftTargets | None = None
+    ) -> Tensor:
+        """Return the mean cross-entropy in nats of `targets` (B, T), each the token after its place in `ids`.
 
-        `smoothing` and `taught` (of B x T rows) as in `linear_cross_entropy`, for training alone.
+        `smoothing` and `soft_targets` (B x T rows) are those of `linear_cross_entropy`; without gradients they are
+        ignored.
         """
         if torch.is_grad_enabled():
             hidden = self.hidden(ids).flatten(0, 1)
-            return linear_cross_entropy(hidden, self.output_weight, targets.flatten(), smoothing, taught)
+            return linear_cross_entropy(hidden, self.output_weight, targets.flatten(), smoothing, soft_targets)
         return F.cross_entropy(self(ids).flatten(0, 1), targets.flatten())
 
     def hidden(self, ids: Tensor, cache: Sequence[KeyValueCache] | None = None) -> Tensor:
-        """States (B, T, H) after the final norm. With a cache, `ids` go on where it ends, and it grows by them."""
+        """Return the states (B, T, H) after the final norm; with a cache, `ids` continue it and are added to it."""
         start, length = cache[0].length if cache else 0, ids.shape[1]
         limit = self.config.max_seq_length
         assert start + length <= limit, f"{start + length} tokens, but max_seq_length is {limit}"
@@ -92,7 +95,7 @@ class Decoder(nn.Module):
         return states
 
     def unembed(self, hidden: Tensor) -> Tensor:
-        """Logits (..., V) of states (..., H)."""
+        """Return the logits (..., V) of states (..., H)."""
         if self.head is not None:
             logits: Tensor = self.head(hidden)
             return logits
@@ -106,7 +109,7 @@ class Decoder(nn.Module):
         return self.embedding.weight if self.head is None else self.head.weight
 
     def new_cache(self, batch: int, length: int) -> list[KeyValueCache]:
-        """One empty cache a layer, with room for `length` tokens of `batch` rows."""
+        """Return one empty cache per layer, with room for `length` tokens of `batch` rows."""
         shape = (batch, self.config.num_kv_heads, length, self.config.head_dim)
         return [KeyValueCache.empty(shape, like=self.embedding.weight.detach()) for _ in self.blocks]
 
@@ -137,7 +140,7 @@ class Decoder(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed_forward(norm(x)): pre-norm (Xiong et al. 2020)."""
+    """One layer: x + attention(norm(x)), then x + feed_forward(norm(x)), pre-norm (Xiong et al. 2020)."""
 
     def __init__(self, config: ArchitectureConfig) -> None:
         super().__init__()
@@ -148,7 +151,7 @@ class Block(nn.Module):
         self.dropout = config.residual_dropout
 
     def forward(self, x: Tensor, rotation: Rotation | None, bias: Tensor | None, cache: KeyValueCache | None) -> Tensor:
-        """(B, T, H) to (B, T, H); rotation, bias and cache as in `Attention`."""
+        """Map (B, T, H) to (B, T, H); rotation, bias and cache as in `Attention`."""
         y = self.attention(self.attention_norm(x), rotation, bias, cache)
         x = x + F.dropout(y, self.dropout, self.training)
         y = self.feed_forward(self.feed_forward_norm(x))

@@ -15,7 +15,10 @@ from nas.model.linear import Linear
 
 
 def squared_relu(x: Tensor) -> Tensor:
-    """relu(x)^2 (So et al. 2021, Primer). As a product, because the derivative of `square` costs three passes more."""
+    """Return relu(x)^2 (So et al. 2021, Primer).
+
+    It is a product, because the derivative of `square` costs three more passes.
+    """
     positive = F.relu(x)
     return positive * positive
 
@@ -31,7 +34,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class FeedForward(nn.Module):
-    """Ungated: down(f(up(x))). Gated: down(f(gate(x)) * up(x)) (Shazeer 2020); gate stands before up in `expand`."""
+    """Ungated: down(f(up(x))). Gated: down(f(gate(x)) * up(x)) (Shazeer 2020); `expand` holds gate, then up."""
 
     def __init__(self, config: ArchitectureConfig) -> None:
         super().__init__()
@@ -42,7 +45,7 @@ class FeedForward(nn.Module):
         self.down = Linear(config.ffn_dim, config.hidden_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, T, H) to (B, T, H)."""
+        """Map (B, T, H) to (B, T, H)."""
         expanded: Tensor = self.expand(x)
         if self.is_gated:
             gate, up = expanded.chunk(2, dim=-1)

@@ -1,10 +1,10 @@
-"""Continuing many prompts at once, exactly as each would be continued alone.
+"""Continuation of many prompts at once, each exactly as it would be continued alone.
 
 P prompts, V vocab, J new tokens of a prompt, R rows: the prompts being continued at a time.
 
 All rows have read the same number of tokens, so there are no masks and no position offsets, and a row does not
-depend on the rows beside it. The shortest prompts are read first; each of the others is read, in one pass, when the
-rows have come to its length, and joins them. A row that ended leaves, and the last row moves into its place.
+depend on the other rows. The shortest prompts are read first; each of the others is read in one pass when the rows
+have reached its length, and joins them. A row that has ended is removed, and the last row moves into its place.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def generate(
     eot_id: int,
     max_length: int | None = None,
 ) -> list[list[int]]:
-    """The new token ids of each prompt, prompts and the end-of-text token left out.
+    """Return the new token ids of each prompt, without the prompt and the end-of-text token.
 
     A row ends when its completion holds `byte_limit` bytes by `token_bytes` (V,), when it draws `eot_id`, when
     prompt and completion reach `max_length` tokens (default and at most the model's max_seq_length), or when
-    its uniforms are used up. `uniforms` (P, J) in [0, 1), not needed when greedy: a row's j-th new token is
-    drawn with uniforms[row, j], whatever its prompt's length and its neighbours, so that two models, or one
-    model in two batches, can be compared on the same random numbers.
+    its uniforms are used up. `uniforms` (P, J) in [0, 1) are not needed when greedy. The j-th new token of a row is
+    drawn with uniforms[row, j], independent of its prompt's length and of the other rows, so that two models, or
+    one model in two batches, can be compared on the same random numbers.
     """
     completions: list[list[int]] = [[] for _ in prompts]
     for rows, drawn in _steps(model, prompts, settings, uniforms, token_bytes, byte_limit, eot_id, max_length):
@@ -60,9 +60,10 @@ def stream_tokens(
     eot_id: int,
     max_length: int | None = None,
 ) -> Generator[int, None, None]:
-    """The new token ids of one prompt, each as it is drawn: those of `generate` with the same `uniforms`, here (J,).
+    """Yield the new token ids of one prompt as they are drawn.
 
-    Until it is exhausted or closed the weights must not change.
+    They are those of `generate` with the same `uniforms`, here (J,). The weights must not change until the generator
+    is exhausted or closed.
     """
     numbers = None if uniforms is None else uniforms[None]
     for _, drawn in _steps(model, [prompt], settings, numbers, token_bytes, byte_limit, eot_id, max_length):
@@ -81,9 +82,9 @@ def _steps(
     eot_id: int,
     max_length: int | None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """For each step the prompts that are being continued (R,) and their next tokens (R,), the end of text among them.
+    """Yield for each step the prompts being continued (R,) and their next tokens (R,), end of text included.
 
-    As a decorator, unlike as a `with`, inference mode is off again while the consumer computes.
+    `inference_mode` is a decorator here: unlike in a `with`, it is off while the consumer computes.
     """
     assert settings.is_greedy or uniforms is not None, "sampling needs uniforms"
     if not prompts or byte_limit <= 0:
@@ -109,7 +110,7 @@ def _steps(
 
     cache = model.new_cache(*tokens.shape)
     room = torch.full_like(starts, min(byte_limit, torch.iinfo(torch.int64).max))
-    rows, position = starts.new_empty(0), 0  # the prompt in each row of the cache; how many tokens all have read
+    rows, position = starts.new_empty(0), 0  # the prompt in each row of the cache; the tokens that all have read
     with _generating(model):
         while waiting or len(rows):
             position = position if len(rows) else min(waiting)
@@ -125,12 +126,12 @@ def _steps(
             tokens[rows, position] = token
             room[rows] -= token_bytes[token]
             position += 1
-            rows = _without(rows, (token == eot_id) | (room[rows] <= 0) | (stops[rows] <= position), cache)
+            rows = _remove_ended(rows, (token == eot_id) | (room[rows] <= 0) | (stops[rows] <= position), cache)
 
 
 @contextmanager
 def _generating(model: Decoder) -> Iterator[None]:
-    """Inside, no dropout and packed weights; then the model is as it was."""
+    """Turn dropout off and pack the weights inside the block."""
     was_training = model.training
     model.eval()
     try:
@@ -143,7 +144,7 @@ def _generating(model: Decoder) -> Iterator[None]:
 def _read(
     model: Decoder, cache: Sequence[KeyValueCache], tokens: Tensor, rows: Tensor, joining: Tensor, position: int
 ) -> Tensor:
-    """The last states (R, H), of `rows` by their newest token alone and after them of `joining` by all of theirs."""
+    """Return the last states (R, H): of `rows`, which read their newest token, then of `joining`, which read all."""
     states, num_rows = [], len(rows)
     if num_rows:
         read = [layer.rows(0, num_rows, filled=position - 1) for layer in cache]
@@ -154,8 +155,8 @@ def _read(
     return torch.cat(states)
 
 
-def _without(rows: Tensor, is_ended: Tensor, cache: Sequence[KeyValueCache]) -> Tensor:
-    """The rows that go on, with their cached tokens. The last of them fill the places of those that ended."""
+def _remove_ended(rows: Tensor, is_ended: Tensor, cache: Sequence[KeyValueCache]) -> Tensor:
+    """Return the rows that continue; the last of them, with their cached tokens, replace those that ended."""
     count = len(rows) - int(is_ended.sum())
     if count == len(rows):
         return rows

@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 
 class Linear(nn.Module):
-    """x (..., in) to x @ weight^T (..., out). The weight is not initialised: `Decoder` draws it from its own seed.
+    """The product x @ weight^T (..., out) of x (..., in).
 
-    `nn.Linear` would draw from PyTorch's global random state while it is built.
+    The weight is not initialised: `Decoder` draws it from its own seed. `nn.Linear` would draw from PyTorch's global
+    random state while it is built.
     """
 
     packed: Tensor | None = None
-    """What `packed_weights` made of the weight, which the products then read in its place."""
+    """The weight as packed by `packed_weights`, which the product then reads in its place."""
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
@@ -25,6 +26,6 @@ class Linear(nn.Module):
 
 
 def multiply_packed(x: Tensor, packed: Tensor) -> Tensor:
-    """x (..., in) to x @ weight^T (..., out), of the weight that `packed` was made of."""
+    """Return x @ weight^T (..., out) of x (..., in), with the weight that was packed into `packed`."""
     product: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
     return product

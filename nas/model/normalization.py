@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 EPSILON = 1e-5
-_NUMBERS_AT_ONCE = 1 << 18  # so many that what is computed on the way stays in the processor's cache
+_NUMBERS_AT_ONCE = 1 << 18  # few enough that intermediate results stay in the processor's cache
 
 
 def build_norm(name: str, dim: int) -> nn.Module:
-    """The norm called `name`, over `dim` features: layernorm has a weight and a bias, rmsnorm a weight."""
+    """Return the norm called `name` over `dim` features: layernorm has weight and bias, rmsnorm a weight."""
     if name == "layernorm":
         return LayerNorm(dim)
     assert name == "rmsnorm", name
@@ -35,7 +35,7 @@ class LayerNorm(nn.Module):
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         if x.is_cpu:
-            # There the kernel keeps its statistics in the type of the weight.
+            # On a CPU the kernel keeps its statistics in the type of the weight.
             precise = torch.promote_types(x.dtype, torch.float32)
             weight, bias = weight.to(precise), bias.to(precise)
         return F.layer_norm(x, weight.shape, weight, bias, EPSILON)
@@ -56,7 +56,7 @@ class RMSNorm(nn.Module):
 
 
 class _RMSNormFunction(torch.autograd.Function):
-    """RMSNorm with a derivative for CPUs: a fraction of the time of `F.rms_norm`'s, all its sums in float32 or better.
+    """RMSNorm with a derivative for CPUs, far faster than that of `F.rms_norm`; sums in float32 or better.
 
     With r = 1 / sqrt(mean(x^2) + eps) and p = r x dy:  y = r x w,  dw = sum(p),  dx = r w dy - r^2 x mean(p w).
     """
@@ -81,9 +81,9 @@ class _RMSNormFunction(torch.autograd.Function):
         rows = max(1, _NUMBERS_AT_ONCE // dim)
         ones = scale.new_ones(rows)
         whole = (grad_x.view(-1, dim), grad.reshape(-1, dim), x.reshape(-1, dim), scale.reshape(-1, 1))
-        for into, dy, one, r in zip(*(torch.split(tensor, rows) for tensor in whole), strict=True):
-            products = (one * r).mul_(dy)
+        for target, dy, x_part, r in zip(*(torch.split(tensor, rows) for tensor in whole), strict=True):
+            products = (x_part * r).mul_(dy)
             grad_weight.addmv_(products.T, ones[: len(dy)])
             mean = torch.mv(products, precise_weight).div_(dim)[:, None]
-            into.copy_(torch.mul(r, precise_weight, out=products).mul_(dy).addcmul_(one, mean * r * r, value=-1))
+            target.copy_(torch.mul(r, precise_weight, out=products).mul_(dy).addcmul_(x_part, mean * r * r, value=-1))
         return grad_x, grad_weight.to(weight.dtype)

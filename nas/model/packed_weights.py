@@ -1,7 +1,7 @@
-"""Matrices in the order in which oneDNN's products read them, for as long as no weight changes.
+"""Weights in the memory order of oneDNN's products, for as long as no weight changes.
 
 PyTorch gives float32 products to MKL, which leaves the widest instructions of a processor that is not Intel's unused;
-oneDNN uses them on any. Its products are float32 as well, with the sums in another order.
+oneDNN uses them on any processor. Its products are float32 as well, with the sums in another order.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from nas.model.decoder import Decoder
 from nas.model.linear import Linear
 
 MIN_NUMBERS = 4096
-"""In a matrix: with fewer, what a call of oneDNN costs is more than it gains."""
+"""Numbers in the smallest matrix that is packed: with fewer, a call of oneDNN costs more than it gains."""
 
 
 @contextmanager
 def packed_weights(model: Decoder) -> Iterator[None]:
-    """Inside, the products of a float32 `model` on an x86 processor read packed copies of its weights.
+    """Let the products of a float32 `model` on an x86 processor read packed copies of its weights.
 
-    The weights must not change meanwhile, and nothing can be differentiated. Elsewhere (another type, a GPU, a
-    PyTorch without oneDNN) nothing happens, nor inside another such block, whose copies stay.
+    Inside the block the weights must not change, and nothing can be differentiated. With another type, on a GPU or
+    with a PyTorch without oneDNN nothing happens, nor inside another such block, whose copies stay.
     """
     linears = [module for module in model.modules() if isinstance(module, Linear)]
     is_packed = model.packed_embedding is not None or any(linear.packed is not None for linear in linears)
@@ -45,7 +45,7 @@ def packed_weights(model: Decoder) -> Iterator[None]:
 
 
 def can_pack(weight: Tensor) -> bool:
-    """Whether this PyTorch has packed products for `weight`: they have no public name, so they are looked for."""
+    """Return whether this PyTorch has packed products for `weight`; they have no public name, so look them up."""
     return (
         weight.dtype == torch.float32
         and weight.is_cpu
@@ -56,7 +56,7 @@ def can_pack(weight: Tensor) -> bool:
 
 
 def pack(weight: Tensor) -> Tensor | None:
-    """None for a small matrix."""
+    """Return the packed matrix; None for a small one."""
     if weight.numel() < MIN_NUMBERS:
         return None
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach())

@@ -1,4 +1,4 @@
-"""Where a token stands: learned, sinusoidal, rotary and linear-bias position encodings.
+"""Position encodings: learned, sinusoidal, rotary and linear bias.
 
 B batch, T time (new tokens), S time with the cached tokens before them, H hidden, N heads, D head dim.
 Each module is called with the position of the first new token and the number of new tokens.
@@ -43,10 +43,10 @@ class SinusoidalPositions(nn.Module):
 
 
 class RotaryPositions(nn.Module):
-    """The angles by which queries and keys turn, position x base^(-2i/D) (Su et al. 2021, RoFormer).
+    """The angles by which queries and keys are rotated, position x base^(-2i/D) (Su et al. 2021, RoFormer).
 
-    Returns cosines and signed sines, (T, N, D) each, in the rotate-half layout that `rotate` reads. They are the same
-    for all heads and stand there N times: products with short rows that are spread over heads take longer.
+    It returns cosines and signed sines, (T, N, D) each, in the rotate-half layout that `rotate` reads. They are the
+    same for all heads and repeated N times: products with short rows that are broadcast over heads take longer.
     """
 
     cos: Tensor
@@ -67,9 +67,9 @@ class RotaryPositions(nn.Module):
 
 
 class AlibiPositions(nn.Module):
-    """The attention bias -slope x distance, one slope a head, with the causal mask in it (Press et al. 2022).
+    """The attention bias -slope x distance, one slope per head, with the causal mask in it (Press et al. 2022).
 
-    Returns (1, N, T, S): four dimensions, because PyTorch's fused CPU attention refuses a mask of three.
+    It returns (1, N, T, S): four dimensions, because PyTorch's fused CPU attention refuses a mask of three.
     """
 
     slopes: Tensor
@@ -87,7 +87,7 @@ class AlibiPositions(nn.Module):
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Turn queries or keys (B, T, N or K, D): component i pairs with i + D/2 (rotate-half, as Llama).
+    """Rotate queries or keys (B, T, N or K, D): component i pairs with i + D/2 (rotate-half, as in Llama).
 
     Swapping the halves by `roll`, with the sign kept in the sines, is the fastest of the usual forms on a CPU.
     """
@@ -96,14 +96,14 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
 
 
 def sinusoids(max_length: int, hidden_dim: int) -> Tensor:
-    """sin(p / base^(2i/H)) in the even and cos in the odd features, (T, H) float64 (Vaswani et al. 2017, 3.5)."""
+    """Return sin(p / base^(2i/H)) in even and cos in odd features, (T, H) float64 (Vaswani et al. 2017, 3.5)."""
     frequencies = SINUSOID_BASE ** (-torch.arange(0, hidden_dim, 2, dtype=torch.float64) / hidden_dim)
     angles = torch.arange(max_length, dtype=torch.float64)[:, None] * frequencies
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
 
 
 def alibi_slopes(num_heads: int) -> list[float]:
-    """One slope a head (Press et al. 2022, section 3 and the authors' code).
+    """Return one slope per head (Press et al. 2022, section 3 and the authors' code).
 
     For a power of two n: 2^(-8/n), 2^(-16/n), ... For other counts: the slopes of the power of two below,
     then every other slope of the power above.

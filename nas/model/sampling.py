@@ -15,14 +15,14 @@ from nas.errors import UsageError
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """How the next token is drawn from the logits. All filters apply in the order of the fields."""
+    """Temperature and filters of a draw. The filters apply in the order of the fields."""
 
     temperature: float = 0.8
     """Divides the logits; 0 is greedy: the most likely token, the lowest id among equals."""
     top_p: float = 0.9
-    """Keep the smallest set of likeliest tokens that holds this share of what top_k left; 1 keeps all."""
+    """Keep the smallest set of most probable tokens that holds this share of what top_k kept; 1 keeps all."""
     top_k: int = 40
-    """Keep this many likeliest tokens; 0 keeps all."""
+    """Keep this many of the most probable tokens; 0 keeps all."""
 
     def __post_init__(self) -> None:
         if not self.temperature >= 0:
@@ -41,10 +41,10 @@ GREEDY = SamplingSettings(temperature=0.0)
 
 
 def sample(logits: Tensor, settings: SamplingSettings, uniforms: Tensor) -> Tensor:
-    """One token id a row, by inverse CDF: (P, V) logits and (P,) uniforms in [0, 1) to (P,) int64.
+    """Return one token id per row, (P,) int64, by inverse CDF of (P, V) logits at (P,) uniforms in [0, 1).
 
-    Tokens stand in order of falling probability, so equal logits and an equal uniform give an equal token.
-    Probabilities are float64. The likeliest token always stays.
+    Tokens are sorted by falling probability, so equal logits and an equal uniform give an equal token.
+    Probabilities are float64. The most probable token always stays.
     """
     top_k = min(settings.top_k or logits.shape[1], logits.shape[1])
     candidates, ids = logits.topk(top_k, dim=1)
@@ -54,5 +54,5 @@ def sample(logits: Tensor, settings: SamplingSettings, uniforms: Tensor) -> Tens
     kept = ((mass - probabilities) < settings.top_p).sum(dim=1, keepdim=True)
     total = mass.gather(1, kept - 1)
     chosen = (mass <= uniforms.double()[:, None] * total).sum(dim=1, keepdim=True)
-    # Rounding may put uniform x total on the total itself.
+    # Rounding may make uniform x total equal to the total.
     return ids.gather(1, torch.minimum(chosen, kept - 1)).squeeze(1)

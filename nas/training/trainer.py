@@ -132,8 +132,8 @@ class Trainer:
         parts = self.recipe.accumulate
         losses = []
         for ids, answers in zip(inputs.chunk(parts), targets.chunk(parts), strict=True):
-            taught = None if self._teach is None else self._teach(ids)
-            loss = self._loss(ids, answers, self.recipe.label_smoothing, taught)
+            soft_targets = None if self._teach is None else self._teach(ids)
+            loss = self._loss(ids, answers, self.recipe.label_smoothing, soft_targets)
             self._weights.take_gradients(loss / parts if parts > 1 else loss)
             losses.append(loss.detach())
         return losses[0] if parts == 1 else torch.stack(losses).mean()

@@ -12,7 +12,7 @@ from nas.audit.finding import Finding
 from nas.audit.subject import AuditedModel, draw_ids
 from nas.errors import UsageError
 from nas.model import Decoder
-from tests.helpers.leaky_models import LEAKING, MAX_LENGTH, VOCAB_SIZE, WHOLE, Broken, Plain
+from tests.helpers.leaky_models import LEAKY, MAX_LENGTH, VOCAB_SIZE, CAUSAL, NanModel, PlainModel
 from tests.helpers.tiny_models import tiny
 
 CHECKS = [check_future_tokens, check_gradients, check_probabilities]
@@ -23,17 +23,17 @@ def subject(module: nn.Module) -> AuditedModel:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", LEAKING)
+@pytest.mark.parametrize("name", LEAKY)
 def test_each_check_alone_finds_each_leak(check: Callable[[AuditedModel], Finding], name: str) -> None:
-    found = check(subject(LEAKING[name]))
+    found = check(subject(LEAKY[name]))
     assert found.verdict == "leak", found
     assert "mask" in found.advice
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", CAUSAL)
 def test_each_check_passes_a_model_without_one(check: Callable[[AuditedModel], Finding], name: str) -> None:
-    found = check(subject(WHOLE[name]))
+    found = check(subject(CAUSAL[name]))
     assert (found.verdict, found.advice) == ("passed", "")
 
 
@@ -61,7 +61,7 @@ def test_our_own_decoder_without_its_mask_is_caught(
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_module_under_audit_is_left_as_it_was(check: Callable[[AuditedModel], Finding]) -> None:
-    module = Plain().train()
+    module = PlainModel().train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     check(subject(module))
     assert module.training
@@ -71,7 +71,7 @@ def test_the_module_under_audit_is_left_as_it_was(check: Callable[[AuditedModel]
     assert all(one.grad is None for one in module.parameters())
 
 
-class Deaf(Plain):
+class Deaf(PlainModel):
     """Says the same whatever it reads."""
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -85,11 +85,11 @@ def test_a_model_that_hears_nothing_is_not_checked_rather_than_passed() -> None:
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_model_of_nan_is_not_checked_rather_than_passed(check: Callable[[AuditedModel], Finding]) -> None:
-    found = check(subject(Broken()))
+    found = check(subject(NanModel()))
     assert (found.verdict, "not finite" in found.advice) == ("not checked", True)
 
 
-class Poisoned(Plain):
+class Poisoned(PlainModel):
     """Without a mask for one token, and what it then reads makes NaN."""
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -108,12 +108,12 @@ def test_a_future_token_that_turns_the_logits_to_nan_is_a_leak() -> None:
 def test_what_the_models_own_hooks_add_to_its_embedding_is_checked_too(
     check: Callable[[AuditedModel], Finding],
 ) -> None:
-    module = Plain()
+    module = PlainModel()
     module.embedding.register_forward_hook(lambda module, given, output: output + output.roll(-1, dims=1))
     assert check(subject(module)).verdict == "leak"
 
 
-class Single(Plain):
+class Single(PlainModel):
     """No attention: each position reads its own token alone."""
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -129,8 +129,8 @@ def test_a_model_without_context_is_remarked_upon() -> None:
 
 def test_the_receptive_field_is_counted() -> None:
     # A convolution of three tokens alone reads a token and the two before it.
-    assert "receptive field 3 tokens" in check_gradients(subject(Plain(ahead=(), convolution_ahead=0))).figure
-    assert "receptive field 32 tokens" in check_gradients(subject(Plain())).figure
+    assert "receptive field 3 tokens" in check_gradients(subject(PlainModel(ahead=(), convolution_ahead=0))).figure
+    assert "receptive field 32 tokens" in check_gradients(subject(PlainModel())).figure
 
 
 class OneHot(nn.Module):
@@ -152,7 +152,7 @@ def test_without_an_embedding_the_other_checks_still_answer() -> None:
     assert check_probabilities(subject(OneHot())).verdict == "passed"
 
 
-class Float32Only(Plain):
+class Float32Only(PlainModel):
     """Refuses float64, as models with fixed types do."""
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -171,4 +171,4 @@ def test_a_model_that_cannot_run_in_float64_is_checked_in_float32(check: Callabl
 
 def test_logits_of_another_shape_are_refused_in_one_line() -> None:
     with pytest.raises(UsageError, match=r"logits of shape \(1, 2, 50\)"):
-        check_future_tokens(AuditedModel(Plain(), VOCAB_SIZE + 2, MAX_LENGTH))
+        check_future_tokens(AuditedModel(PlainModel(), VOCAB_SIZE + 2, MAX_LENGTH))

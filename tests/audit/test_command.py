@@ -19,16 +19,16 @@ from tests.helpers.study_commands import Ran, ran
 from tests.helpers.tiny_models import NUMERICS, recipe, tiny
 
 FACTORIES = """
-from tests.helpers.leaky_models import LEAKING, Broken, Plain
+from tests.helpers.leaky_models import LEAKY, NanModel, PlainModel
 
 def whole():
-    return Plain()
+    return PlainModel()
 
 def leaking():
-    return LEAKING["mask off by one"]
+    return LEAKY["mask off by one"]
 
 def broken():
-    return Broken()
+    return NanModel()
 
 def nothing():
     return 5

@@ -7,7 +7,7 @@ from nas.audit.decoding import check_cache
 from nas.audit.subject import AuditedModel
 from nas.model import Decoder
 from nas.model.cache import KeyValueCache
-from tests.helpers.leaky_models import MAX_LENGTH, VOCAB_SIZE, Plain
+from tests.helpers.leaky_models import MAX_LENGTH, VOCAB_SIZE, PlainModel
 from tests.helpers.tiny_models import tiny
 
 
@@ -55,4 +55,4 @@ def test_nan_from_the_cache_alone_is_caught(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_model_without_a_cache_is_not_checked() -> None:
-    assert check_cache(AuditedModel(Plain(), VOCAB_SIZE, MAX_LENGTH)).verdict == "not checked"
+    assert check_cache(AuditedModel(PlainModel(), VOCAB_SIZE, MAX_LENGTH)).verdict == "not checked"

@@ -18,7 +18,7 @@ from nas.data.prepared import PreparedData
 from nas.model import Decoder
 from nas.training.batches import Batches
 from nas.training.trainer import Trainer
-from tests.helpers.leaky_models import LEAKING, MAX_LENGTH, VOCAB_SIZE, WHOLE, Broken, Plain
+from tests.helpers.leaky_models import LEAKY, MAX_LENGTH, VOCAB_SIZE, CAUSAL, NanModel, PlainModel
 from tests.helpers.tiny_models import NUMERICS, recipe, tiny
 
 
@@ -108,7 +108,7 @@ def test_a_model_that_has_learnt_nothing_has_no_shift_to_judge(tied: bool, data:
 
 
 def test_a_loss_that_is_not_finite_is_not_judged() -> None:
-    broken = AuditedModel(Broken(), VOCAB_SIZE, MAX_LENGTH)
+    broken = AuditedModel(NanModel(), VOCAB_SIZE, MAX_LENGTH)
     for found in (
         check_shifts(broken, np.arange(4000) % VOCAB_SIZE),
         check_plausibility(math.nan, 1_000_000, {"xz": 1.5}),
@@ -164,18 +164,18 @@ def test_fresh_text_is_no_copy() -> None:
     assert (found.verdict, found.advice) == ("passed", "")
 
 
-@pytest.mark.parametrize("name", LEAKING)
+@pytest.mark.parametrize("name", LEAKY)
 def test_a_leaking_model_learns_what_cannot_be_learnt(name: str) -> None:
-    assert check_learning(AuditedModel(LEAKING[name], VOCAB_SIZE, MAX_LENGTH)).verdict == "leak"
+    assert check_learning(AuditedModel(LEAKY[name], VOCAB_SIZE, MAX_LENGTH)).verdict == "leak"
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", CAUSAL)
 def test_a_whole_model_does_not(name: str) -> None:
-    assert check_learning(AuditedModel(WHOLE[name], VOCAB_SIZE, MAX_LENGTH)).verdict == "passed"
+    assert check_learning(AuditedModel(CAUSAL[name], VOCAB_SIZE, MAX_LENGTH)).verdict == "passed"
 
 
 def test_the_first_loss_is_that_of_a_guess() -> None:
-    module = Plain()
+    module = PlainModel()
     with torch.no_grad():
         module.head.weight.mul_(0.1)
     found = check_first_loss(AuditedModel(module, VOCAB_SIZE, MAX_LENGTH), is_trained=False)
@@ -189,7 +189,7 @@ def test_the_first_loss_is_that_of_a_guess() -> None:
 
 def test_the_first_loss_of_text_is_in_bits_a_byte() -> None:
     """Logits of zero cost log2 V a token; 100 tokens of 250 bytes are 2.5 bytes a token."""
-    module = Plain()
+    module = PlainModel()
     for weight in module.head.parameters():
         torch.nn.init.zeros_(weight)
     text = Text(np.arange(100) % VOCAB_SIZE, 0, b"x" * 250)

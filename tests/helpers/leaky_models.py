@@ -1,4 +1,4 @@
-"""Small models of plain torch, whole or with one defect each, as anyone could have written them.
+"""Small models in plain PyTorch, correct or with one leak each.
 
 B batch, T time, H hidden, V vocab.
 """
@@ -31,8 +31,8 @@ class Layer(nn.Module):
         return x + self.feed_forward(x)
 
 
-class Plain(nn.Module):
-    """Token ids (B, T) to logits (B, T, V); `ahead` gives each layer's mask its defect."""
+class PlainModel(nn.Module):
+    """A map from token ids (B, T) to logits (B, T, V); `ahead` is the defect of each layer's mask."""
 
     def __init__(self, ahead: tuple[int, ...] = (0, 0), convolution_ahead: int | None = None) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Plain(nn.Module):
             torch.manual_seed(0)
             self.embedding = nn.Embedding(VOCAB_SIZE, HIDDEN)
             self.position = nn.Embedding(MAX_LENGTH, HIDDEN)
-            self.layers = nn.ModuleList(Layer(one) for one in ahead)
+            self.layers = nn.ModuleList(Layer(distance) for distance in ahead)
             self.convolution = nn.Conv1d(HIDDEN, HIDDEN, 3) if convolution_ahead is not None else None
             self.head = nn.Linear(HIDDEN, VOCAB_SIZE)
         self.convolution_ahead = convolution_ahead
@@ -56,18 +56,18 @@ class Plain(nn.Module):
         return logits
 
 
-class Broken(Plain):
-    """Diverged: its output matrix is NaN, and every logit is."""
+class NanModel(PlainModel):
+    """A diverged model: its output matrix is NaN, and so is every logit."""
 
     def __init__(self) -> None:
         super().__init__()
         nn.init.constant_(self.head.weight, float("nan"))
 
 
-WHOLE = {"attention": Plain(), "attention and convolution": Plain(convolution_ahead=0)}
-LEAKING = {
-    "no mask": Plain(ahead=(MAX_LENGTH, MAX_LENGTH)),
-    "mask off by one": Plain(ahead=(1, 1)),
-    "bidirectional last layer": Plain(ahead=(0, MAX_LENGTH)),
-    "convolution ahead by one": Plain(convolution_ahead=1),
+CAUSAL = {"attention": PlainModel(), "attention and convolution": PlainModel(convolution_ahead=0)}
+LEAKY = {
+    "no mask": PlainModel(ahead=(MAX_LENGTH, MAX_LENGTH)),
+    "mask off by one": PlainModel(ahead=(1, 1)),
+    "bidirectional last layer": PlainModel(ahead=(0, MAX_LENGTH)),
+    "convolution ahead by one": PlainModel(convolution_ahead=1),
 }

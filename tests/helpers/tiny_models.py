@@ -1,4 +1,4 @@
-"""A small architecture, its settings and a text, that the tests of trials share."""
+"""A small architecture with its settings and tokens, shared by the tests of trials and training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas.training.numerics import plan_numerics
 from nas.training.recipe import Recipe
 from nas.trial.run import TrialSettings
 
-# In float32 on every machine, so that a test says the same everywhere.
+# float32 on every machine, so that a test has one outcome everywhere.
 NUMERICS = plan_numerics("cpu", threads=1).model_copy(update={"dtype": "float32"})
 SEQ_LENGTH = 64
 
@@ -39,7 +39,7 @@ def recipe(**changes: Any) -> Recipe:
 
 
 def trial_settings(num_steps: int = 25, seed: int = 0, num_rungs: int = 1, **evaluation: Any) -> TrialSettings:
-    """FLOPs for `num_steps` steps of 512 tokens of the tiny architecture, at the top rung."""
+    """Return settings with FLOPs for `num_steps` steps of 512 tokens of the tiny architecture at the top rung."""
     flops = num_steps * tiny().train_flops_per_token() * 512
     values: dict[str, Any] = {"validation_bytes": 4096, "num_prompts": 6, "completion_bytes": 40}
     return TrialSettings(
@@ -56,12 +56,12 @@ def random_tokens(count: int, vocab_size: int = 256, seed: int = 0) -> NDArray[n
 
 
 def write_novel(folder: Path, marks: Sequence[bool]) -> None:
-    """Which bytes of the validation text of a folder of data stand in novel lines."""
+    """Write which bytes of the validation text of a data folder are in novel lines."""
     (folder / "novel").mkdir()
     (folder / "novel" / "validation.bin").write_bytes(bytes(marks))
 
 
 def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
-    """Whether two models are equal to the last bit."""
-    one, other = first.state_dict(), second.state_dict()
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    """Return whether two models are equal to the last bit."""
+    left, right = first.state_dict(), second.state_dict()
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)

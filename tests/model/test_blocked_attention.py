@@ -24,10 +24,10 @@ def heads(length: int, batch: int = 3) -> list[Tensor]:
 def assert_equal_to_pytorch(length: int, batch: int, bias: Tensor | None) -> None:
     query, key, value, grad = heads(length, batch)
     ours = blocked_attention.blocked_attention(query, key, value, bias)
-    theirs = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, is_causal=bias is None)
-    torch.testing.assert_close(ours, theirs)
+    expected = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, is_causal=bias is None)
+    torch.testing.assert_close(ours, expected)
     inputs = (query, key, value)
-    torch.testing.assert_close(torch.autograd.grad(ours, inputs, grad), torch.autograd.grad(theirs, inputs, grad))
+    torch.testing.assert_close(torch.autograd.grad(ours, inputs, grad), torch.autograd.grad(expected, inputs, grad))
 
 
 @pytest.mark.parametrize("length", [1, 2, QUERIES - 1, QUERIES, QUERIES + 1, 2 * QUERIES + 5])
@@ -75,7 +75,7 @@ def test_a_decoder_in_half_precision_trains_on_it(
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 @pytest.mark.parametrize("length", [QUERIES + 5, 4 * QUERIES])
 def test_compiled_it_is_the_same(length: int) -> None:
-    query, key, value = (one.detach() for one in heads(length)[:3])
+    query, key, value = (tensor.detach() for tensor in heads(length)[:3])
     compiled = torch.compile(lambda *inputs: blocked_attention.blocked_attention(*inputs, None), dynamic=False)
     expected = blocked_attention.blocked_attention(query, key, value, None)
     torch.testing.assert_close(compiled(query, key, value), expected)

@@ -20,8 +20,8 @@ def test_chunks_give_the_loss_and_gradients_of_the_whole(tokens: int, smoothing:
     whole = F.cross_entropy(hidden @ weight.T, targets, label_smoothing=smoothing)
     torch.testing.assert_close(chunked, whole)
     ours = torch.autograd.grad(3 * chunked, (hidden, weight))
-    theirs = torch.autograd.grad(3 * whole, (hidden, weight))
-    torch.testing.assert_close(ours, theirs)
+    expected = torch.autograd.grad(3 * whole, (hidden, weight))
+    torch.testing.assert_close(ours, expected)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -37,13 +37,13 @@ def test_a_teachers_share_is_hintons_loss_by_pytorch(
     teacher = torch.randn((tokens, 17), generator=generator, dtype=torch.float64)
     top, places = teacher.topk(4)
     wanted = torch.softmax(top / temperature, dim=1)
-    taught = SoftTargets(places, wanted, share, temperature)
+    soft_targets = SoftTargets(places, wanted, share, temperature)
     logits = hidden @ weight.T
     full = torch.zeros_like(teacher).scatter(1, places, wanted)
     divergence = F.kl_div(F.log_softmax(logits / temperature, dim=1), full, reduction="batchmean")
     hard = F.cross_entropy(logits, targets, label_smoothing=smoothing)
     whole = (1 - share) * hard + share * temperature**2 * divergence
-    ours = linear_cross_entropy(hidden, weight, targets, smoothing, taught)
+    ours = linear_cross_entropy(hidden, weight, targets, smoothing, soft_targets)
     torch.testing.assert_close(ours, whole)
     torch.testing.assert_close(
         torch.autograd.grad(ours, (hidden, weight)), torch.autograd.grad(whole, (hidden, weight))
@@ -71,7 +71,7 @@ def test_half_precision_is_near_the_whole_in_float64() -> None:
     hidden = torch.randn((CHUNK + 9, 16), generator=generator).bfloat16().requires_grad_()
     weight = torch.randn((300, 16), generator=generator).bfloat16().requires_grad_()
     targets = torch.randint(300, (CHUNK + 9,), generator=generator)
-    precise = [one.detach().double().requires_grad_() for one in (hidden, weight)]
+    precise = [tensor.detach().double().requires_grad_() for tensor in (hidden, weight)]
     whole = F.cross_entropy(precise[0] @ precise[1].T, targets)
     chunked = linear_cross_entropy(hidden, weight, targets)
     assert chunked.dtype == torch.float32

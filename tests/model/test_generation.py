@@ -39,7 +39,7 @@ def complete(model: Decoder, settings: SamplingSettings, rows: list[int], byte_l
 
 @torch.no_grad()
 def complete_without_cache(model: Decoder, settings: SamplingSettings, row: int, byte_limit: int = 100) -> list[int]:
-    """The definition: one prompt alone, all of it read again for each token."""
+    """Return the completion by definition: one prompt alone, all of it read again for each token."""
     ids = list(PROMPTS[row])
     new: list[int] = []
     while len(ids) < model.config.max_seq_length and sum(int(TOKEN_BYTES[token]) for token in new) < byte_limit:
@@ -151,7 +151,7 @@ def test_a_stream_that_is_closed_leaves_the_model_as_it_was() -> None:
     assert not model.training
     stream.close()
     assert model.training
-    assert all(getattr(one, "packed", None) is None for one in model.modules())
+    assert all(getattr(module, "packed", None) is None for module in model.modules())
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -17,8 +17,8 @@ def wide(**changes: object) -> ArchitectureConfig:
 
 
 def is_packed(model: Decoder) -> bool:
-    linears = [one for one in model.modules() if isinstance(one, Linear)]
-    return model.packed_embedding is not None or any(one.packed is not None for one in linears)
+    linears = [module for module in model.modules() if isinstance(module, Linear)]
+    return model.packed_embedding is not None or any(linear.packed is not None for linear in linears)
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -22,7 +22,7 @@ def test_rotated_scores_depend_on_distance_only() -> None:
     assert score(9, 4) != pytest.approx(score(9, 5), abs=1e-3)
 
 
-def test_rotation_turns_pairs_half_a_head_apart() -> None:
+def test_rotation_rotates_pairs_half_a_head_apart() -> None:
     x = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 1, 1, 4)
     # Frequencies 1 and 10000^(-2/4) = 0.01; pairs (x0, x2) and (x1, x3); position 3.
     a, b = 3.0, 0.03
@@ -32,8 +32,8 @@ def test_rotation_turns_pairs_half_a_head_apart() -> None:
         3 * math.cos(a) + 1 * math.sin(a),
         4 * math.cos(b) + 2 * math.sin(b),
     ]
-    turned = rotate(x, RotaryPositions(4, 1, 4)(3, 1)).flatten().tolist()
-    assert turned == pytest.approx(expected, abs=1e-6)
+    rotated = rotate(x, RotaryPositions(4, 1, 4)(3, 1)).flatten().tolist()
+    assert rotated == pytest.approx(expected, abs=1e-6)
 
 
 def test_alibi_slopes_of_eight_heads() -> None:

@@ -45,15 +45,15 @@ def test_what_a_teacher_says_is_the_softmax_over_its_likeliest_tokens(top_k: int
     model = Decoder(CONFIG, seed=3).eval()
     teacher = Teacher(AuditedModel(model, 256, 64), 256, SAYS.model_copy(update={"top_k": top_k}))
     ids = torch.from_numpy(random_tokens(128).astype("int64")).view(4, 32)
-    taught = teacher(ids)
+    soft_targets = teacher(ids)
     logits = model(ids).detach().flatten(0, 1)
     for row in (0, 17, 127):
         values, places = logits[row].sort(descending=True, stable=True)
         count = min(top_k, 256)
-        assert set(taught.tokens[row].tolist()) == set(places[:count].tolist())
+        assert set(soft_targets.tokens[row].tolist()) == set(places[:count].tolist())
         expected = torch.softmax(values[:count] / 2.0, dim=0)
-        assert torch.allclose(taught.probabilities[row], expected, atol=1e-6)
-    assert (taught.share, taught.temperature) == (0.5, 2.0)
+        assert torch.allclose(soft_targets.probabilities[row], expected, atol=1e-6)
+    assert (soft_targets.share, soft_targets.temperature) == (0.5, 2.0)
 
 
 def test_a_checkpoint_of_ours_is_a_teacher_of_known_cost(data: PreparedData, tmp_path: Path) -> None:
