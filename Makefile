@@ -6,7 +6,7 @@ STUDY ?= trials/reference/base
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BENCHMARKS := training_step memory generation search_time workers startup engine corpus gpu
 
-.PHONY: help setup search test test-slow test-browser screenshots mutations lint bench clean
+.PHONY: help setup search test test-slow test-browser screenshots docs mutations lint bench clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,7 +15,7 @@ setup: $(VENV)/.done  ## make .venv with every extra and the exact versions of c
 
 $(VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dashboard,png,ray,dev]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dashboard,png,ray,docs,dev]'
 	touch $@
 
 search: setup  ## search the default space: trials/base/
@@ -38,6 +38,10 @@ screenshots: setup  ## pictures of the report of STUDY into docs/
 
 mutations: setup  ## put known defects into a copy of the source: the default tests must fail under each
 	$(VENV)/bin/python tests/mutations/run.py
+
+docs: setup  ## the documentation as a site: docs/_build/index.html
+	$(VENV)/bin/python docs/generate.py
+	$(VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going -b html docs docs/_build
 
 lint: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -1,0 +1,93 @@
+"""Compare two folders of records field by field: `python -m tests.helpers.compare_records BEFORE AFTER`.
+
+For a change that must not change what is computed: run the same commands before and after it, then compare their output
+folders. Every JSON and JSON-lines file of BEFORE must exist in AFTER with equal fields. Keys, values and files that
+were renamed since are looked up in renamed_keys.json beside this file. What a clock, a machine or a command line decides
+is not compared; the script prints what it leaves out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+RENAMED: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("renamed_keys.json").read_text("utf-8"))
+"""`keys`, `values` and `files`, each old -> new; `removed`: keys that are derived now, with what they are derived from."""
+NOT_COMPARED = re.compile(
+    r"(^|\.)(measured|provenance|command|date|elapsed_sec|seconds|spent|run_id|path|folder|out|started|revision)(\.|$)"
+    r"|seconds|per_second|schema_version|version$"
+)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted path and value of every leaf of JSON data."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from leaves(item, f"{path}.{index}" if path else str(index))
+    else:
+        yield path, value
+
+
+def documents(path: Path) -> list[Any]:
+    """Return the JSON values of a .json or .jsonl file."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    try:
+        return [json.loads(text)]
+    except json.JSONDecodeError:  # several objects, one a line
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def today(path: str) -> str:
+    """Return a dotted path of BEFORE under today's names."""
+    return ".".join(RENAMED["keys"].get(key, key) for key in path.split("."))
+
+
+def differences(before: Any, after: Any) -> Iterator[str]:
+    """Yield a line for each field of `before` that `after` lacks or that differs there."""
+    now = dict(leaves(after))
+    for path, value in leaves(before):
+        key = path.rpartition(".")[2]
+        if NOT_COMPARED.search(path) or key in RENAMED["removed"] or path.split(".")[0] in RENAMED["removed"]:
+            continue
+        name = today(path)
+        if name not in now:
+            yield f"{path}: missing"
+        elif now[name] != value and now[name] != RENAMED["values"].get(str(value), value):
+            yield f"{path}: before {value!r}, after {now[name]!r}"
+
+
+def main() -> int:
+    """Print every difference; exit code 1 where there is one."""
+    before, after = Path(sys.argv[1]), Path(sys.argv[2])
+    num_files = num_fields = num_differences = 0
+    for path in sorted(before.rglob("*.json*")):
+        relative = str(path.relative_to(before))
+        other = after / RENAMED["files"].get(relative, relative)
+        if not other.exists():
+            print(f"{relative}: no such file after")
+            num_differences += 1
+            continue
+        first, second = documents(path), documents(other)
+        found = [f"{len(first)} lines before, {len(second)} after"] if len(first) != len(second) else []
+        for number, (one, two) in enumerate(zip(first, second, strict=False)):
+            found += [f"line {number + 1}: {text}" for text in differences(one, two)]
+            num_fields += sum(not NOT_COMPARED.search(name) for name, _ in leaves(one))
+        num_files += 1
+        num_differences += len(found)
+        print(*(f"{relative}: {text}" for text in found), sep="\n", end="\n" if found else "")
+    print(f"{num_files} files, {num_fields:,} fields compared, {num_differences} differences")
+    print("not compared: clocks, machines, command lines, versions of formats")
+    return 1 if num_differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
