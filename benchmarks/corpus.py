@@ -48,8 +48,8 @@ for step in range(len(tokens) // (32 * 256)):
 
 def main(argv: list[str] | None = None) -> int:
     built = parser("corpus", "Time and memory of building a corpus, its vocabularies, and one larger than memory.")
-    built.add_argument("--rounds", type=cli.whole, default=3, metavar="N", help="of training (default: 3)")
-    built.add_argument("--gigabytes", type=cli.positive, default=2.0, metavar="N", help="of the large one (default: 2)")
+    built.add_argument("--rounds", type=cli.positive_int, default=3, metavar="N", help="of training (default: 3)")
+    built.add_argument("--gigabytes", type=cli.positive_float, default=2.0, metavar="N", help="of the large one (default: 2)")
     arguments = built.parse_args(argv)
     # As in a first search: what is prepared here must not switch it off for what is measured.
     os.environ["TOKENIZERS_PARALLELISM"] = "true"

@@ -36,9 +36,9 @@ CACHES = ("dynamic", "static")
 def main(argv: list[str] | None = None) -> int:
     built = parser("generation", "Time generation against transformers' generate.")
     built.add_argument("--shape", choices=SHAPES, default="medium", help="(default: medium)")
-    built.add_argument("--threads", nargs="+", type=cli.whole, default=[2, 1], metavar="N", help="(default: 2 1)")
-    built.add_argument("--rounds", type=cli.whole, default=5, metavar="N", help="timed turns of each (default: 5)")
-    built.add_argument("--training-steps", type=cli.whole, default=100, metavar="N", help="(default: 100)")
+    built.add_argument("--threads", nargs="+", type=cli.positive_int, default=[2, 1], metavar="N", help="(default: 2 1)")
+    built.add_argument("--rounds", type=cli.positive_int, default=5, metavar="N", help="timed turns of each (default: 5)")
+    built.add_argument("--training-steps", type=cli.positive_int, default=100, metavar="N", help="(default: 100)")
     arguments = built.parse_args(argv)
     shape, most = SHAPES[arguments.shape], max(arguments.threads)
     cases = []

@@ -34,7 +34,7 @@ PRODUCT = 8192
 def main(argv: list[str] | None = None) -> int:
     built = parser("gpu", "Time training steps on a GPU against transformers' Llama.")
     built.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help="(default: all)")
-    built.add_argument("--rounds", type=cli.whole, default=5, metavar="N", help="of ten steps of each (default: 5)")
+    built.add_argument("--rounds", type=cli.positive_int, default=5, metavar="N", help="of ten steps of each (default: 5)")
     arguments = built.parse_args(argv)
 
     import torch

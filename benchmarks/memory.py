@@ -19,7 +19,7 @@ STEPS = 3
 def main(argv: list[str] | None = None) -> int:
     built = parser("memory", "Measure the peak memory of training steps against transformers' Llama.")
     built.add_argument("--shape", choices=SHAPES, default="wide", help="(default: wide)")
-    built.add_argument("--threads", type=cli.whole, default=2, metavar="N", help="(default: 2)")
+    built.add_argument("--threads", type=cli.positive_int, default=2, metavar="N", help="(default: 2)")
     arguments = built.parse_args(argv)
     shape = SHAPES[arguments.shape]
     found = [in_fresh_process(memory_of, shape, name, arguments.threads, threads=arguments.threads) for name in

@@ -31,8 +31,8 @@ STAMP_SECONDS = 1.0
 
 def main(argv: list[str] | None = None) -> int:
     built = parser("startup", "Time `nas.search --help`, and the start of a search up to its first training step.")
-    built.add_argument("--rounds", type=cli.whole, default=7, metavar="N", help="of --help (default: 7)")
-    built.add_argument("--searches", type=cli.whole, default=3, metavar="N", help="started (default: 3)")
+    built.add_argument("--rounds", type=cli.positive_int, default=7, metavar="N", help="of --help (default: 7)")
+    built.add_argument("--searches", type=cli.positive_int, default=3, metavar="N", help="started (default: 3)")
     arguments = built.parse_args(argv)
     commands = {"python -c pass": ["-c", "pass"], "python -m nas.search --help": HELP}
     seconds = interleaved({name: partial(python, words) for name, words in commands.items()}, arguments.rounds)

@@ -36,9 +36,9 @@ PROBES = 3
 def main(argv: list[str] | None = None) -> int:
     built = parser("training_step", "Time a training step against transformers' Llama.")
     built.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help="(default: all)")
-    built.add_argument("--threads", nargs="+", type=cli.whole, default=[2, 1], metavar="N", help="(default: 2 1)")
-    built.add_argument("--rounds", type=cli.whole, default=5, metavar="N", help="timed steps of each (default: 5)")
-    built.add_argument("--quality-steps", type=cli.whole, default=50, metavar="N", help="before losses are compared")
+    built.add_argument("--threads", nargs="+", type=cli.positive_int, default=[2, 1], metavar="N", help="(default: 2 1)")
+    built.add_argument("--rounds", type=cli.positive_int, default=5, metavar="N", help="timed steps of each (default: 5)")
+    built.add_argument("--quality-steps", type=cli.positive_int, default=50, metavar="N", help="before losses are compared")
     arguments = built.parse_args(argv)
     cases = []
     for name in arguments.shapes:

@@ -27,9 +27,9 @@ CONTENDERS = (1, 2)
 
 def main(argv: list[str] | None = None) -> int:
     built = parser("workers", "Count the trials per hour of one and of two single-threaded workers.")
-    built.add_argument("--trials", type=cli.whole, default=6, metavar="N", help="of each search (default: 6)")
-    built.add_argument("--trial-flops", type=cli.positive, default=5e11, metavar="N", help="(default: 5e11)")
-    built.add_argument("--rounds", type=cli.whole, default=2, metavar="N", help="searches of each (default: 2)")
+    built.add_argument("--trials", type=cli.positive_int, default=6, metavar="N", help="of each search (default: 6)")
+    built.add_argument("--trial-flops", type=cli.positive_float, default=5e11, metavar="N", help="(default: 5e11)")
+    built.add_argument("--rounds", type=cli.positive_int, default=2, metavar="N", help="searches of each (default: 2)")
     arguments = built.parse_args(argv)
     cores = usable_cores()
     searches: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""`nas COMMAND ...`: the same as `python -m nas.COMMAND ...`."""
+"""The `nas` script: `nas COMMAND ...` does the same as `python -m nas.COMMAND ...`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from nas import cli
 from nas.errors import UsageError, unknown_name
 
 COMMANDS = {
-    "corpus": "build a corpus: sources, cleaning, split",
-    "search": "search an architecture and its vocabulary, export the best",
-    "report": "rank a study's trials again or draw a training's curves, write the report",
+    "corpus": "build a corpus: read sources, clean and split them",
+    "search": "search for an architecture and its vocabulary, export the best",
+    "report": "write the report of a study or a training, rank a study's trials again",
     "train": "train an exported architecture fully",
-    "tokenizer": "train a tokenizer or check anyone's, show how it cuts code",
-    "export": "write a checkpoint as transformers or llama.cpp load it",
-    "play": "complete code at a prompt, once, or for a file of prompts",
-    "evaluate": "let a model write, count collapse, junk and valid Python",
-    "audit": "check a model, its loss and its decoding for leaks of the answer",
+    "tokenizer": "train a tokenizer or check an existing one, show how it splits code",
+    "export": "write a checkpoint for transformers or llama.cpp",
+    "play": "complete code interactively, once, or for a file of prompts",
+    "evaluate": "let a model write, measure collapse, junk and valid Python",
+    "audit": "check a model, its loss and its decoding for leaks of future tokens",
 }
 
 
 def main() -> None:
-    """Entry point of the `nas` script."""
+    """Run the command that the first argument names."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     cli.run(lambda: _dispatch(name), f"nas {name}" if name in COMMANDS else "nas")
 
@@ -31,8 +31,8 @@ def main() -> None:
 def _dispatch(name: str) -> int | None:
     if name in ("-h", "--help"):
         print("usage: nas COMMAND [--help] ...\n")
-        for command, what in COMMANDS.items():
-            print(f"  {command:<9} {what}")
+        for command, description in COMMANDS.items():
+            print(f"  {command:<9} {description}")
         return 0
     if name not in COMMANDS:
         raise UsageError(unknown_name("command", name, COMMANDS))

@@ -1,4 +1,4 @@
-"""What every command shares: errors become one line and an exit code, warnings become one line."""
+"""What all commands share: parsers, types of flags, and errors as one line with an exit code."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _UNUSABLE = (
 
 
 def run(command: Callable[[], int | None], name: str) -> NoReturn:
-    """Run `command` and exit: 0 well, 1 failed, 2 wrong usage, 128 and its number when stopped by a signal.
+    """Run `command` and exit with 0 (success), 1 (failure), 2 (wrong usage) or 128 plus a signal's number.
 
-    A user sees one line for every error of the family in nas.errors, for a full disk, for a path that
-    cannot be written, and nothing for a closed pipe; any other exception is a defect of ours and keeps its traceback.
+    The user sees one line for every error of the family in nas.errors, for a full disk and for a path that
+    cannot be written, and nothing for a closed pipe. Any other exception is a defect of ours and keeps its traceback.
     """
     warnings.showwarning = _show_warning
     try:
@@ -51,20 +51,20 @@ def run(command: Callable[[], int | None], name: str) -> NoReturn:
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:
-    """An argument parser whose errors are one line and exit code 2, and that takes no abbreviated flags.
+    """Return an argument parser that reports errors as one line with exit code 2.
 
-    A flag may be written with underscores, `--max_steps` for `--max-steps`.
+    Flags cannot be abbreviated. They may be written with underscores, `--max_steps` for `--max-steps`.
     """
     return _Parser(prog=f"python -m {name}", description=description, allow_abbrev=False)
 
 
 class _Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        given = sys.argv[1:] if args is None else args
-        return super().parse_known_args([self._with_dashes(one) for one in given], namespace)
+        arguments = sys.argv[1:] if args is None else args
+        return super().parse_known_args([self._with_dashes(argument) for argument in arguments], namespace)
 
     def _with_dashes(self, argument: str) -> str:
-        """A flag of this parser in its own spelling; everything else, and what follows a flag's `=`, as it is."""
+        """Spell a flag of this parser with dashes; leave its value after `=` and everything else unchanged."""
         flag, equals, value = argument.partition("=")
         known = flag.replace("_", "-")
         is_flag = argument.startswith("--") and known in self._option_string_actions
@@ -75,78 +75,80 @@ class _Parser(argparse.ArgumentParser):
 
 
 def is_termination(error: BaseException) -> bool:
-    """Whether it is SIGTERM's KeyboardInterrupt and not Ctrl-C's, for who goes on after the latter."""
+    """Return whether a KeyboardInterrupt comes from SIGTERM, for callers that continue after Ctrl-C."""
     return error.args == (signal.SIGTERM,)
 
 
 def command_line(name: str, argv: list[str] | None) -> str:
-    """The command as a user would type it again; `argv` None stands for the arguments of this process."""
+    """Return the command as a user would type it again; None stands for the arguments of this process."""
     return shlex.join(["python", "-m", name, *(sys.argv[1:] if argv is None else argv)])
 
 
-def whole(text: str) -> int:
-    """A flag's value that is a whole number of at least 1; 1e6 and 1_000 are read too."""
+def positive_int(text: str) -> int:
+    """Read a flag's value that is a whole number of at least 1, also written as 1e6 or 1_000."""
     value = _number(text)
     if value < 1 or not value.is_integer():
-        raise argparse.ArgumentTypeError(f"a whole number of at least 1, found '{text}'")
+        raise argparse.ArgumentTypeError(f"give a whole number of at least 1, found '{text}'")
     return int(value)
 
 
-def count(text: str) -> int:
-    """A flag's value that is a whole number of at least 0."""
+def non_negative_int(text: str) -> int:
+    """Read a flag's value that is a whole number of at least 0, also written as 1e6 or 1_000."""
     value = _number(text)
     if value < 0 or not value.is_integer():
-        raise argparse.ArgumentTypeError(f"a whole number of at least 0, found '{text}'")
+        raise argparse.ArgumentTypeError(f"give a whole number of at least 0, found '{text}'")
     return int(value)
 
 
 def seed(text: str) -> int:
-    """A flag's value that seeds random numbers: any whole number of 64 bits."""
+    """Read a flag's value that is a random seed: any whole number of 64 bits."""
     try:
         value = int(text)
     except ValueError:
         value = 1 << 63
     if not -(1 << 63) <= value < 1 << 63:
-        raise argparse.ArgumentTypeError(f"a whole number of at most 64 bits, found '{text}'")
+        raise argparse.ArgumentTypeError(f"give a whole number of at most 64 bits, found '{text}'")
     return value
 
 
-def positive(text: str) -> float:
+def positive_float(text: str) -> float:
     value = _number(text)
     if value <= 0:
-        raise argparse.ArgumentTypeError(f"a number above 0, found '{text}'")
+        raise argparse.ArgumentTypeError(f"give a number above 0, found '{text}'")
     return value
 
 
-def not_negative(text: str) -> float:
+def non_negative_float(text: str) -> float:
     value = _number(text)
     if value < 0:
-        raise argparse.ArgumentTypeError(f"a number of at least 0, found '{text}'")
+        raise argparse.ArgumentTypeError(f"give a number of at least 0, found '{text}'")
     return value
 
 
-def share(text: str) -> float:
+def fraction(text: str) -> float:
     value = _number(text)
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"a number from 0 to 1, found '{text}'")
+        raise argparse.ArgumentTypeError(f"give a number from 0 to 1, found '{text}'")
     return value
 
 
 def is_plain_name(text: str) -> bool:
-    """Whether a name can be a folder's: letters, digits, dot, underscore, hyphen, not starting with a dot."""
+    """Return whether a folder may have this name: letters, digits, `.`, `_` and `-`, not starting with a dot."""
     return re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", text) is not None
 
 
 def plain_name(text: str) -> str:
-    """A flag's value that names a folder."""
+    """Read a flag's value that names a folder."""
     if not is_plain_name(text):
-        raise argparse.ArgumentTypeError(f"a folder's name of letters, digits, '.', '_' and '-', found '{text}'")
+        raise argparse.ArgumentTypeError(f"give a name of letters, digits, '.', '_' and '-', found '{text}'")
     return text
 
 
 def printable(text: str) -> str:
-    """Generated text for a terminal: control characters, which could move its cursor, are shown as escapes."""
-    return "".join(one if one in "\n\t" or one.isprintable() else repr(one)[1:-1] for one in text)
+    """Return text that is safe to print: control characters, which could move the cursor, become escapes."""
+    return "".join(
+        character if character in "\n\t" or character.isprintable() else repr(character)[1:-1] for character in text
+    )
 
 
 def _number(text: str) -> float:
@@ -155,7 +157,7 @@ def _number(text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"a number, found '{text}'")
+        raise argparse.ArgumentTypeError(f"give a number, found '{text}'")
     return value
 
 

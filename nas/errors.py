@@ -1,7 +1,7 @@
-"""The errors a user can meet, each one line: what was found, what is allowed, what to do.
+"""The errors that a user can meet. Each message is one line: what was given, what is allowed, what to do.
 
 CodenasError            exit code 1
-├── UsageError          exit code 2: a flag, a key or a value that cannot be used
+├── UsageError          exit code 2: a flag, key or value that cannot be used
 │   ├── SpaceError      a search space that cannot be read
 │   ├── ArchitectureError
 │   │                   an architecture that cannot be built
@@ -9,14 +9,14 @@ CodenasError            exit code 1
 ├── CacheError          the data cache cannot be read or written
 ├── FolderBusy          another process is running this study or training
 ├── StudyError          a study folder or database that cannot be used
-│   └── StudyMismatch   the stored study is not the one that was asked for
+│   └── StudyMismatch   the stored study has other settings than the requested one
 ├── CheckpointError     a checkpoint that is missing, damaged or of another run
-├── ReleaseError        an export that cannot be written, or is not the model it was made from
+├── ExportError         an export that cannot be written, or that disagrees with its model
 └── TrialFailure        a trial that ended without a result, for a reason of its own
-    ├── Diverged        the training loss is not finite any more
+    ├── Diverged        the training loss is not finite
     ├── OutOfMemory     the device has too little memory for the architecture
-    ├── Leak            the model can read what it is asked to predict
-    └── Collapsed       nearly all that the model writes has collapsed, even sampled
+    ├── Leak            the model can read the tokens that it must predict
+    └── Collapsed       nearly all completions are degenerate, even sampled ones
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ class CheckpointError(CodenasError):
     pass
 
 
-class ReleaseError(CodenasError):
+class ExportError(CodenasError):
     pass
 
 
 class TrialFailure(CodenasError):
-    """Ends one trial, never the search."""
+    """Base of the errors that end one trial, never the search."""
 
 
 class Diverged(TrialFailure):
@@ -94,19 +94,19 @@ class Collapsed(TrialFailure):
 
 
 def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> str:
-    """The line for a name that is not one of `allowed`, with the nearest one suggested."""
+    """Return the message for a name that is not `allowed`, with the nearest allowed name as a suggestion."""
     names = sorted(allowed)
     near = difflib.get_close_matches(given, names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     return f"unknown {kind} '{given}'{hint} (allowed: {', '.join(names)})"
 
 
-def validation_line(error: ValidationError, subject: str) -> str:
-    """The first complaint of a pydantic error as one line: key, message, value found."""
+def validation_message(error: ValidationError, subject: str) -> str:
+    """Return the first complaint of a pydantic error as one line: key, message, given value."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     message = str(first["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    # Our own messages (value_error) say what was found; their input is the whole section.
-    found = "" if not key or first["type"] in ("missing", "value_error") else f", found {first['input']!r}"
-    return f"{subject} {key}: {message}{found}" if key else f"{subject}: {message}"
+    # Our own messages (value_error) name the given value; their `input` would be the whole section.
+    given = "" if not key or first["type"] in ("missing", "value_error") else f", found {first['input']!r}"
+    return f"{subject} {key}: {message}{given}" if key else f"{subject}: {message}"

@@ -16,7 +16,7 @@ VOCABULARIES = ("bytes", "bpe-512")
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The data cache of every test: the user's own is never touched."""
+    """Give all tests one data cache of their own; the user's cache is never touched."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CODENAS_CACHE", str(folder))
@@ -25,7 +25,7 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
 
 @pytest.fixture(scope="session")
 def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Just over the least corpus: the standard library's modules of middle size, in the order of their names."""
+    """Return a corpus just over the minimum size: the standard library's medium modules, sorted by name."""
     folder = tmp_path_factory.mktemp("corpus")
     total = 0
     for path in sorted(Path(sysconfig.get_path("stdlib")).glob("[a-z]*.py")):
@@ -38,5 +38,5 @@ def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def data(corpus_folder: Path, cache_of_the_tests: Path) -> PreparedData:
-    """The corpus prepared with plain bytes and a small BPE."""
+    """Return the corpus prepared with plain bytes and a small BPE."""
     return prepare_data(str(corpus_folder), VOCABULARIES, cache=cache_of_the_tests, progress=lambda line: None)

@@ -17,14 +17,14 @@ _MAIN = ("searched", "predicted", "llama", "origin-a", "origin-c")
 
 def parser() -> argparse.ArgumentParser:
     built = cli.parser("experiments.full_training", "Train architectures fully beside each other.")
-    built.add_argument("--flops", type=cli.positive, default=1e14, metavar="N", help="of each (default: 1e14)")
-    built.add_argument("--seeds", type=cli.whole, default=3, metavar="N", help="from 0 on (default: 3)")
+    built.add_argument("--flops", type=cli.positive_float, default=1e14, metavar="N", help="of each (default: 1e14)")
+    built.add_argument("--seeds", type=cli.positive_int, default=3, metavar="N", help="from 0 on (default: 3)")
     built.add_argument("--only", action="append", metavar="NAME", help=f"may be repeated (default: {', '.join(_MAIN)})")
     built.add_argument("--teacher", type=Path, metavar="DIR", help="the run folder of a model to learn from")
     built.add_argument("--corpus", default="python-100mb", metavar="PATH", help="as in nas.train")
     built.add_argument("--device", default="cpu", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: cpu)")
-    built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one for each --threads)")
-    built.add_argument("--threads", type=cli.whole, default=1, metavar="N", help="of a training (default: 1)")
+    built.add_argument("--workers", type=cli.positive_int, metavar="N", help="processes (default: one for each --threads)")
+    built.add_argument("--threads", type=cli.positive_int, default=1, metavar="N", help="of a training (default: 1)")
     built.add_argument("--runs", default="runs/full-training", metavar="DIR", help="run folders are kept there")
     built.add_argument(
         "--data", default="experiments/full_training/full-training.jsonl", metavar="FILE", help="one line a training"

@@ -66,7 +66,7 @@ SAMPLINGS = {
 
 def parser() -> argparse.ArgumentParser:
     built = cli.parser("experiments.origin_collapse", "Make the origin's collapse again and try its explanations.")
-    built.add_argument("--cases", type=cli.whole, default=len(CASES), metavar="N", help="only the first N cases")
+    built.add_argument("--cases", type=cli.positive_int, default=len(CASES), metavar="N", help="only the first N cases")
     built.add_argument("--data", type=Path, default=DATA, metavar="FILE", help=f"the cases (default: {DATA})")
     built.add_argument("--page", type=Path, default=PAGE, metavar="FILE", help=f"the page (default: {PAGE})")
     return built

@@ -27,15 +27,15 @@ _GP_SEEDS = 30
 def parser() -> argparse.ArgumentParser:
     built = cli.parser("experiments.search_benchmark", "Replay searches on a table of known results.")
     built.add_argument("--table", type=Path, default=DATA, metavar="FILE", help=f"of search_table (default: {DATA})")
-    built.add_argument("--seeds", type=cli.whole, default=100, metavar="N", help="of each search (default: 100)")
+    built.add_argument("--seeds", type=cli.positive_int, default=100, metavar="N", help="of each search (default: 100)")
     built.add_argument(
-        "--gp-seeds", type=cli.whole, default=_GP_SEEDS, metavar="N", help=f"of those with a GP (default: {_GP_SEEDS})"
+        "--gp-seeds", type=cli.positive_int, default=_GP_SEEDS, metavar="N", help=f"of those with a GP (default: {_GP_SEEDS})"
     )
     built.add_argument(
         "--only", action="append", metavar="NAME", help="one objective, codenas, random and these; may be repeated"
     )
-    built.add_argument("--budget", type=cli.whole, default=40, metavar="N", help="full trainings' worth of FLOPs each")
-    built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
+    built.add_argument("--budget", type=cli.positive_int, default=40, metavar="N", help="full trainings' worth of FLOPs each")
+    built.add_argument("--workers", type=cli.positive_int, metavar="N", help="processes (default: one a core)")
     built.add_argument(
         "--data",
         type=Path,

@@ -33,10 +33,10 @@ SEARCHED, JUDGED = 0, 1
 def parser() -> argparse.ArgumentParser:
     built = cli.parser("experiments.search_table", "Train a grid of architectures through all rungs.")
     built.add_argument("--corpus", default="stdlib", metavar="NAME|PATH", help="as in nas.search (default: stdlib)")
-    built.add_argument("--trial-flops", type=cli.positive, metavar="N", help="of the top rung (default: base's)")
+    built.add_argument("--trial-flops", type=cli.positive_float, metavar="N", help="of the top rung (default: base's)")
     built.add_argument("--device", default="cpu", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: cpu)")
-    built.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core)")
-    built.add_argument("--hours", type=cli.positive, metavar="H", help="begin no cell after this many hours")
+    built.add_argument("--workers", type=cli.positive_int, metavar="N", help="processes (default: one a core)")
+    built.add_argument("--hours", type=cli.positive_float, metavar="H", help="begin no cell after this many hours")
     built.add_argument("--data", type=Path, default=DATA, metavar="FILE", help=f"one line a cell (default: {DATA})")
     built.add_argument("--trunks", type=Path, default=Path("runs/search-table"), metavar="DIR", help="for a while")
     return built

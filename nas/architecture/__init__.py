@@ -1,4 +1,4 @@
-"""Describe one architecture as plain data: its JSON, what is legal, and what it costs by formula."""
+"""Architectures as plain data: their JSON, their legal values, and their costs by formula."""
 
 from nas.architecture.config import ArchitectureConfig
 

@@ -1,6 +1,6 @@
-"""One architecture as plain data: what is legal, its JSON, its id, and what it costs by formula.
+"""One architecture as plain data: its legal values, its JSON, its id, and its costs by formula.
 
-No torch here: a search must be able to judge a million candidates without building one.
+This module imports no torch: a search must be able to check a million candidates without building one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from nas.errors import ArchitectureError, unknown_name, validation_line
+from nas.errors import ArchitectureError, unknown_name, validation_message
 
 Activation = Literal["gelu", "silu", "relu2", "geglu", "swiglu"]
 Normalization = Literal["layernorm", "rmsnorm"]
@@ -22,13 +22,13 @@ PositionEncoding = Literal["rope", "learned", "sinusoidal", "alibi", "none"]
 
 GATED_ACTIVATIONS = frozenset({"geglu", "swiglu"})
 POSITION_ALIASES = {"absolute": "sinusoidal"}
-# Keys of the origin's JSON that name things this engine does not do: accepted, said aloud, ignored.
+# Keys of the origin's JSON for features that this engine does not have: accepted and ignored with a warning.
 IGNORED_KEYS = ("quantization", "pruning_ratio", "model_type")
 _SHIPPED = Path(__file__).with_name("shipped")
 
 
 class ArchitectureConfig(BaseModel):
-    """A decoder-only transformer. Frozen and validated once; `model_copy(update=...)` makes checked variants."""
+    """A decoder-only transformer, frozen and validated once; `model_copy(update=...)` makes checked variants."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +39,7 @@ class ArchitectureConfig(BaseModel):
     num_kv_heads: int = Field(default=0, ge=0)
     """Key and value heads; 0 in the input means as many as num_heads (no grouping)."""
     ffn_multiplier: float = Field(gt=0, le=64)
-    """Width of the feed-forward layer over hidden_dim; a gated one has three such matrices, not two."""
+    """Width of the feed-forward layer divided by hidden_dim; a gated layer has three such matrices instead of two."""
     activation: Activation = "gelu"
     normalization: Normalization = "rmsnorm"
     position_encoding: PositionEncoding = "rope"
@@ -58,7 +58,7 @@ class ArchitectureConfig(BaseModel):
         filled = dict(values)
         for key in ("num_layers", "hidden_dim", "num_heads", "num_kv_heads", "vocab_size", "max_seq_length"):
             if filled.get(key) is not None and (isinstance(filled[key], bool) or not isinstance(filled[key], int)):
-                raise ValueError(f"{key} is a whole number, found {filled[key]!r}")
+                raise ValueError(f"{key} must be a whole number, found {filled[key]!r}")
         if not filled.get("num_kv_heads"):
             filled["num_kv_heads"] = filled.get("num_heads", 1)
         position = filled.get("position_encoding")
@@ -79,15 +79,27 @@ class ArchitectureConfig(BaseModel):
                 f"choose num_kv_heads among {_divisors(self.num_heads)}"
             )
         if self.position_encoding == "rope" and self.head_dim % 2:
-            raise ValueError(f"rope needs an even head dimension, found {self.head_dim}")
+            raise ValueError(
+                f"rope needs an even head dimension (hidden_dim / num_heads), found {self.head_dim}; "
+                "choose other num_heads or another position_encoding"
+            )
         if self.position_encoding == "sinusoidal" and self.hidden_dim % 2:
-            raise ValueError(f"sinusoidal positions need an even hidden_dim, found {self.hidden_dim}")
+            raise ValueError(
+                f"sinusoidal positions need an even hidden_dim, found {self.hidden_dim}; "
+                "choose an even one or another position_encoding"
+            )
         if self.ffn_dim < 1:
-            raise ValueError(f"ffn_multiplier {self.ffn_multiplier} leaves no feed-forward width")
+            raise ValueError(
+                f"ffn_multiplier {self.ffn_multiplier} gives a feed-forward width of 0; "
+                f"choose at least {1 / self.hidden_dim:.3g}"
+            )
         return self
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A variant, checked like any other; other heads take the key/value heads along where there is no grouping."""
+        """Return a checked variant; without grouping, num_kv_heads follows a new num_heads.
+
+        `deep` has no effect, as all values are immutable. Raises ArchitectureError like `parse`.
+        """
         values = self.model_dump() | dict(update or {})
         if self.num_kv_heads == self.num_heads and "num_kv_heads" not in (update or {}):
             values["num_kv_heads"] = values["num_heads"]
@@ -95,11 +107,11 @@ class ArchitectureConfig(BaseModel):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Build from a mapping of keys; ArchitectureError with one line on anything that is not legal."""
+        """Build an architecture from a mapping of keys; raise ArchitectureError with one line if it is not legal."""
         known = dict(values)
         for key in IGNORED_KEYS:
             if key in known:
-                warnings.warn(f"'{key}' in the architecture is ignored: it is not supported", stacklevel=2)
+                warnings.warn(f"'{key}' in the architecture is ignored: this engine does not support it", stacklevel=2)
                 known.pop(key)
         for key in known:
             if key not in cls.model_fields:
@@ -107,11 +119,14 @@ class ArchitectureConfig(BaseModel):
         try:
             return cls.model_validate(known)
         except ValidationError as error:
-            raise ArchitectureError(validation_line(error, "architecture")) from None
+            raise ArchitectureError(validation_message(error, "architecture")) from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read an arch JSON: ours, or the seed's (flat, or under the key `architecture`)."""
+        """Read an arch JSON: ours or the origin's, with the keys at the top or under `architecture`.
+
+        `path` is a file or the name of a shipped architecture. Raises ArchitectureError if it cannot be used.
+        """
         values = read_arch_json(path)
         nested = values.get("architecture", values)
         if not isinstance(nested, Mapping):
@@ -139,14 +154,14 @@ class ArchitectureConfig(BaseModel):
 
     @property
     def matmul_params_per_layer(self) -> int:
-        """Weights of one layer that take part in matrix products: query, key, value, output, feed-forward."""
+        """Weights of one layer in matrix products: query, key, value, output and feed-forward."""
         attention = 2 * self.hidden_dim * self.hidden_dim + 2 * self.hidden_dim * self.kv_dim
         feed_forward = (3 if self.is_gated else 2) * self.hidden_dim * self.ffn_dim
         return attention + feed_forward
 
     @property
     def non_embedding_params(self) -> int:
-        """All parameters but token embeddings, learned positions and the output head."""
+        """All parameters except token embeddings, learned positions and the output head."""
         norm = self.hidden_dim * (2 if self.normalization == "layernorm" else 1)
         qk = 2 * self.head_dim if self.qk_norm else 0
         return self.num_layers * (self.matmul_params_per_layer + 2 * norm + qk) + norm
@@ -159,25 +174,25 @@ class ArchitectureConfig(BaseModel):
         return self.non_embedding_params + token_matrices * self.vocab_size * self.hidden_dim + positions
 
     def forward_flops_per_token(self, seq_length: int | None = None) -> int:
-        """FLOPs of one token's forward pass in a sequence of `seq_length` (default max_seq_length).
+        """Return the FLOPs of one token's forward pass in a sequence of `seq_length` (default max_seq_length).
 
-        Two per weight of every matrix product, output head included, and 4 x T x H a layer for the
-        two attention products, counted over the full square as flop counters do, although half of
-        it is masked. Norms, activations and softmax are left out (Kaplan et al. 2020, section 2.1).
+        The sum has two FLOPs per weight of every matrix product, output head included, and 4 x T x H per layer for
+        the two attention products. These are counted over the full square as flop counters do, although half of it
+        is masked. Norms, activations and softmax are left out (Kaplan et al. 2020, section 2.1).
         """
         length = seq_length or self.max_seq_length
         matmuls = self.num_layers * self.matmul_params_per_layer + self.vocab_size * self.hidden_dim
         return 2 * matmuls + 4 * self.num_layers * length * self.hidden_dim
 
     def train_flops_per_token(self, seq_length: int | None = None) -> int:
-        """FLOPs of one token's forward and backward pass: three times the forward (Kaplan et al. 2020)."""
+        """Return the FLOPs of one token's forward and backward pass, 3 x forward (Kaplan et al. 2020)."""
         return 3 * self.forward_flops_per_token(seq_length)
 
     def train_memory_bytes(self, batch_tokens: int) -> int:
-        """An estimate of training memory in fp32: weights, gradients, two AdamW moments, activations.
+        """Estimate training memory in fp32: weights, gradients, two AdamW moments, activations.
 
-        Activations per token and layer: about 8 H + 3 query/key/value rows + 2 feed-forward rows
-        (3 when gated), and three copies of the logits. Allocator slack and the runtime are not in it.
+        Activations per token and layer are about 8 H + 3 query/key/value rows + 2 feed-forward rows (3 if gated);
+        three copies of the logits come on top. Allocator slack and the runtime are not counted.
         """
         per_layer = 8 * self.hidden_dim + 2 * self.kv_dim + (3 if self.is_gated else 2) * self.ffn_dim
         activations = batch_tokens * (self.num_layers * per_layer + 3 * self.vocab_size)
@@ -185,12 +200,12 @@ class ArchitectureConfig(BaseModel):
 
     @property
     def id(self) -> str:
-        """Ten hex digits of the SHA-256 of the canonical JSON: equal architectures, equal ids."""
+        """Ten hex digits of the SHA-256 of the canonical JSON: equal architectures have equal ids."""
         canonical = json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:10]
 
     def describe(self) -> str:
-        """The architecture in a few words, such as `L4 H256 V1024 swiglu x3 rmsnorm rope 8/2 heads tied`."""
+        """Describe the architecture in a few words, such as `L4 H256 V1024 swiglu x3 rmsnorm rope 8/2 heads tied`."""
         heads = f"{self.num_heads}" if self.num_kv_heads == self.num_heads else f"{self.num_heads}/{self.num_kv_heads}"
         words = [
             f"L{self.num_layers} H{self.hidden_dim} V{self.vocab_size}",
@@ -211,11 +226,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "normalization": get_args(Normalization),
     "position_encoding": get_args(PositionEncoding),
 }
-"""Every legal value of the keys that are a choice among names."""
+"""The legal values of each key that is a choice among names."""
 
 
 def arch_json_path(given: str | Path) -> Path:
-    """The file that `given` names: a path, or a shipped architecture such as `origin-a`."""
+    """Return the file that `given` names: a path, or a shipped architecture such as `origin-a`."""
     shipped = _SHIPPED / f"{given}.json"
     return shipped if not Path(given).exists() and str(given) in shipped_architectures() else Path(given)
 
@@ -225,19 +240,19 @@ def shipped_architectures() -> list[str]:
 
 
 def read_arch_json(path: str | Path) -> dict[str, Any]:
-    """The object in an arch JSON, a file or a shipped one; ArchitectureError when it is missing or is not one."""
+    """Read the object in an arch JSON, a file or a shipped one; raise ArchitectureError if there is none."""
     path = arch_json_path(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ArchitectureError(
-            f"cannot read arch JSON {path}: {getattr(error, 'strerror', None) or error} "
-            f"(shipped ones: {', '.join(shipped_architectures())})"
+            f"cannot read arch JSON {path}: {getattr(error, 'strerror', None) or error}; "
+            f"give a file or one of {', '.join(shipped_architectures())}"
         ) from None
     except json.JSONDecodeError as error:
         raise ArchitectureError(f"{path} is not JSON: {error}") from None
     if not isinstance(values, dict):
-        raise ArchitectureError(f"{path}: an arch JSON is an object of keys, found {type(values).__name__}")
+        raise ArchitectureError(f"{path}: an arch JSON must be an object of keys, found {type(values).__name__}")
     return values
 
 

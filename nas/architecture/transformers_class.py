@@ -1,7 +1,7 @@
-"""Which class of the transformers library represents an architecture exactly, and why none does.
+"""The class of the transformers library that represents an architecture exactly, if there is one.
 
-Exactly: the same logits from the same weights, only renamed, transposed or with zeros where we have no bias. No class
-is imported here; tests/release/ proves each one by its logits.
+Exactly means the same logits from the same weights, which are only renamed, transposed, or padded with zeros where we
+have no bias. No class is imported here; tests/export/ proves each one by its logits.
 """
 
 from __future__ import annotations
@@ -13,28 +13,29 @@ from typing import Self, get_args
 from nas.architecture.config import GATED_ACTIVATIONS, Activation, ArchitectureConfig
 from nas.errors import ArchitectureError
 
-EACH, ONE, SOME = "as many as num_heads", "1", "between"
-"""Key and value heads: one for each query head, one for all, one for a group."""
-_ANY_GROUPS = (EACH, ONE, SOME)
-_UNGATED = tuple(one for one in get_args(Activation) if one not in GATED_ACTIVATIONS)
-_GATED = tuple(one for one in get_args(Activation) if one in GATED_ACTIVATIONS)
-# A table of fixed positions is written as learned ones, zeros where there are none.
-_BY_TABLE = ("learned", "sinusoidal", "none")
+MULTI_HEAD, MULTI_QUERY, GROUPED_QUERY = "as many as num_heads", "1", "between"
+"""The kinds of attention by their key and value heads: one per query head, one for all, one per group."""
+_ANY_KIND = (MULTI_HEAD, MULTI_QUERY, GROUPED_QUERY)
+_UNGATED = tuple(activation for activation in get_args(Activation) if activation not in GATED_ACTIVATIONS)
+_GATED = tuple(activation for activation in get_args(Activation) if activation in GATED_ACTIVATIONS)
+# Fixed positions are exported as a table of learned ones; no positions are exported as a table of zeros.
+_POSITION_TABLE = ("learned", "sinusoidal", "none")
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What decides the class; all else, such as depth, width and tied embeddings, every class has."""
+    """The properties that decide the class; every class supports the others, such as depth and tied embeddings."""
 
     normalization: str
     position_encoding: str
     activation: str
     qk_norm: bool
     num_kv_heads: str
-    """EACH, ONE or SOME."""
+    """MULTI_HEAD, MULTI_QUERY or GROUPED_QUERY."""
 
     @classmethod
-    def of(cls, architecture: ArchitectureConfig) -> Self:
+    def from_architecture(cls, architecture: ArchitectureConfig) -> Self:
+        """Return the traits of an architecture."""
         return cls(
             normalization=architecture.normalization,
             position_encoding=architecture.position_encoding,
@@ -46,23 +47,23 @@ class Traits:
 
 @dataclass(frozen=True)
 class TransformersClass:
-    """A class, and the values of each trait that it has."""
+    """A class of transformers, and the values that it supports for each trait."""
 
     name: str
     model_type: str
-    """What transformers calls its configuration."""
+    """Name of its configuration in transformers."""
     normalization: tuple[str, ...]
     position_encoding: tuple[str, ...]
     activation: tuple[str, ...]
     qk_norm: tuple[bool, ...] = (False,)
-    num_kv_heads: tuple[str, ...] = _ANY_GROUPS
+    num_kv_heads: tuple[str, ...] = _ANY_KIND
 
     def missing(self, traits: Traits) -> tuple[str, ...]:
-        """The traits that it does not have."""
+        """Return the names of the traits that the class does not support."""
         return tuple(key for key in _KEYS if getattr(traits, key) not in getattr(self, key))
 
 
-_KEYS = tuple(one.name for one in fields(Traits))
+_KEYS = tuple(field.name for field in fields(Traits))
 
 CLASSES = (
     TransformersClass("LlamaForCausalLM", "llama", ("rmsnorm",), ("rope",), _GATED),
@@ -72,10 +73,12 @@ CLASSES = (
     TransformersClass("SmolLM3ForCausalLM", "smollm3", ("rmsnorm",), ("none",), _GATED),
     TransformersClass("Starcoder2ForCausalLM", "starcoder2", ("layernorm",), ("rope",), _UNGATED),
     TransformersClass("StableLmForCausalLM", "stablelm", ("layernorm",), ("rope",), _GATED),
-    TransformersClass("GPT2LMHeadModel", "gpt2", ("layernorm",), _BY_TABLE, _UNGATED, num_kv_heads=(EACH,)),
-    TransformersClass("GPTBigCodeForCausalLM", "gpt_bigcode", ("layernorm",), _BY_TABLE, _UNGATED, num_kv_heads=(ONE,)),
+    TransformersClass("GPT2LMHeadModel", "gpt2", ("layernorm",), _POSITION_TABLE, _UNGATED, num_kv_heads=(MULTI_HEAD,)),
+    TransformersClass(
+        "GPTBigCodeForCausalLM", "gpt_bigcode", ("layernorm",), _POSITION_TABLE, _UNGATED, num_kv_heads=(MULTI_QUERY,)
+    ),
 )
-# The architecture that GGUF files call llama: its feed-forward is gated by SiLU and by nothing else.
+# The architecture that GGUF files call llama: its feed-forward layer is gated by SiLU only.
 _GGUF_LLAMA = (TransformersClass("llama", "llama", ("rmsnorm",), ("rope",), ("swiglu",)),)
 
 
@@ -83,56 +86,59 @@ _NO_CLASS = "no class of transformers represents"
 
 
 def transformers_class(architecture: ArchitectureConfig) -> TransformersClass:
-    """The class that represents it; ArchitectureError with what would do where none does."""
-    return _only(CLASSES, Traits.of(architecture), _NO_CLASS)
+    """Return the class that represents an architecture; raise ArchitectureError with the nearest changes if none."""
+    return _matching(CLASSES, Traits.from_architecture(architecture), _NO_CLASS)
 
 
 def check_gguf(architecture: ArchitectureConfig) -> None:
-    """ArchitectureError with what would do unless the llama of GGUF files represents it."""
-    _only(_GGUF_LLAMA, Traits.of(architecture), "the llama of GGUF files does not represent")
+    """Raise ArchitectureError unless the llama of GGUF files represents the architecture."""
+    _matching(_GGUF_LLAMA, Traits.from_architecture(architecture), "the llama of GGUF files does not represent")
 
 
 def is_exportable(traits: Traits) -> bool:
-    return any(not one.missing(traits) for one in CLASSES)
+    """Return whether a class of transformers represents these traits."""
+    return any(not candidate.missing(traits) for candidate in CLASSES)
 
 
 def kv_heads_kind(num_heads: int, num_kv_heads: int) -> str:
-    return EACH if num_kv_heads == num_heads else ONE if num_kv_heads == 1 else SOME
+    """Return MULTI_HEAD, MULTI_QUERY or GROUPED_QUERY."""
+    return MULTI_HEAD if num_kv_heads == num_heads else MULTI_QUERY if num_kv_heads == 1 else GROUPED_QUERY
 
 
-def nearest_refusal(points: Iterable[Traits]) -> str:
-    """Why no class represents any of `points`, by the one that lacks least."""
-    return _refusal(CLASSES, min(points, key=lambda one: len(_nearest(CLASSES, one)[0].missing(one))), _NO_CLASS)
+def no_class_message(points: Iterable[Traits]) -> str:
+    """Return why no class represents any of `points`, explained for the point that needs the fewest changes."""
+    nearest = min(points, key=lambda traits: len(_nearest(CLASSES, traits)[0].missing(traits)))
+    return _message(CLASSES, nearest, _NO_CLASS)
 
 
-def _only(classes: Sequence[TransformersClass], traits: Traits, refusal: str) -> TransformersClass:
+def _matching(classes: Sequence[TransformersClass], traits: Traits, beginning: str) -> TransformersClass:
     nearest = _nearest(classes, traits)
     if nearest[0].missing(traits):
-        raise ArchitectureError(_refusal(classes, traits, refusal))
+        raise ArchitectureError(_message(classes, traits, beginning))
     return nearest[0]
 
 
 def _nearest(classes: Sequence[TransformersClass], traits: Traits) -> list[TransformersClass]:
-    """The classes that lack fewest of the traits."""
-    fewest = min(len(one.missing(traits)) for one in classes)
-    return [one for one in classes if len(one.missing(traits)) == fewest]
+    """Return the classes that lack the fewest traits."""
+    fewest = min(len(candidate.missing(traits)) for candidate in classes)
+    return [candidate for candidate in classes if len(candidate.missing(traits)) == fewest]
 
 
-def _refusal(classes: Sequence[TransformersClass], traits: Traits, refusal: str) -> str:
-    ways = list(dict.fromkeys(_way(one, traits) for one in _nearest(classes, traits)))
-    return f"{refusal} {_said(traits)} exactly; what would do: {', or '.join(ways)}"
+def _message(classes: Sequence[TransformersClass], traits: Traits, beginning: str) -> str:
+    changes = dict.fromkeys(_changes(candidate, traits) for candidate in _nearest(classes, traits))
+    return f"{beginning} {_describe(traits)} exactly; use {', or '.join(changes)}"
 
 
-def _said(traits: Traits) -> str:
-    grouped = " with grouped queries" if traits.num_kv_heads != EACH else ""
+def _describe(traits: Traits) -> str:
+    grouped = " with grouped queries" if traits.num_kv_heads != MULTI_HEAD else ""
     position = traits.position_encoding if traits.position_encoding != "none" else "no position"
     return f"{traits.activation} {traits.normalization} {position}{' qk-norm' if traits.qk_norm else ''}{grouped}"
 
 
-def _way(wanted: TransformersClass, traits: Traits) -> str:
-    """The keys to change, with the values that each may take."""
+def _changes(target: TransformersClass, traits: Traits) -> str:
+    """Return the keys to change, with the values that each may take."""
     changes = []
-    for key in wanted.missing(traits):
-        values = [str(one).lower() if isinstance(one, bool) else str(one) for one in getattr(wanted, key)]
+    for key in target.missing(traits):
+        values = [str(value).lower() if isinstance(value, bool) else str(value) for value in getattr(target, key)]
         changes.append(f"{key} {' or '.join(values)}")
     return " and ".join(changes)

@@ -25,8 +25,8 @@ def parser() -> argparse.ArgumentParser:
         "path", nargs="?", type=Path, metavar="PATH", help="an arch JSON, a checkpoint, or a folder of transformers'"
     )
     which.add_argument("--model", metavar="MODULE:FACTORY", help="anyone's: a function that returns an nn.Module")
-    which.add_argument("--vocab-size", type=cli.whole, metavar="V", help="with --model: ids are 0 to V-1")
-    which.add_argument("--seq-len", type=cli.whole, metavar="T", help="with --model: the longest input")
+    which.add_argument("--vocab-size", type=cli.positive_int, metavar="V", help="with --model: ids are 0 to V-1")
+    which.add_argument("--seq-len", type=cli.positive_int, metavar="T", help="with --model: the longest input")
     what = built.add_argument_group("what is checked beside its mechanics")
     what.add_argument(
         "--corpus", metavar="PATH", help="the loss on this text, split as in a search, and copies in the split"

@@ -76,12 +76,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def print_manifest(manifest: dict[str, Any], folder: Path) -> None:
-    from nas.corpus.cleaning import LEFT_OUT
+    from nas.corpus.cleaning import EXCLUSION_REASONS
 
     counts = manifest["counts"]
     print(f"corpus      {manifest['recipe']['name']}, {manifest['content_hash'][:16]}")
     print(f"files       {counts['files_found']:,} found, {counts['kept']:,} documents kept")
-    for reason, words in LEFT_OUT.items():
+    for reason, words in EXCLUSION_REASONS.items():
         if counts.get(reason):
             print(f"left out    {counts[reason]:>7,} {words}")
     for name, split in manifest["splits"].items():

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nas.corpus.raw_files import MAX_CODE_BYTES, RawFile
 
-LEFT_OUT = {
+EXCLUSION_REASONS = {
     "unreadable": "unreadable",
     "too_large": f"too large (over {MAX_CODE_BYTES >> 20} MiB)",
     "tests": "tests",
@@ -38,8 +38,8 @@ _DECLARED_LATIN1 = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*(latin-?1|iso-?885
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 
 
-class LeftOut(Exception):
-    """`args[0]` is the reason, a key of LEFT_OUT."""
+class Excluded(Exception):
+    """`args[0]` is the reason, a key of EXCLUSION_REASONS."""
 
 
 class Cleaning(BaseModel):
@@ -63,23 +63,23 @@ class Cleaning(BaseModel):
 
 
 def clean(raw: RawFile, rules: Cleaning) -> str:
-    """The text, with newlines for Windows line ends and without a byte order mark; LeftOut with the reason."""
+    """The text, with newlines for Windows line ends and without a byte order mark; Excluded with the reason."""
     if raw.content is None:
-        raise LeftOut(raw.problem)
+        raise Excluded(raw.problem)
     if not rules.tests and _is_test(raw.name):
-        raise LeftOut("tests")
+        raise Excluded("tests")
     text = decode(raw.content).replace("\r\n", "\n")
     if "\0" in text:
-        raise LeftOut("with_nul")
+        raise Excluded("with_nul")
     if not text.strip():
-        raise LeftOut("empty")
+        raise Excluded("empty")
     lines = text.splitlines()
     if not rules.generated and not raw.is_block and _GENERATED.search("\n".join(lines[:_GENERATED_LINES])):
-        raise LeftOut("generated")
+        raise Excluded("generated")
     if max(map(len, lines)) > rules.max_line or len(text) / len(lines) > rules.max_mean_line:
-        raise LeftOut("long_lines")
+        raise Excluded("long_lines")
     if sum(map(str.isalnum, text)) < rules.min_alphanumeric * len(text):
-        raise LeftOut("not_text")
+        raise Excluded("not_text")
     return text
 
 
@@ -90,10 +90,10 @@ def decode(data: bytes) -> str:
     except UnicodeDecodeError:
         pass
     if _has_surrogates(data):
-        raise LeftOut("surrogates")
+        raise Excluded("surrogates")
     declared = any(_DECLARED_LATIN1.match(line) for line in data.split(b"\n", 2)[:2])
     if not declared and _CONTROLS.search(data):
-        raise LeftOut("undecodable")
+        raise Excluded("undecodable")
     return data.decode("latin-1")
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from nas.corpus.cleaning import LEFT_OUT, LeftOut, clean
+from nas.corpus.cleaning import EXCLUSION_REASONS, Excluded, clean
 from nas.corpus.recipe import CorpusRecipe, find_recipe
 from nas.errors import CorpusError
 
@@ -47,7 +47,7 @@ class Corpus:
 
     documents: tuple[Document, ...]
     counts: dict[str, int]
-    """`files_found`, `kept` (documents), and one count for each reason of LEFT_OUT that occurred."""
+    """`files_found`, `kept` (documents), and one count for each reason of EXCLUSION_REASONS that occurred."""
 
     @property
     def num_bytes(self) -> int:
@@ -81,7 +81,7 @@ def cleaned_documents(
             document = Document(raw.name, "", raw.package, source.split)
             try:
                 document = Document(raw.name, clean(raw, recipe.cleaning), raw.package, source.split)
-            except LeftOut as reason:
+            except Excluded as reason:
                 counts[str(reason)] += 1
                 continue
             content = document.content_hash
@@ -96,7 +96,7 @@ def cleaned_documents(
 def ordered_counts(counts: Mapping[str, int]) -> dict[str, int]:
     """`files_found`, `kept`, then the reasons that occurred, in the order of the steps."""
     return {key: counts.get(key, 0) for key in ("files_found", "kept")} | {
-        key: counts[key] for key in LEFT_OUT if counts.get(key)
+        key: counts[key] for key in EXCLUSION_REASONS if counts.get(key)
     }
 
 
@@ -104,7 +104,7 @@ def check_size(recipe: CorpusRecipe, num_bytes: int, counts: Mapping[str, int]) 
     """CorpusError with what was found and left out when `num_bytes` are fewer than MIN_CORPUS_BYTES."""
     if num_bytes >= MIN_CORPUS_BYTES:
         return
-    left_out = ", ".join(f"{counts[key]:,} {words}" for key, words in LEFT_OUT.items() if counts.get(key))
+    left_out = ", ".join(f"{counts[key]:,} {words}" for key, words in EXCLUSION_REASONS.items() if counts.get(key))
     raise CorpusError(
         f"corpus '{recipe.name}' is too small: {num_bytes:,} bytes in {counts.get('kept', 0):,} documents, "
         f"at least {MIN_CORPUS_BYTES:,} are needed (files found: {counts.get('files_found', 0):,}; "

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nas.corpus.cleaning import Cleaning
 from nas.corpus.copied_runs import COPY_SHARE
 from nas.corpus.sources import SOURCE_KINDS, FolderSource, GitSource, GlobSource, Source, TextSource
-from nas.errors import CorpusError, unknown_name, validation_line
+from nas.errors import CorpusError, unknown_name, validation_message
 
 _PATH_KEYS = ("folder", "git", "glob", "text")
 
@@ -118,7 +118,7 @@ def read_recipe(path: Path) -> CorpusRecipe:
     try:
         return CorpusRecipe(**{"name": path.stem, **values})
     except ValidationError as error:
-        raise CorpusError(validation_line(error, path.name)) from None
+        raise CorpusError(validation_message(error, path.name)) from None
 
 
 def shipped_recipes() -> list[str]:
@@ -140,7 +140,7 @@ def _source(values: Mapping[str, Any]) -> Source:
     try:
         return kind(**values)
     except ValidationError as error:
-        raise ValueError(validation_line(error, f"the {kinds[0]} source '{values[kinds[0]]}'")) from None
+        raise ValueError(validation_message(error, f"the {kinds[0]} source '{values[kinds[0]]}'")) from None
 
 
 def _beside(recipe: Path, source: Any) -> Any:

@@ -61,7 +61,7 @@ def prepare_data(
     """
     if isinstance(source, CorpusRecipe):
         return prepare_corpus(source, vocabularies, split_seed=split_seed, cache=cache, progress=progress)
-    if not is_built(source):
+    if not is_built_corpus(source):
         recipe = find_recipe(source)
         return prepare_corpus(
             recipe, vocabularies, source=source, split_seed=split_seed, cache=cache, progress=progress
@@ -139,7 +139,7 @@ class _Wanted:
         return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def is_built(source: str) -> bool:
+def is_built_corpus(source: str) -> bool:
     """Whether `source` is the folder of a corpus that was built."""
     try:
         return bool(source.strip()) and read_manifest(Path(source).expanduser()).keys() >= MANIFEST_KEYS
@@ -149,7 +149,7 @@ def is_built(source: str) -> bool:
 
 def describe_corpus(source: str) -> str:
     """What a corpus is, in a few words, with nothing fetched or written; CorpusError when it cannot be used."""
-    if is_built(source):
+    if is_built_corpus(source):
         splits = read_manifest(Path(source).expanduser())["splits"].values()
         return (
             f"{sum(one['bytes'] for one in splits) / 1e6:.1f} MB in {sum(one['documents'] for one in splits)} documents"

@@ -14,7 +14,7 @@ from nas.errors import CacheError, CorpusError
 
 
 @cache
-def data_here(data: PreparedData, progress: Callable[[str], None] = say) -> PreparedData:
+def local_data(data: PreparedData, progress: Callable[[str], None] = say) -> PreparedData:
     """The same data as this machine has them: in the same folder, or prepared anew in its own cache, once.
 
     The former is for a cache that machines share, the latter for corpora that they share or can fetch. CorpusError

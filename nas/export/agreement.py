@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from nas.errors import ReleaseError
+from nas.errors import ExportError
 from nas.inference.language_model import LanguageModel
 
 MAX_DIFFERENCE = 1e-4
@@ -41,7 +41,7 @@ class Agreement:
 def agreement(language_model: LanguageModel, folder: Path, class_name: str, gguf_file: str | None = None) -> Agreement:
     """Compare the logits and the ids of `folder`, or of a GGUF file in it, with ours.
 
-    ReleaseError when they are others than ours or transformers cannot open what was written.
+    ExportError when they are others than ours or transformers cannot open what was written.
     """
     try:
         import transformers
@@ -58,15 +58,15 @@ def agreement(language_model: LanguageModel, folder: Path, class_name: str, gguf
             theirs, their_ids = _open(transformers, folder, gguf_file)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ReleaseError(f"transformers {transformers.__version__} cannot open the export ({reason})") from None
+        raise ExportError(f"transformers {transformers.__version__} cannot open the export ({reason})") from None
     if their_ids != ids:
-        raise ReleaseError(f"AutoTokenizer gives other ids than ours, {_ADVICE}")
+        raise ExportError(f"AutoTokenizer gives other ids than ours, {_ADVICE}")
     ids = ids[: model.config.max_seq_length]
     with torch.inference_mode():
         ours = model(torch.tensor([ids]))
         difference = float((theirs(torch.tensor([ids])).logits - ours).abs().max())
     if not difference <= MAX_DIFFERENCE:
-        raise ReleaseError(f"{class_name} gives other logits than ours, by up to {difference:.0e}, {_ADVICE}")
+        raise ExportError(f"{class_name} gives other logits than ours, by up to {difference:.0e}, {_ADVICE}")
     return Agreement(difference, len(ids))
 
 

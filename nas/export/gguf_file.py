@@ -16,7 +16,7 @@ from torch import Tensor
 from nas import __version__
 from nas.architecture.config import ArchitectureConfig
 from nas.architecture.transformers_class import check_gguf
-from nas.errors import ReleaseError, UsageError
+from nas.errors import ExportError, UsageError
 from nas.export.agreement import Agreement, agreement
 from nas.export.gguf_tokens import gguf_tokens
 from nas.export.parts import Naming, take_apart
@@ -47,7 +47,7 @@ def export_gguf(language_model: LanguageModel, path: Path, name: str, dtype: str
     """Write `path`, after its logits were found equal to those of the same rounded weights, or not at all.
 
     UsageError without the gguf package, for a vocabulary that it cannot hold, or over a file that is not ours;
-    ArchitectureError when the architecture is not llama; ReleaseError when its logits are not ours.
+    ArchitectureError when the architecture is not llama; ExportError when its logits are not ours.
     """
     config = language_model.model.config
     check_gguf(config)
@@ -76,7 +76,7 @@ def export_gguf(language_model: LanguageModel, path: Path, name: str, dtype: str
             if error.errno is not None:
                 raise
             # numpy says how much it could write, and not why that was not all.
-            raise ReleaseError(
+            raise ExportError(
                 f"cannot write {path} ({error}); free some space and run the same command again"
             ) from None
         finally:

@@ -21,7 +21,7 @@ from nas.export.model_card import model_card
 from nas.export.run_facts import RunFacts
 from nas.export.tokenizer_files import tokenizer_config, tokenizer_json
 from nas.inference.language_model import LanguageModel
-from nas.system.files import whole_folder, write_json, write_text
+from nas.system.files import atomic_folder, write_json, write_text
 from nas.training.weights import write_tensors
 
 MARK = "codenas.json"
@@ -33,13 +33,13 @@ def export_folder(
     """Write `folder` whole, after its logits were found equal to ours, or not at all.
 
     ArchitectureError when no class represents the model, UsageError when the folder holds something else,
-    ReleaseError when its logits are not ours.
+    ExportError when its logits are not ours.
     """
     config, vocabulary = language_model.model.config, language_model.vocabulary
     chosen = transformers_class(config)
     check_target(folder)
     tokenizer = tokenizer_json(vocabulary)
-    with whole_folder(folder) as inside:
+    with atomic_folder(folder) as inside:
         write_json(inside / "config.json", class_config(config, chosen, vocabulary.eot_id))
         eot_id = vocabulary.eot_id
         ids = {"bos_token_id": eot_id, "eos_token_id": eot_id, "pad_token_id": eot_id}

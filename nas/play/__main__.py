@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     )
     what_for = built.add_argument_group("what for")
     what_for.add_argument(
-        "-n", "--num-samples", type=cli.whole, default=1, metavar="N", help="completions, each of the next seed"
+        "-n", "--num-samples", type=cli.positive_int, default=1, metavar="N", help="completions, each of the next seed"
     )
     what_for.add_argument("--prompts", type=Path, metavar="FILE", help="complete all of these, one a line, and judge")
     what_for.add_argument("--save", type=Path, metavar="FILE", help="with --prompts: write what nas.evaluate reads")

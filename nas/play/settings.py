@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from nas.model import SamplingSettings
 
 READERS: Mapping[str, Callable[[str], Any]] = {
-    "temperature": cli.not_negative,
-    "top_p": cli.positive,
-    "top_k": cli.count,
-    "max_bytes": cli.whole,
+    "temperature": cli.non_negative_float,
+    "top_p": cli.positive_float,
+    "top_k": cli.non_negative_int,
+    "max_bytes": cli.positive_int,
     "seed": cli.seed,
 }
 """What can be set, and how its text becomes a value."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from nas.errors import CodenasError, validation_line
+from nas.errors import CodenasError, validation_message
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
@@ -30,7 +30,7 @@ def read_json_lines(path: Path, kind: type[_Record], name: str, error: type[Code
         except ValidationError as reason:
             if index == len(lines) - 1 and not _is_json(line):
                 break
-            raise error(f"{path}, line {index + 1}: {validation_line(reason, name)}") from None
+            raise error(f"{path}, line {index + 1}: {validation_message(reason, name)}") from None
     return records
 
 

@@ -7,21 +7,49 @@ runs with one seed stands at the top level; whatever a clock or a machine decide
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from nas.architecture.config import ArchitectureConfig
-from nas.errors import StudyError, validation_line
+from nas.errors import StudyError, validation_message
 from nas.records.fitness import fitness, pareto_front
 from nas.records.json_lines import read_json_lines
 from nas.scaling_law.fitted import AtTarget, NoLaw, ScalingLaw
-from nas.scaling_law.law import PARAMETERS
+from nas.space.dimension import Point
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TrialState = Literal["COMPLETE", "PRUNED", "FAIL"]
+"""The states of Optuna in which a trial can end."""
+
+
+class TrialEnd(StrEnum):
+    """Why a trial ended."""
+
+    COMPLETE = "complete"
+    """Trained and evaluated to the end."""
+    STOPPED = "stopped"
+    """By the stopping rule, below the top rung."""
+    OVER_LIMIT = "over_limit"
+    """Over a limit that is known before training; not trained."""
+    OVER_MEASURED_LIMIT = "over_measured_limit"
+    """Over a limit that training and evaluation showed."""
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    LEAK = "leak"
+    """The model can read what it is asked to predict."""
+    COLLAPSED = "collapsed"
+    """Nearly all that the model writes has collapsed."""
+    FAULT = "fault"
+    """An error that is not the architecture's: an exception, or a lost process."""
+
+    @property
+    def state(self) -> TrialState:
+        """Optuna's state of a trial with this end."""
+        return "COMPLETE" if self is TrialEnd.COMPLETE else "FAIL" if self is TrialEnd.FAULT else "PRUNED"
 
 
 class _Record(BaseModel):
@@ -127,36 +155,58 @@ class TrialRecord(_Record):
 
     schema_version: int = SCHEMA_VERSION
     number: int
-    state: TrialState
+    end: TrialEnd
     reason: str | None = None
-    """Why a trial is not COMPLETE, in one line."""
+    """What happened to a trial that is not COMPLETE, for people, in one line."""
     reference: str | None = None
     """The reference architecture this trial is, if it is one."""
+    point: Point
+    """Dimension of the search space -> value, fixed dimensions included."""
     architecture: ArchitectureConfig
     vocabulary: str
     lr_multiplier: float
     learning_rate: float | None = None
     seed: int
-    fitness: float | None = None
-    val_bpb: float | None = None
-    collapse_rate: float | None = None
-    validation: Metrics | None = None
     cost: Cost | None = None
     rungs: tuple[RungResult, ...] = ()
-    """The rungs at which it was judged, the lowest first; a trial that was stopped has them too."""
+    """The rungs at which the trial was evaluated, the lowest first; a stopped trial has them too."""
     curve: tuple[CurvePoint, ...] = ()
     measured: Measured | None = None
 
     @model_validator(mode="after")
     def _complete_has_results(self) -> Self:
-        results = (self.fitness, self.val_bpb, self.collapse_rate, self.cost)
-        if self.is_complete and None in results:
-            raise ValueError("a COMPLETE trial has fitness, val_bpb, collapse_rate and cost")
+        if self.is_complete and (not self.rungs or self.cost is None):
+            raise ValueError("a COMPLETE trial has rungs and cost")
         return self
 
     @property
     def is_complete(self) -> bool:
-        return self.state == "COMPLETE"
+        return self.end is TrialEnd.COMPLETE
+
+    @property
+    def state(self) -> TrialState:
+        return self.end.state
+
+    @property
+    def result(self) -> RungResult | None:
+        """The result at the top rung; None unless the trial is COMPLETE."""
+        return self.rungs[-1] if self.is_complete else None
+
+    @property
+    def fitness(self) -> float | None:
+        return self.result.fitness if self.result else None
+
+    @property
+    def val_bpb(self) -> float | None:
+        return self.result.val_bpb if self.result else None
+
+    @property
+    def collapse_rate(self) -> float | None:
+        return self.result.collapse_rate if self.result else None
+
+    @property
+    def validation(self) -> Metrics | None:
+        return self.result.validation if self.result else None
 
     @property
     def val_novel_bpb(self) -> float | None:
@@ -164,8 +214,8 @@ class TrialRecord(_Record):
 
     @property
     def scores(self) -> dict[str, float]:
-        """The figures of a COMPLETE trial that people look up by name; empty for any other."""
-        if self.cost is None or self.val_bpb is None or self.collapse_rate is None:
+        """Figures of a COMPLETE trial by name, for people; empty for any other trial."""
+        if self.result is None or self.cost is None:
             return {}
         judged: dict[str, float] = {}
         if self.validation is not None:
@@ -176,8 +226,8 @@ class TrialRecord(_Record):
                 "greedy_collapse_rate": self.validation.greedy_collapse_rate,
             }
         return {
-            "val_bpb": self.val_bpb,
-            "collapse_rate": self.collapse_rate,
+            "val_bpb": self.result.val_bpb,
+            "collapse_rate": self.result.collapse_rate,
             **judged,
             "num_params": self.cost.num_params,
             "train_flops": self.cost.train_flops,
@@ -192,21 +242,17 @@ class TrialRecord(_Record):
             update={"rungs": below.rungs + self.rungs, "curve": below.curve + self.curve, "measured": measured}
         )
 
-    def stopped(self, reason: str) -> TrialRecord:
-        """The record of a trial that ends below the top: what it scored stands in its rungs alone."""
-        none = dict.fromkeys(("fitness", "val_bpb", "collapse_rate", "validation"))
-        return self.model_copy(update={**none, "state": "PRUNED", "reason": reason})
+    def ended(self, end: TrialEnd, reason: str) -> TrialRecord:
+        """Return the record of this trial if it ends here and is not COMPLETE; its rungs keep its scores."""
+        return self.model_copy(update={"end": end, "reason": reason})
 
     def reweighted(self, collapse_weight: float) -> TrialRecord:
         """The same trial with its fitness at another collapse weight."""
         rungs = tuple(
-            one.model_copy(update={"fitness": fitness(one.val_bpb, one.collapse_rate, collapse_weight)})
-            for one in self.rungs
+            rung.model_copy(update={"fitness": fitness(rung.val_bpb, rung.collapse_rate, collapse_weight)})
+            for rung in self.rungs
         )
-        update: dict[str, Any] = {"rungs": rungs}
-        if self.val_bpb is not None and self.collapse_rate is not None:
-            update["fitness"] = fitness(self.val_bpb, self.collapse_rate, collapse_weight)
-        return self.model_copy(update=update)
+        return self.model_copy(update={"rungs": rungs})
 
     def reproducible(self) -> dict[str, Any]:
         """All that two runs with one seed must share, as JSON data."""
@@ -218,8 +264,7 @@ class HoldoutResult(_Record):
 
     number: int
     """Of the trial that found the architecture."""
-    seed: int | None = None
-    """None in studies of before, which judged the weights of the trial itself."""
+    seed: int
     fitness: float | None
     metrics: Metrics | None
     reason: str | None = None
@@ -251,15 +296,6 @@ class StudyRecord(_Record):
     provenance: dict[str, Any]
     """Command, versions, machine, date."""
     measured: dict[str, float] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_a_law_of_another_form(cls, data: Any) -> Any:
-        """A study of an earlier version is read without its law; the search, run again, fits one."""
-        law = data.get("law") if isinstance(data, dict) else None
-        if isinstance(law, dict) and len(law.get("parameters", PARAMETERS)) != len(PARAMETERS):
-            return {**data, "law": None, "at_target": None}
-        return data
 
     """Phase -> seconds, summed over the runs of this study."""
 
@@ -295,4 +331,4 @@ def read_study(path: Path) -> StudyRecord:
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     except ValidationError as error:
-        raise StudyError(f"{path}: {validation_line(error, 'study')}") from None
+        raise StudyError(f"{path}: {validation_message(error, 'study')}") from None

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nas.architecture.config import ArchitectureConfig
-from nas.errors import CheckpointError, validation_line
+from nas.errors import CheckpointError, validation_message
 from nas.records.json_lines import read_json_lines
 from nas.records.study import Metrics
 
@@ -124,13 +124,6 @@ class TrainingSummary(_OpenRecord):
     holdout: Metrics
     measured: TimeSpent
 
-    @field_validator("holdout", mode="before")
-    @classmethod
-    def _without_the_derived(cls, stored: Any) -> Any:
-        if not isinstance(stored, dict):
-            return stored
-        return {key: value for key, value in stored.items() if key != "collapse_rate"}
-
 
 @dataclass(frozen=True)
 class TrainingRun:
@@ -206,4 +199,4 @@ def _read(path: Path, kind: type[_File], name: str) -> _File:
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from None
     except ValidationError as error:
-        raise CheckpointError(f"{path} is damaged: {validation_line(error, name)}") from None
+        raise CheckpointError(f"{path} is damaged: {validation_message(error, name)}") from None

@@ -31,16 +31,16 @@ def parser() -> argparse.ArgumentParser:
         help="a corpus of nas.corpus, a folder, a glob or a text file (default: the standard library of this Python)",
     )
     what.add_argument(
-        "--trial-flops", type=cli.positive, metavar="N", help="training FLOPs of each trial, such as 1e12"
+        "--trial-flops", type=cli.positive_float, metavar="N", help="training FLOPs of each trial, such as 1e12"
     )
     what.add_argument(
         "--target-flops",
-        type=cli.positive,
+        type=cli.positive_float,
         metavar="N",
         help="of the full training it is for (default: 100 trials' worth)",
     )
     what.add_argument(
-        "--collapse-weight", type=cli.not_negative, metavar="W", help="bits per byte that a collapse rate of 1 costs"
+        "--collapse-weight", type=cli.non_negative_float, metavar="W", help="bits per byte that a collapse rate of 1 costs"
     )
     what.add_argument(
         "--objectives",
@@ -52,11 +52,11 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--seed", type=cli.seed, default=0, metavar="N", help="decides all that is drawn (default: 0)")
     budget = built.add_argument_group("how much")
     budget.add_argument(
-        "--budget", type=cli.whole, metavar="N", help=f"trials in all, resumed ones counted (default: {DEFAULT_BUDGET})"
+        "--budget", type=cli.positive_int, metavar="N", help=f"trials in all, resumed ones counted (default: {DEFAULT_BUDGET})"
     )
     budget.add_argument(
         "--rungs",
-        type=cli.whole,
+        type=cli.positive_int,
         metavar="N",
         help="budgets at which weak trials are stopped (default: the space's; 1 where there are several objectives)",
     )
@@ -65,14 +65,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="law, tpe, gp, nsga2 or random (default: law; gp where there are several objectives)",
     )
-    budget.add_argument("--hours", type=cli.positive, metavar="H", help="start no trial after this many hours")
-    budget.add_argument("--workers", type=cli.whole, metavar="N", help="processes (default: one a core; on a GPU one)")
+    budget.add_argument("--hours", type=cli.positive_float, metavar="H", help="start no trial after this many hours")
+    budget.add_argument("--workers", type=cli.positive_int, metavar="N", help="processes (default: one a core; on a GPU one)")
     budget.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
     engine = built.add_argument_group("who runs it")
     engine.add_argument("--engine", default="local", metavar="NAME", help="local, or ray (default: local)")
     engine.add_argument("--address", metavar="ADDR", help="HOST:PORT of a Ray cluster to join (default: starts one)")
-    engine.add_argument("--cpus-per-trial", type=cli.positive, metavar="N", help="that Ray reserves (default: 1)")
-    engine.add_argument("--gpus-per-trial", type=cli.positive, metavar="N", help="such as 0.5 (default: 1 on a GPU)")
+    engine.add_argument("--cpus-per-trial", type=cli.positive_float, metavar="N", help="that Ray reserves (default: 1)")
+    engine.add_argument("--gpus-per-trial", type=cli.positive_float, metavar="N", help="such as 0.5 (default: 1 on a GPU)")
     where = built.add_argument_group("where it goes")
     where.add_argument("--name", metavar="NAME", help="of the study (default: the space's)")
     where.add_argument("--out", default="trials", metavar="DIR", help="folder of studies (default: trials)")
@@ -170,7 +170,7 @@ def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
         "used_up": outcome.used_up,
         "ended": len(outcome.records),
         "complete": len(ranked),
-        "best": ranked[0].reproducible() if ranked else None,
+        "best": ranked[0].reproducible() | {"fitness": ranked[0].fitness, **ranked[0].scores} if ranked else None,
         "front": [one.number for one in exported_front(outcome.study, outcome.records)],
         "verdict": [one.model_dump(mode="json") for one in outcome.study.verdict],
         "compressors": outcome.study.compressors,

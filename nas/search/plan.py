@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from nas.errors import UsageError, validation_line
+from nas.errors import UsageError, validation_message
 from nas.search.executors.engine import DEFAULT_ENGINE, plan_engine
 from nas.search.executors.ray_options import RaySettings
 from nas.search.extrapolation.prediction import TARGET_OVER_TOP
@@ -152,5 +152,5 @@ def _with_flags(space: SearchSpace, options: SearchOptions) -> SearchSpace:
         try:
             sections[name] = type(section).model_validate(section.model_dump() | given)
         except ValidationError as error:
-            raise UsageError(f"by the flags given, {validation_line(error, f'[{name}]')}") from None
+            raise UsageError(f"by the flags given, {validation_message(error, f'[{name}]')}") from None
     return space.model_copy(update=sections)

@@ -173,7 +173,7 @@ class _Session:
             collapse_weight=plan.space.evaluation.collapse_weight,
             space=plan.space.model_dump(mode="json"),
             identity=identity,
-            corpus=data.about(plan.space.vocabulary_names),
+            corpus=data.manifest_for(plan.space.vocabulary_names),
             compressors=self._compressors(data),
             verdict=self._verdict,
             provenance=provenance(

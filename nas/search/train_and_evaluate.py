@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from nas.data.prepared import PreparedData
-from nas.data.relocation import data_here
+from nas.data.relocation import local_data
 from nas.errors import TrialFailure
 from nas.records.fitness import fitness
 from nas.records.study import HoldoutResult, TrialRecord
@@ -33,29 +33,29 @@ class TrainAndEvaluate:
         """Set a fresh worker process up."""
         self.settings.numerics.apply()
 
-    def __call__(self, asked: RungTask) -> TrialRecord:
-        paths = self.folder.trial_paths(asked.number, keep_samples=self.keep_samples)
+    def __call__(self, task: RungTask) -> TrialRecord:
+        paths = self.folder.trial_paths(task.number, keep_samples=self.keep_samples)
         try:
             return run_trial(
-                asked.candidate,
-                data_here(self.data),
+                task.candidate,
+                local_data(self.data),
                 self.settings,
                 paths,
-                number=asked.number,
-                rung=asked.rung,
-                reference=asked.reference,
+                number=task.number,
+                rung=task.rung,
+                reference=task.reference,
             )
         finally:
             give_back_freed_memory()
 
     def holdout(self, record: TrialRecord, seed: int) -> HoldoutResult:
         """The architecture of a trial, trained again with `seed`, on the holdout."""
-        candidate = Candidate(record.architecture, record.vocabulary, record.lr_multiplier)
+        candidate = Candidate(record.architecture, record.vocabulary, record.lr_multiplier, record.point)
         evaluation = self.settings.evaluation.model_copy(update={"num_prompts": self.num_final_prompts})
         settings = replace(self.settings, seed=seed, evaluation=evaluation)
         try:
             verdict = run_final(
-                candidate, data_here(self.data), settings, self.folder.final_weights(record.number, seed)
+                candidate, local_data(self.data), settings, self.folder.final_weights(record.number, seed)
             )
         except TrialFailure as failure:
             return HoldoutResult(number=record.number, seed=seed, fitness=None, metrics=None, reason=str(failure))

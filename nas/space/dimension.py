@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from nas.errors import unknown_name, validation_line
+from nas.errors import unknown_name, validation_message
 
 MAX_STEPS = 10_000
 NATURAL_MIN = {"num_layers": 1, "query_group_size": 1}
@@ -43,13 +43,17 @@ class Range(BaseModel):
         return all(float(value).is_integer() for value in (self.min, self.max, self.step or 1)) and not self.log
 
     @property
+    def is_continuous(self) -> bool:
+        return not self.is_integer and self.step is None
+
+    @property
     def last(self) -> float:
         """The greatest value that the steps reach; Optuna warns at every trial where it is not `max`."""
         return self.max if self.step is None else round(self.values()[-1], 12)
 
     def values(self) -> list[float]:
         """Every value of an integer or stepped range; both ends of a continuous one."""
-        if not self.is_integer and self.step is None:
+        if self.is_continuous:
             return [self.min, self.max]
         step = self.step or 1
         return [self.min + index * step for index in range(math.floor((self.max - self.min) / step + 1e-9) + 1)]
@@ -57,16 +61,8 @@ class Range(BaseModel):
 
 Scalar = bool | int | float | str
 Dimension = Scalar | tuple[Scalar, ...] | Range
-
-
-class Suggests(Protocol):
-    """What a space asks of its caller: an Optuna trial, a fixed one, or a random draw."""
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int: ...
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float: ...
+Point = dict[str, Scalar]
+"""Name of a dimension -> its value."""
 
 
 def choices_of(dimension: Dimension) -> list[Any]:
@@ -76,15 +72,11 @@ def choices_of(dimension: Dimension) -> list[Any]:
     return list(dimension) if isinstance(dimension, tuple) else [dimension]
 
 
-def suggest_value(trial: Suggests, name: str, dimension: Dimension) -> Any:
-    """The value that `trial` gives a dimension; a fixed one is not asked for."""
-    if isinstance(dimension, tuple):
-        return trial.suggest_categorical(name, dimension)
+def typed_value(dimension: Dimension, value: Any) -> Scalar:
+    """Return `value` as a dimension stores it: a range's values are int or float, as the range is."""
     if not isinstance(dimension, Range):
-        return dimension
-    if dimension.is_integer:
-        return trial.suggest_int(name, int(dimension.min), int(dimension.last), step=int(dimension.step or 1))
-    return trial.suggest_float(name, dimension.min, dimension.last, step=dimension.step, log=dimension.log)
+        return value  # type: ignore[no-any-return]
+    return int(value) if dimension.is_integer else float(value)
 
 
 def read_dimension(name: str, value: Any) -> Dimension:
@@ -98,7 +90,7 @@ def read_dimension(name: str, value: Any) -> Dimension:
         try:
             return Range.model_validate(value)
         except ValidationError as error:
-            raise ValueError(validation_line(error, name)) from None
+            raise ValueError(validation_message(error, name)) from None
     if isinstance(value, list):
         if not value:
             raise ValueError(f"{name}: an empty list leaves nothing to choose")

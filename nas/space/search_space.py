@@ -1,4 +1,4 @@
-"""The search space: read from TOML, checked once, turned into an architecture by any object with suggest_*.
+"""The search space: read from TOML, checked once, and the candidate that each of its points stands for.
 
 The space is flat and every combination of it is legal (nas.space.sections says how).
 """
@@ -9,7 +9,7 @@ import itertools
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -17,9 +17,9 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from nas.architecture.config import ArchitectureConfig
-from nas.architecture.transformers_class import Traits, is_exportable, kv_heads_kind, nearest_refusal
-from nas.errors import SpaceError, unknown_name, validation_line
-from nas.space.dimension import Range, Suggests, choices_of, suggest_value
+from nas.architecture.transformers_class import Traits, is_exportable, kv_heads_kind, no_class_message
+from nas.errors import SpaceError, unknown_name, validation_message
+from nas.space.dimension import Dimension, Point, Range, Scalar, choices_of, typed_value
 from nas.space.sections import (
     ConstraintsSection,
     EvaluationSection,
@@ -40,6 +40,11 @@ class Candidate:
     architecture: ArchitectureConfig
     vocabulary: str
     lr_multiplier: float
+    point: Point = field(default_factory=dict, compare=False)
+    """The point of the space that was turned into this candidate; empty if it came from elsewhere.
+
+    Not compared: two points stand for one candidate where a query group is reduced to fit the heads.
+    """
 
 
 class SearchSpace(BaseModel):
@@ -72,12 +77,17 @@ class SearchSpace(BaseModel):
         return [vocabulary_name(value) for value in choices_of(self.search.vocab_size)]
 
     @property
+    def dimensions(self) -> dict[str, Dimension]:
+        """All dimensions by name, in the order in which they are suggested."""
+        return {name: getattr(self.search, name) for name in SearchSection.model_fields}
+
+    @property
     def num_combinations(self) -> float:
         """How many architectures the space has at most; infinite when a dimension of them is continuous."""
-        dimensions = [getattr(self.search, name) for name in SearchSection.model_fields if name != "lr_multiplier"]
-        if any(isinstance(one, Range) and not one.is_integer and one.step is None for one in dimensions):
+        dimensions = [dimension for name, dimension in self.dimensions.items() if name != "lr_multiplier"]
+        if any(isinstance(dimension, Range) and dimension.is_continuous for dimension in dimensions):
             return math.inf
-        return float(math.prod(len(choices_of(one)) for one in dimensions))
+        return float(math.prod(len(choices_of(dimension)) for dimension in dimensions))
 
     def excess(self, architecture: ArchitectureConfig) -> dict[str, float]:
         """How far the architecture is over each limit, as a share of it; it is legal when none is above 0.
@@ -105,39 +115,47 @@ class SearchSpace(BaseModel):
             )
         ]
         if not any(map(is_exportable, points)):
-            raise SpaceError(f"nothing in the space '{self.name}' is exportable: {nearest_refusal(points)}")
+            raise SpaceError(f"nothing in the space '{self.name}' is exportable: {no_class_message(points)}")
         constraints = self.constraints.model_copy(update={"exportable": True})
         return self.model_copy(update={"constraints": constraints})
 
-    def suggest(self, trial: Suggests, vocabulary_sizes: Mapping[str, int]) -> Candidate:
-        """Ask `trial` for every dimension and build the candidate.
+    def candidate(self, point: Mapping[str, Scalar], vocabulary_sizes: Mapping[str, int]) -> Candidate:
+        """Return the candidate that a point stands for.
 
-        `vocabulary_sizes` maps vocabulary names to the number of tokens they really have: a small
-        corpus can end a BPE early, and the number of characters is the corpus's.
+        The point needs a value for every searched dimension; fixed ones may be left out. `vocabulary_sizes`
+        maps vocabulary names to the number of tokens they really have: a small corpus can end a BPE early, and
+        the number of characters depends on the corpus.
         """
-        picked = {name: suggest_value(trial, name, getattr(self.search, name)) for name in SearchSection.model_fields}
-        vocabulary = vocabulary_name(picked["vocab_size"])
-        num_heads, num_kv_heads = heads_of(picked["hidden_dim"], picked["head_dim"], picked["query_group_size"])
-        dropout = float(picked["dropout"])
+        values = self._with_fixed_values(point)
+        vocabulary = vocabulary_name(values["vocab_size"])
+        num_heads, num_kv_heads = heads_of(values["hidden_dim"], values["head_dim"], values["query_group_size"])
+        dropout = float(values["dropout"])
         architecture = ArchitectureConfig.parse(
             {
-                "num_layers": int(picked["num_layers"]),
-                "hidden_dim": int(picked["hidden_dim"]),
+                "num_layers": int(values["num_layers"]),
+                "hidden_dim": int(values["hidden_dim"]),
                 "num_heads": num_heads,
                 "num_kv_heads": num_kv_heads,
-                "ffn_multiplier": float(picked["ffn_multiplier"]),
-                "activation": picked["activation"],
-                "normalization": picked["normalization"],
-                "position_encoding": picked["position_encoding"],
+                "ffn_multiplier": float(values["ffn_multiplier"]),
+                "activation": values["activation"],
+                "normalization": values["normalization"],
+                "position_encoding": values["position_encoding"],
                 "attention_dropout": dropout,
                 "residual_dropout": dropout,
                 "vocab_size": vocabulary_sizes[vocabulary],
                 "max_seq_length": self.training.max_seq_length,
-                "tie_embeddings": picked["tie_embeddings"],
-                "qk_norm": picked["qk_norm"],
+                "tie_embeddings": values["tie_embeddings"],
+                "qk_norm": values["qk_norm"],
             }
         )
-        return Candidate(architecture, vocabulary, float(picked["lr_multiplier"]))
+        return Candidate(architecture, vocabulary, float(values["lr_multiplier"]), values)
+
+    def _with_fixed_values(self, point: Mapping[str, Scalar]) -> dict[str, Any]:
+        """Return a value for every dimension, in their order."""
+        dimensions = self.dimensions
+        fixed = {name: dimension for name, dimension in dimensions.items() if isinstance(dimension, Scalar)}
+        values = {**fixed, **point}
+        return {name: typed_value(dimension, values[name]) for name, dimension in dimensions.items()}
 
 
 def heads_of(hidden_dim: Any, head_dim: Any, query_group_size: Any) -> tuple[int, int]:
@@ -157,7 +175,7 @@ def load_space(name_or_path: str) -> SearchSpace:
     try:
         space = SearchSpace(name=path.stem, **values)
     except ValidationError as error:
-        raise SpaceError(validation_line(error, path.name)) from None
+        raise SpaceError(validation_message(error, path.name)) from None
     return space.only_exportable() if space.constraints.exportable else space
 
 

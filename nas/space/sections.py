@@ -152,7 +152,7 @@ class ConstraintsSection(BaseModel):
         limits = {name: getattr(self, name) for name in measured}
         over = {name: measured[name] / limit - 1 for name, limit in limits.items() if limit is not None}
         if self.exportable:
-            over["not_exportable"] = float(not is_exportable(Traits.of(architecture)))
+            over["not_exportable"] = float(not is_exportable(Traits.from_architecture(architecture)))
         return over
 
     @property

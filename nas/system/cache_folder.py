@@ -1,4 +1,4 @@
-"""Where prepared data and fetched files are kept between runs."""
+"""The folder that keeps prepared data and fetched files between runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 
 def cache_root() -> Path:
-    """$CODENAS_CACHE, else $XDG_CACHE_HOME/codenas, else ~/.cache/codenas."""
+    """Return $CODENAS_CACHE, else $XDG_CACHE_HOME/codenas, else ~/.cache/codenas."""
+    # By hand: three lines do not justify platformdirs as a dependency.
     if chosen := os.environ.get("CODENAS_CACHE"):
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")

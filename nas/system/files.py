@@ -1,4 +1,7 @@
-"""Writing files so that a reader finds the old content or the new, never half of one."""
+"""Atomic writes: a reader finds the old content of a file or the new one, never a part of either.
+
+By hand: no maintained package also replaces folders or keeps the temporary files of libraries apart.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bool = False) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place; on an error nothing changes.
+    """Let `write` fill a temporary file next to `path`, then move it into place; on an error nothing changes.
 
-    In a hidden folder of its own, for libraries leave temporary files of their own when they are killed. `durable`
-    waits until the disk has it: then a loss of power, too, leaves the old content or the new.
+    The temporary file has a hidden folder of its own, because libraries leave temporary files there when they are
+    killed. `durable` waits until the disk has the content, so that even a loss of power leaves the old or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -27,8 +30,8 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bo
     try:
         temporary = folder / path.name
         write(temporary)
-        with suppress(OSError):  # a file system without modes
-            temporary.chmod(_plain_mode())
+        with suppress(OSError):  # some file systems have no modes
+            temporary.chmod(_default_mode())
         if durable:
             _wait_for_disk(temporary)
         temporary.replace(path)
@@ -38,8 +41,8 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bo
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _plain_mode() -> int:
-    """Of a file that a program makes and says nothing about: some libraries let the owner alone read theirs."""
+def _default_mode() -> int:
+    """Return the mode that a new file gets by default; some libraries let only the owner read theirs."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
@@ -54,10 +57,10 @@ def _wait_for_disk(path: Path) -> None:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path` to fill, which then takes its place; on an error nothing changes.
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder to fill, which then replaces `path`; on an error nothing changes.
 
-    A kill between the two moves at the end leaves the old folder beside it, under a hidden name.
+    A kill between the two moves at the end leaves the old folder next to it, under a hidden name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}.tmp") for kind in ("new", "old"))
@@ -78,7 +81,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what killed writers left unfinished below `folder`; only for who holds its lock."""
+    """Delete the unfinished files of killed writers below `folder`; only the holder of its lock may call this."""
     for leftover in list(folder.rglob(".*.tmp")):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
@@ -95,5 +98,5 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def json_text(value: Any) -> str:
-    """As it stands in every JSON file of ours."""
+    """Return a value in the layout of all our JSON files: indented, not escaped, one newline at the end."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

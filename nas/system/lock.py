@@ -1,4 +1,4 @@
-"""One process a folder: whoever writes a study or a training run holds its lock."""
+"""The lock of a folder: only one process at a time writes a study or a training run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _HOLDER = "running.pid"
 
 
 @contextmanager
-def locked(folder: Path, what: str, otherwise: str) -> Iterator[None]:
-    """Hold `folder` for this process; FolderBusy with the holder's process id when another one has it.
+def locked(folder: Path, name: str, alternative: str) -> Iterator[None]:
+    """Lock `folder` for this process; raise FolderBusy with the holder's process id if another one has it.
 
-    `what` names it in the message, `otherwise` says what to do beside waiting. The operating system frees
-    the lock when its process ends, however it ends; what a killed writer left unfinished is removed.
+    The message calls the folder by `name` and offers `alternative` besides waiting. The operating system frees
+    the lock when its process ends, however it ends. Unfinished files of a killed writer are removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     holder = folder / _HOLDER
@@ -29,7 +29,7 @@ def locked(folder: Path, what: str, otherwise: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         pid = holder.read_text().strip() if holder.exists() else "unknown"
-        raise FolderBusy(f"{what} is being run by process {pid}; wait for it, stop it, or {otherwise}") from None
+        raise FolderBusy(f"{name} is being run by process {pid}; wait for it, stop it, or {alternative}") from None
     try:
         remove_leftovers(folder)
         write_text(holder, f"{os.getpid()}\n")

@@ -1,4 +1,4 @@
-"""Describe the machine: the cores that this process may use, the processor and the GPU."""
+"""Facts about the machine: the cores that this process may use, the processor and the GPU."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Return how many cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return operating system, processor, usable cores and, in a process that has loaded torch, its GPU."""
-    found: dict[str, Any] = {
+    """Return the operating system, the processor, the usable cores and, if torch is loaded, the GPU."""
+    facts: dict[str, Any] = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": available_cores(),
     }
-    torch = sys.modules.get("torch")  # not imported for this: plain data must load in a moment
+    torch = sys.modules.get("torch")  # never imported here: plain data must load fast
     if torch is not None and torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    return found
+        facts["gpu"] = torch.cuda.get_device_name()
+    return facts
 
 
 def _processor() -> str:

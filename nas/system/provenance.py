@@ -1,4 +1,4 @@
-"""Where a result comes from: command, versions, revision, machine, date."""
+"""Provenance of a result: command, date, machine, revision and versions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from nas.system.machine import describe_machine
 
 
 def provenance(command: str, num_workers: int | None, ray: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """None workers are as many as there was room for on a Ray cluster."""
+    """Return the provenance that a record stores.
+
+    `num_workers` is None if it was as many as the Ray cluster had room for.
+    """
     return {
         "command": command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -29,12 +32,12 @@ def provenance(command: str, num_workers: int | None, ray: Mapping[str, Any] | N
 
 
 def revision() -> str | None:
-    """The commit that runs, "-dirty" where files differ from it; None where codenas is no checkout."""
+    """Return the checked-out commit, with "-dirty" if files differ from it, or None outside a checkout."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):  # no git here, or a folder of someone else's
+    except (OSError, subprocess.SubprocessError):  # git is missing, or the folder belongs to another user
         return None

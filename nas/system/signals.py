@@ -1,4 +1,4 @@
-"""Being told to stop: noted at once, obeyed where nothing is lost."""
+"""Requests to stop: a signal is noted at once, and the work stops at the next point where nothing is lost."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from types import FrameType, TracebackType
 from typing import NoReturn, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, a polite kill, a terminal or connection that is closed."""
+"""Sent by Ctrl-C, by `kill`, and when a terminal or connection is closed."""
 
 
 class StopRequests:
-    """Within it SIGNALS are noted, and calling it says whether one came; a second one ends at once.
+    """A context that notes SIGNALS: calling it tells whether one came; a second one interrupts at once.
 
-    For the main thread, where Python lets signals be handled.
+    Only for the main thread, where Python lets signals be handled.
     """
 
     def __init__(self) -> None:
-        self._came: signal.Signals | None = None
-        self._before = {one: signal.getsignal(one) for one in SIGNALS}
+        self._received: signal.Signals | None = None
+        self._previous_handlers = {number: signal.getsignal(number) for number in SIGNALS}
 
     def __call__(self) -> bool:
-        return self._came is not None
+        return self._received is not None
 
-    def leave(self) -> NoReturn:
-        """End as the signal that came would have ended it: `nas.cli.run` turns it into the exit code."""
-        assert self._came is not None
-        raise KeyboardInterrupt(self._came)
+    def raise_interrupt(self) -> NoReturn:
+        """Raise the received signal as a KeyboardInterrupt, which `nas.cli.run` turns into the exit code."""
+        assert self._received is not None
+        raise KeyboardInterrupt(self._received)
 
     def __enter__(self) -> Self:
-        for one in SIGNALS:
-            signal.signal(one, self._note)
+        for number in SIGNALS:
+            signal.signal(number, self._note)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for one, handler in self._before.items():
-            signal.signal(one, handler)
+        for number, handler in self._previous_handlers.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._came is not None:
-            raise KeyboardInterrupt(self._came)
-        self._came = signal.Signals(number)
+        if self._received is not None:
+            raise KeyboardInterrupt(self._received)
+        self._received = signal.Signals(number)

@@ -8,7 +8,7 @@ from nas.errors import CheckpointError, UsageError
 from nas.tokenizer.gpt2 import GPT2, read_gpt2_folder
 from nas.tokenizer.vocabulary import BYTES, CHAR, NUM_BYTE_IDS, Vocabulary
 
-MAX_TRAINED = 1 << 16
+MAX_TRAINED_SIZE = 1 << 16
 NAMES = {"bytes": BYTES, "chars": CHAR, "char": CHAR, "gpt2": GPT2}
 FILE = "tokenizer.json"
 
@@ -21,16 +21,16 @@ def choose_tokenizer(given: str) -> str | Vocabulary:
     if given in NAMES:
         return NAMES[given]
     if given.isascii() and given.isdigit():
-        if not NUM_BYTE_IDS < int(given) <= MAX_TRAINED:
+        if not NUM_BYTE_IDS < int(given) <= MAX_TRAINED_SIZE:
             raise UsageError(
-                f"a BPE of {given} tokens cannot be trained (allowed: {NUM_BYTE_IDS + 1:,} to {MAX_TRAINED:,}, "
+                f"a BPE of {given} tokens cannot be trained (allowed: {NUM_BYTE_IDS + 1:,} to {MAX_TRAINED_SIZE:,}, "
                 f"and bytes for {NUM_BYTE_IDS})"
             )
         return f"bpe-{int(given)}"
     path = Path(given).expanduser()
     if not path.exists():
         raise UsageError(
-            f"'{given}' is no tokenizer and no file (allowed: a size from {NUM_BYTE_IDS + 1:,} to {MAX_TRAINED:,}, "
+            f"'{given}' is no tokenizer and no file (allowed: a size from {NUM_BYTE_IDS + 1:,} to {MAX_TRAINED_SIZE:,}, "
             f"chars, bytes, gpt2, a {FILE}, or a folder with one or with encoder.json and vocab.bpe)"
         )
     return read_tokenizer(path)

@@ -14,7 +14,7 @@ SPACE_FIRST: Step = {"type": "Split", "pattern": {"String": " "}, "behavior": "M
 TAKE_ANOTHER = "take another tokenizer, or train one with python -m nas.tokenizer train"
 
 
-class Inexact(ValueError):
+class InexactTokenizer(ValueError):
     """A tokenizer that cannot give every text back: what was found, what is allowed, what to do."""
 
 
@@ -30,9 +30,9 @@ def flat(step: Step | None, inner: str) -> Iterator[Step]:
 
 
 def byte_level_cuts(steps: Sequence[Step]) -> list[Step]:
-    """The same cuts without a space put in front; Inexact where a step changes the text."""
+    """The same cuts without a space put in front; InexactTokenizer where a step changes the text."""
     if sum(step["type"] == "ByteLevel" for step in steps) > 1:
-        raise Inexact(f"its pre-tokenizer spells in bytes twice (ByteLevel), allowed is once; {TAKE_ANOTHER}")
+        raise InexactTokenizer(f"its pre-tokenizer spells in bytes twice (ByteLevel), allowed is once; {TAKE_ANOTHER}")
     _check_cuts([step for step in steps if step["type"] != "ByteLevel"])
     return [{**step, "add_prefix_space": False} if step["type"] == "ByteLevel" else step for step in steps]
 
@@ -40,14 +40,14 @@ def byte_level_cuts(steps: Sequence[Step]) -> list[Step]:
 def fallback_cuts(steps: Sequence[Step], normalizers: Sequence[Step]) -> tuple[str | None, list[Step]]:
     """What a tokenizer of characters writes for a space (None: the space), and its cuts on a text with spaces.
 
-    Inexact where a step changes the text in another way.
+    InexactTokenizer where a step changes the text in another way.
     """
     mark = next((str(one["content"]) for one in normalizers if replaces_space(one)), None)
     if mark is not None:
         # Such a cut is made in a text that has no space left by then: it is none.
         left = [step for step in steps if step["type"] != "Split" or step["pattern"] != {"String": " "}]
         if left:
-            raise Inexact(
+            raise InexactTokenizer(
                 f"it writes spaces as '{mark}' and cuts by {left[0]['type']}, allowed is no cut; {TAKE_ANOTHER}"
             )
         return mark, []
@@ -65,7 +65,7 @@ def _check_cuts(steps: Sequence[Step]) -> None:
     for step in steps:
         removes = step.get("behavior") == "Removed"
         if step["type"] not in KEEPS_TEXT or removes:
-            raise Inexact(
+            raise InexactTokenizer(
                 f"its pre-tokenizer has {step['type']}{' that removes what it finds' if removes else ''}, "
                 f"allowed are ByteLevel, {', '.join(KEEPS_TEXT)} that keep all of the text; {TAKE_ANOTHER}"
             )

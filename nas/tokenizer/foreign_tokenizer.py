@@ -17,7 +17,14 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from nas.tokenizer.byte_symbols import BYTE_SYMBOLS, FALLBACK_SYMBOLS
-from nas.tokenizer.foreign_cuts import TAKE_ANOTHER, Inexact, byte_level_cuts, fallback_cuts, flat, replaces_space
+from nas.tokenizer.foreign_cuts import (
+    TAKE_ANOTHER,
+    InexactTokenizer,
+    byte_level_cuts,
+    fallback_cuts,
+    flat,
+    replaces_space,
+)
 
 MAX_SIZE = 1 << 20
 END_OF_TEXT = (
@@ -47,13 +54,13 @@ class ForeignTokenizer:
 
 
 def make_exact(description: Mapping[str, Any]) -> ForeignTokenizer:
-    """From the parsed JSON of `tokenizers.Tokenizer.to_str`; Inexact with the reason where it cannot be."""
+    """From the parsed JSON of `tokenizers.Tokenizer.to_str`; InexactTokenizer with the reason where it cannot be."""
     model = dict(description["model"])
     if model["type"] != "BPE":
-        raise Inexact(f"its model is {model['type']}, allowed is BPE; {TAKE_ANOTHER}")
+        raise InexactTokenizer(f"its model is {model['type']}, allowed is BPE; {TAKE_ANOTHER}")
     for affix in ("continuing_subword_prefix", "end_of_word_suffix"):
         if model[affix]:
-            raise Inexact(f"its BPE has the {affix} {model[affix]!r}, allowed is none; {TAKE_ANOTHER}")
+            raise InexactTokenizer(f"its BPE has the {affix} {model[affix]!r}, allowed is none; {TAKE_ANOTHER}")
     steps = list(flat(description["pre_tokenizer"], "pretokenizers"))
     left_out = _left_out(description, steps)
     if any(step["type"] == "ByteLevel" for step in steps):
@@ -87,24 +94,24 @@ def _with_spaces(model: dict[str, Any], mark: str) -> dict[str, Any]:
     """The model with a space in its tokens where it writes `mark`."""
     vocab = {token.replace(mark, " "): number for token, number in model["vocab"].items()}
     if len(vocab) < len(model["vocab"]):
-        raise Inexact(f"it has tokens that differ in nothing but '{mark}' for a space, allowed is one; {TAKE_ANOTHER}")
+        raise InexactTokenizer(f"it has tokens that differ in nothing but '{mark}' for a space, allowed is one; {TAKE_ANOTHER}")
     merges = [[left.replace(mark, " "), right.replace(mark, " ")] for left, right in model["merges"]]
     return model | {"vocab": vocab, "merges": merges}
 
 
 def _check_fallback(model: Mapping[str, Any], byte_of: Mapping[str, int]) -> None:
     if not model["byte_fallback"]:
-        raise Inexact(f"it neither spells in bytes (ByteLevel) nor falls back to them; {TAKE_ANOTHER}")
+        raise InexactTokenizer(f"it neither spells in bytes (ByteLevel) nor falls back to them; {TAKE_ANOTHER}")
     if model["ignore_merges"]:
-        raise Inexact(f"it takes words whole (ignore_merges) and falls back to bytes, allowed is one; {TAKE_ANOTHER}")
+        raise InexactTokenizer(f"it takes words whole (ignore_merges) and falls back to bytes, allowed is one; {TAKE_ANOTHER}")
     if any(part in byte_of for merge in model["merges"] for part in merge):
-        raise Inexact(f"it merges the tokens that stand for bytes, allowed is no such merge; {TAKE_ANOTHER}")
+        raise InexactTokenizer(f"it merges the tokens that stand for bytes, allowed is no such merge; {TAKE_ANOTHER}")
 
 
 def _check_bytes(vocab: Mapping[str, int], byte_of: Mapping[str, int]) -> None:
     missing = [byte for symbol, byte in byte_of.items() if symbol not in vocab]
     if missing:
-        raise Inexact(f"it has no token for {len(missing)} of the 256 bytes (0x{missing[0]:02X}); {TAKE_ANOTHER}")
+        raise InexactTokenizer(f"it has no token for {len(missing)} of the 256 bytes (0x{missing[0]:02X}); {TAKE_ANOTHER}")
 
 
 def _ids(
@@ -123,7 +130,7 @@ def _ids(
     numbers = set(vocab.values())
     highest = max(*known.values(), *added.values(), 0)
     if len(numbers) < len(vocab) or highest >= MAX_SIZE:
-        raise Inexact(f"its ids are not distinct or above {MAX_SIZE:,}; {TAKE_ANOTHER}")
+        raise InexactTokenizer(f"its ids are not distinct or above {MAX_SIZE:,}; {TAKE_ANOTHER}")
     own = [added.get(token, known.get(token, -1)) for token in END_OF_TEXT if token in special and token not in vocab]
     eot_id = next((number for number in own if number not in numbers), None)
     nul = next(symbol for symbol, byte in byte_of.items() if byte == 0)
@@ -160,4 +167,4 @@ def _check_probe(found: ForeignTokenizer, special: list[str]) -> None:
     for text in (*PROBE, " ".join(special), "".join(special)):
         ids = found.tokenizer.encode(text, add_special_tokens=False).ids
         if b"".join([found.token_bytes[i] for i in ids]) != text.encode():
-            raise Inexact(f"it does not give a text back as it was; {TAKE_ANOTHER}")
+            raise InexactTokenizer(f"it does not give a text back as it was; {TAKE_ANOTHER}")

@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from nas.errors import CheckpointError, UsageError
 from nas.tokenizer.byte_symbols import BYTE_SYMBOLS, CHAR_SYMBOLS
-from nas.tokenizer.foreign_cuts import Inexact
+from nas.tokenizer.foreign_cuts import InexactTokenizer
 from nas.tokenizer.foreign_tokenizer import MAX_SIZE, make_exact
 from nas.tokenizer.gpt2 import GPT2, is_gpt2
 
@@ -48,7 +48,7 @@ class Vocabulary:
     Ours are of three kinds. `bytes` has 256 ids, `bpe-N` adds merges up to N ids (byte-level BPE over GPT-2's word
     pattern), and `char` has one id for each ASCII character and each other character that is frequent in the
     training text, and spells the rest in bytes. Others are `gpt2` and `foreign-N`, see nas.tokenizer.foreign_tokenizer.
-    Raises Inexact, a ValueError, for a tokenizer that cannot give every text back byte for byte.
+    Raises InexactTokenizer, a ValueError, for a tokenizer that cannot give every text back byte for byte.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -138,7 +138,7 @@ class Vocabulary:
             return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise CheckpointError(f"cannot read tokenizer {path}: {error.strerror or error}") from None
-        except Inexact as error:
+        except InexactTokenizer as error:
             raise CheckpointError(f"{path} cannot be used: {error}") from None
         except Exception as error:  # the library raises plain Exception for a file that it cannot parse
             reason = str(error).partition("\n")[0]

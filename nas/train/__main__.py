@@ -146,7 +146,7 @@ def train(training: FullTraining, estimated: Estimate | None, *, quiet: bool) ->
         if stop():
             where = "its end, not judged yet" if training.is_finished else f"step {training.step}"
             print(f"stopped at {where}; all is saved, and the same command goes on from there", file=sys.stderr)
-            stop.leave()
+            stop.raise_interrupt()
 
 
 def print_end(folder: Path, summary: Mapping[str, Any], completions: Sequence[Completion]) -> None:

@@ -20,8 +20,8 @@ def parser() -> argparse.ArgumentParser:
         "--arch-json", required=True, metavar="FILE", help="an arch JSON of a search, the seed's, or a shipped name"
     )
     length = built.add_mutually_exclusive_group()
-    length.add_argument("--max-steps", type=cli.whole, metavar="N", help="training steps")
-    length.add_argument("--flops", type=cli.positive, metavar="N", help="training FLOPs, such as 1e14")
+    length.add_argument("--max-steps", type=cli.positive_int, metavar="N", help="training steps")
+    length.add_argument("--flops", type=cli.positive_float, metavar="N", help="training FLOPs, such as 1e14")
     _add_text(built.add_argument_group("text"))
     _add_recipe(built.add_argument_group("recipe", "what the arch JSON's recipe or --recipe says, and over it:"))
     _add_teacher(built.add_argument_group("teacher"))
@@ -57,19 +57,19 @@ def _add_recipe(group: argparse._ArgumentGroup) -> None:
         help="search: the rule of a trial and the arch JSON's batch; seed: 50,000 steps of 32 x 256 tokens, warm-up "
         "2,000, 3e-4 to 1e-5 by a cosine (default: search)",
     )
-    group.add_argument("--learning-rate", type=cli.positive, metavar="LR", help="of the peak")
-    group.add_argument("--final-learning-rate", type=cli.not_negative, metavar="LR", help="what the decay ends at")
-    group.add_argument("--warmup-steps", type=cli.count, metavar="N")
+    group.add_argument("--learning-rate", type=cli.positive_float, metavar="LR", help="of the peak")
+    group.add_argument("--final-learning-rate", type=cli.non_negative_float, metavar="LR", help="what the decay ends at")
+    group.add_argument("--warmup-steps", type=cli.non_negative_int, metavar="N")
     group.add_argument("--decay", choices=("sqrt", "linear", "cosine"), help="the shape in which the rate falls")
-    group.add_argument("--decay-share", type=cli.share, metavar="X", help="of all steps, at the end: 0 to 1")
-    group.add_argument("--batch-tokens", type=cli.whole, metavar="N", help="tokens a step")
-    group.add_argument("--seq-length", type=cli.whole, metavar="N", help="tokens a sequence")
-    group.add_argument("--accumulate", type=cli.whole, metavar="N", help="read a step in N parts, to save memory")
-    group.add_argument("--weight-decay", type=cli.not_negative, metavar="X", help="of matrices")
-    group.add_argument("--grad-clip", type=cli.positive, metavar="X", help="largest norm of the gradient")
-    group.add_argument("--dropout", type=cli.not_negative, metavar="X", help="of attention and of residuals")
-    group.add_argument("--label-smoothing", type=cli.not_negative, metavar="X", help="share spread over all tokens")
-    group.add_argument("--ema-decay", type=cli.not_negative, metavar="X", help="of averaged weights, such as 0.999")
+    group.add_argument("--decay-share", type=cli.fraction, metavar="X", help="of all steps, at the end: 0 to 1")
+    group.add_argument("--batch-tokens", type=cli.positive_int, metavar="N", help="tokens a step")
+    group.add_argument("--seq-length", type=cli.positive_int, metavar="N", help="tokens a sequence")
+    group.add_argument("--accumulate", type=cli.positive_int, metavar="N", help="read a step in N parts, to save memory")
+    group.add_argument("--weight-decay", type=cli.non_negative_float, metavar="X", help="of matrices")
+    group.add_argument("--grad-clip", type=cli.positive_float, metavar="X", help="largest norm of the gradient")
+    group.add_argument("--dropout", type=cli.non_negative_float, metavar="X", help="of attention and of residuals")
+    group.add_argument("--label-smoothing", type=cli.non_negative_float, metavar="X", help="share spread over all tokens")
+    group.add_argument("--ema-decay", type=cli.non_negative_float, metavar="X", help="of averaged weights, such as 0.999")
     group.add_argument(
         "--seed", type=cli.seed, default=0, metavar="N", help="of weights, data order and dropout (default: 0)"
     )
@@ -84,9 +84,9 @@ def _add_teacher(group: argparse._ArgumentGroup) -> None:
         "--flops pays for it",
     )
     for flag, kind, letter, what in (
-        ("--teacher-share", cli.share, "X", "of the loss"),
-        ("--teacher-temperature", cli.positive, "T", "of both models"),
-        ("--teacher-top-k", cli.whole, "K", "tokens of the teacher that count"),
+        ("--teacher-share", cli.fraction, "X", "of the loss"),
+        ("--teacher-temperature", cli.positive_float, "T", "of both models"),
+        ("--teacher-top-k", cli.positive_int, "K", "tokens of the teacher that count"),
     ):
         default = TEACHER_DEFAULTS[flag.removeprefix("--").replace("-", "_")]
         group.add_argument(flag, type=kind, metavar=letter, help=f"{what} (default: {default:g})")
@@ -97,9 +97,9 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     where.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/NAME-ARCHITECTURE)")
     where.add_argument("--experiment-name", type=cli.plain_name, metavar="NAME", help="the same as --out runs/NAME")
     group.add_argument(
-        "--evaluate-every", type=cli.whole, metavar="N", help="steps (default: a 20th, or as time allows)"
+        "--evaluate-every", type=cli.positive_int, metavar="N", help="steps (default: a 20th, or as time allows)"
     )
-    group.add_argument("--keep", type=cli.whole, default=2, metavar="N", help="checkpoints that stay (default: 2)")
+    group.add_argument("--keep", type=cli.positive_int, default=2, metavar="N", help="checkpoints that stay (default: 2)")
     group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
     group.add_argument(
         "--compile",

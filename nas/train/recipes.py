@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nas.architecture.config import ArchitectureConfig
-from nas.errors import UsageError, validation_line
+from nas.errors import UsageError, validation_message
 from nas.train.arch_json import positive
 from nas.training.recipe import Recipe, plan_recipe
 
@@ -72,7 +72,7 @@ def full_recipe(
     try:
         return Recipe.model_validate(recipe.model_dump() | changes)
     except ValidationError as error:
-        raise UsageError(validation_line(error, "recipe")) from None
+        raise UsageError(validation_message(error, "recipe")) from None
 
 
 def _seq_length(architecture: ArchitectureConfig, name: str, stored: Mapping[str, Any], wanted: int | None) -> int:

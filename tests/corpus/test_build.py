@@ -15,7 +15,7 @@ from nas.corpus.recipe import CorpusRecipe, pair_recipe
 from nas.corpus.sources import FolderSource
 from nas.corpus.split import Split
 from nas.corpus.spool import Entry
-from nas.data.prepare import is_built, prepare_corpus, prepare_data
+from nas.data.prepare import is_built_corpus, prepare_corpus, prepare_data
 from nas.data.prepared import PreparedData
 from nas.errors import CacheError, CorpusError
 
@@ -117,8 +117,8 @@ def test_no_package_has_more_than_its_share() -> None:
 
 def test_a_built_folder_is_a_corpus(folder: Path, tmp_path: Path) -> None:
     data = build(folder, tmp_path / "corpus")
-    assert is_built(str(data.folder))
-    assert not is_built(str(folder)) and not is_built("") and not is_built("/absent")
+    assert is_built_corpus(str(data.folder))
+    assert not is_built_corpus(str(folder)) and not is_built_corpus("") and not is_built_corpus("/absent")
     opened = prepare_data(str(data.folder), ["bytes"], progress=quiet)
     assert opened.folder == data.folder
     assert opened.documents("holdout") == data.documents("holdout")
@@ -157,7 +157,7 @@ def test_a_full_disk_leaves_no_corpus(folder: Path, tmp_path: Path, monkeypatch:
     with pytest.raises(CacheError, match="No space left on device"):
         build(folder, tmp_path / "corpus")
     assert [path for path in (tmp_path / "corpus").rglob("*") if path.is_file()] == []
-    assert not is_built(str(tmp_path / "corpus"))
+    assert not is_built_corpus(str(tmp_path / "corpus"))
 
 
 def test_a_line_of_many_megabytes_is_left_out_block_by_block(tmp_path: Path) -> None:

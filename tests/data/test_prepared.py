@@ -95,7 +95,7 @@ def test_the_manifest_tells_the_content_of_its_sources(built: PreparedData, sour
 
 
 def test_a_study_writes_down_its_own_vocabularies_alone(built: PreparedData) -> None:
-    about = built.about(["bytes"])
+    about = built.manifest_for(["bytes"])
     assert about["vocabularies"] == {"bytes": built.manifest["vocabularies"]["bytes"]}
     assert len(built.manifest["vocabularies"]) > 1
     assert about.keys() == built.manifest.keys() - {"files", "packages"}

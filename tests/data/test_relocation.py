@@ -8,7 +8,7 @@ import pytest
 
 from nas.corpus.split_files import SPLITS
 from nas.data.prepared import PreparedData, read_documents
-from nas.data.relocation import data_here
+from nas.data.relocation import local_data
 from nas.errors import CorpusError
 
 
@@ -32,13 +32,13 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_data_in_a_folder_that_machines_share_are_taken_from_there(data: PreparedData, elsewhere: Path) -> None:
-    assert data_here(sent(data), silent).folder == data.folder
+    assert local_data(sent(data), silent).folder == data.folder
     assert not elsewhere.exists()
 
 
 def test_data_that_are_not_there_are_prepared_once_and_are_the_same(data: PreparedData, elsewhere: Path) -> None:
     lines: list[str] = []
-    mine = data_here(sent(data, Path("/not/there")), lines.append)
+    mine = local_data(sent(data, Path("/not/there")), lines.append)
     assert lines and mine.folder.parent == elsewhere
     assert mine.vocabulary_sizes == data.vocabulary_sizes
     for split in SPLITS:
@@ -46,7 +46,7 @@ def test_data_that_are_not_there_are_prepared_once_and_are_the_same(data: Prepar
         for name in data.vocabulary_names:
             assert (mine.tokens(name, split) == data.tokens(name, split)).all()
     again: list[str] = []
-    assert data_here(sent(data, Path("/not/there/either")), again.append) == mine
+    assert local_data(sent(data, Path("/not/there/either")), again.append) == mine
     assert again == []
 
 
@@ -59,6 +59,6 @@ def test_a_corpus_that_is_another_one_there_is_refused(
     manifest = dict(arrived.manifest)
     manifest["recipe"] = {**manifest["recipe"], "sources": [{"folder": str(other)}]}
     vars(arrived)["manifest"] = manifest
-    data_here.cache_clear()
+    local_data.cache_clear()
     with pytest.raises(CorpusError, match=r"is another one on this machine: text/train\.bin differs; let the machines"):
-        data_here(arrived, silent)
+        local_data(arrived, silent)

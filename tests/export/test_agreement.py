@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers
 
-from nas.errors import ReleaseError
+from nas.errors import ExportError
 from nas.export.agreement import MAX_DIFFERENCE, agreement
 from nas.export.hugging_face import export_folder
 from nas.export.run_facts import RunFacts
@@ -43,22 +43,22 @@ def test_our_own_logits_agree(ours: LanguageModel, folder: Path) -> None:
 
 
 def test_one_number_of_another_model_is_seen(ours: LanguageModel, folder: Path) -> None:
-    with pytest.raises(ReleaseError, match=r"LlamaForCausalLM gives other logits than ours, by up to .*e-0[1-3]"):
+    with pytest.raises(ExportError, match=r"LlamaForCausalLM gives other logits than ours, by up to .*e-0[1-3]"):
         agreement(changed(ours, 0.01), folder, "LlamaForCausalLM")
 
 
 def test_what_is_not_a_number_does_not_agree(ours: LanguageModel, folder: Path) -> None:
-    with pytest.raises(ReleaseError, match="by up to nan"):
+    with pytest.raises(ExportError, match="by up to nan"):
         agreement(changed(ours, float("nan")), folder, "LlamaForCausalLM")
 
 
 def test_other_ids_do_not_agree(ours: LanguageModel, folder: Path) -> None:
-    with pytest.raises(ReleaseError, match="AutoTokenizer gives other ids than ours"):
+    with pytest.raises(ExportError, match="AutoTokenizer gives other ids than ours"):
         agreement(LanguageModel(ours.model, vocabulary(300)), folder, "LlamaForCausalLM")
 
 
 def test_what_cannot_be_opened_is_one_line(ours: LanguageModel, tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match=r"transformers [0-9.]+ cannot open the export \(") as caught:
+    with pytest.raises(ExportError, match=r"transformers [0-9.]+ cannot open the export \(") as caught:
         agreement(ours, tmp_path, "LlamaForCausalLM")
     assert "\n" not in str(caught.value)
 

@@ -19,7 +19,7 @@ from tests.helpers.checkpoints import architecture, disturbed, random_ids
 from tests.helpers.their_models import difference
 
 TOLERANCE = 1e-5
-EXPORTABLE = [config for config in every_choice() if is_exportable(Traits.of(config))]
+EXPORTABLE = [config for config in every_choice() if is_exportable(Traits.from_architecture(config))]
 
 
 def their_model(config: ArchitectureConfig, seed: int = 0) -> tuple[Any, Any]:

@@ -9,14 +9,14 @@ import pytest
 import torch
 from gguf import GGUFReader, dequantize
 
-from nas.errors import ArchitectureError, ReleaseError, UsageError
+from nas.errors import ArchitectureError, ExportError, UsageError
 from nas.export import gguf_file
 from nas.export.gguf_file import VERSION_KEY, export_gguf, interleaved
 from nas.export.gguf_tokens import gguf_tokens
 from nas.export.parts import take_apart
 from nas.tokenizer.vocabulary import Vocabulary, train_bpe, train_char
 from tests.helpers.checkpoints import greedy_ids, language_model, random_ids
-from tests.helpers.foreign_tokenizers import LIKES
+from tests.helpers.foreign_tokenizers import FOREIGN_TOKENIZERS
 from tests.helpers.texts import TEXTS
 from tests.helpers.their_models import difference, open_model, open_tokenizer, written_by
 
@@ -110,13 +110,13 @@ def test_its_tokenizer_reads_code_as_ours_does(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("changes", [{"activation": "geglu"}, {"qk_norm": True}, {"position_encoding": "none"}])
 def test_what_llama_is_not_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(ArchitectureError, match=r"the llama of GGUF files does not represent .*; what would do: "):
+    with pytest.raises(ArchitectureError, match=r"the llama of GGUF files does not represent .*; use "):
         export_gguf(language_model(**LLAMA | changes), tmp_path / "mine.gguf", "mine", "f32")
     assert list(tmp_path.iterdir()) == []
 
 
 def foreign(name: str) -> Vocabulary:
-    return Vocabulary(LIKES[name]())
+    return Vocabulary(FOREIGN_TOKENIZERS[name]())
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,10 @@ def test_what_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monk
     before = path.read_bytes()
 
     def fail(*given: Any, **options: Any) -> None:
-        raise ReleaseError("other logits")
+        raise ExportError("other logits")
 
     monkeypatch.setattr(gguf_file, "agreement", fail)
-    with pytest.raises(ReleaseError):
+    with pytest.raises(ExportError):
         export_gguf(language_model(**LLAMA), path, "mine", "bf16")
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["mine.gguf"]

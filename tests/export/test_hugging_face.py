@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from nas.errors import ArchitectureError, CheckpointError, ReleaseError, UsageError
+from nas.errors import ArchitectureError, CheckpointError, ExportError, UsageError
 from nas.export import hugging_face
 from nas.export.agreement import Agreement
 from nas.export.hugging_face import MARK, export_folder
@@ -101,7 +101,7 @@ def test_neither_a_file_nor_the_current_folder_is_replaced(tmp_path: Path, monke
         export(language_model(), Path())
 
 
-@pytest.mark.parametrize("error", [ReleaseError("other logits"), CheckpointError("full disk"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [ExportError("other logits"), CheckpointError("full disk"), KeyboardInterrupt()])
 def test_what_fails_leaves_the_old_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:

@@ -99,9 +99,9 @@ def test_the_commands_that_made_it_stand_in_their_order() -> None:
     ("name", "said"), [("own", "the token 0 (NUL)"), ("starcoder", 'the token 1 (`"<|endoftext|>"`)')]
 )
 def test_what_ends_a_document_is_told(name: str, said: str) -> None:
-    from tests.helpers.foreign_tokenizers import LIKES
+    from tests.helpers.foreign_tokenizers import FOREIGN_TOKENIZERS
 
     given = language_model()
     if name != "own":
-        given = LanguageModel(disturbed(architecture(vocab_size=600)), Vocabulary(LIKES[name]()))
+        given = LanguageModel(disturbed(architecture(vocab_size=600)), Vocabulary(FOREIGN_TOKENIZERS[name]()))
     assert said in card(given)

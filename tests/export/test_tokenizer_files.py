@@ -12,7 +12,7 @@ from nas.export.tokenizer_files import end_token, tokenizer_config, tokenizer_js
 from nas.system.files import write_json
 from nas.tokenizer.gpt2 import GPT2_WHEEL, fetch_gpt2
 from nas.tokenizer.vocabulary import Vocabulary, train_bpe, train_char
-from tests.helpers.foreign_tokenizers import LIKES
+from tests.helpers.foreign_tokenizers import FOREIGN_TOKENIZERS
 from tests.helpers.texts import TEXTS
 from tests.helpers.their_models import open_tokenizer
 
@@ -34,7 +34,7 @@ HOSTILE = (
 
 
 def made(name: str) -> Vocabulary:
-    return OWN[name]() if name in OWN else Vocabulary(LIKES[name]())
+    return OWN[name]() if name in OWN else Vocabulary(FOREIGN_TOKENIZERS[name]())
 
 
 def as_auto_tokenizer(vocabulary: Vocabulary, folder: Path, model_type: str = "llama") -> Any:
@@ -54,7 +54,7 @@ def check(vocabulary: Vocabulary, theirs: Any) -> None:
     assert theirs.eos_token_id == theirs.bos_token_id == vocabulary.eot_id
 
 
-@pytest.mark.parametrize("name", [*OWN, *LIKES])
+@pytest.mark.parametrize("name", [*OWN, *FOREIGN_TOKENIZERS])
 def test_every_text_has_our_ids_and_comes_back(name: str, tmp_path: Path) -> None:
     vocabulary = made(name)
     check(vocabulary, as_auto_tokenizer(vocabulary, tmp_path))

@@ -1,4 +1,4 @@
-"""Small architectures that together hold every choice."""
+"""Small architectures that together cover every choice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nas.architecture.config import CHOICES, ArchitectureConfig
 
 
 def tiny(**changes: Any) -> ArchitectureConfig:
-    """A legal architecture that builds in a millisecond."""
+    """Return a legal architecture that builds in a millisecond."""
     values: dict[str, Any] = {
         "num_layers": 2,
         "hidden_dim": 16,
@@ -22,7 +22,7 @@ def tiny(**changes: Any) -> ArchitectureConfig:
 
 
 def every_choice() -> list[ArchitectureConfig]:
-    """The product of all named choices, tying, qk_norm and query groups."""
+    """Return the product of all named choices, tying, qk_norm and query groups."""
     return [
         tiny(
             activation=activation,
@@ -39,7 +39,7 @@ def every_choice() -> list[ArchitectureConfig]:
 
 
 def attention_choices() -> list[ArchitectureConfig]:
-    """All that changes how tokens see each other: positions, query groups, qk_norm; and each activation and norm."""
+    """Return all choices of attention (positions, query groups, qk_norm), and each activation and norm once."""
     mixes = itertools.product(CHOICES["position_encoding"], (1, 2, 4), (False, True))
     configs = [tiny(position_encoding=position, num_kv_heads=kv, qk_norm=qk) for position, kv, qk in mixes]
     configs += [tiny(activation=activation) for activation in CHOICES["activation"]]

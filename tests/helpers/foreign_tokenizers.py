@@ -1,4 +1,4 @@
-"""Small tokenizers as others make them, trained with the library that they use, under the names of their likes."""
+"""Small tokenizers of the kinds that others publish, trained with the same library, named for their models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZE = 600
 
 
 def trained(tokenizer: Tokenizer, special: list[str], alphabet: list[str]) -> Tokenizer:
-    """With the special tokens first, as the library's trainer numbers them."""
+    """Train a tokenizer; the library's trainer gives the special tokens the first ids."""
     trainer = trainers.BpeTrainer(
         vocab_size=SIZE, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
@@ -32,7 +32,7 @@ def byte_level(cuts: pre_tokenizers.PreTokenizer, special: list[str]) -> Tokeniz
 
 
 def edited(tokenizer: Tokenizer, edit: Callable[[dict[str, Any]], None]) -> Tokenizer:
-    """The tokenizer whose JSON was changed by `edit`."""
+    """Return the tokenizer whose JSON was changed by `edit`."""
     description = json.loads(tokenizer.to_str())
     edit(description)
     return Tokenizer.from_str(json.dumps(description))
@@ -59,8 +59,10 @@ def split_then_bytes() -> pre_tokenizers.PreTokenizer:
 
 
 def llama3() -> Tokenizer:
-    """Words are taken whole; special tokens come after the last id, and one is put in front of every text."""
-    tokenizer = edited(byte_level(split_then_bytes(), []), lambda one: one["model"].update(ignore_merges=True))
+    """Return a tokenizer with whole words (ignore_merges), special tokens last, and one in front of every text."""
+    tokenizer = edited(
+        byte_level(split_then_bytes(), []), lambda description: description["model"].update(ignore_merges=True)
+    )
     tokenizer.add_special_tokens(["<|begin_of_text|>", "<|end_of_text|>", "<s", "eot"])
     tokenizer.post_processor = processors.Sequence(
         [
@@ -96,7 +98,7 @@ def falcon() -> Tokenizer:
 
 
 def characters(normalizer: normalizers.Normalizer | None, cuts: pre_tokenizers.PreTokenizer | None) -> Tokenizer:
-    """Characters and merges of them, with byte fallback."""
+    """Return a tokenizer of characters and merges of them, with byte fallback."""
     tokenizer = Tokenizer(models.BPE())
     if normalizer:
         tokenizer.normalizer = normalizer
@@ -105,9 +107,9 @@ def characters(normalizer: normalizers.Normalizer | None, cuts: pre_tokenizers.P
     fallback = [f"<0x{byte:02X}>" for byte in range(256)]
     trained(tokenizer, ["<unk>", "<s>", "</s>", *fallback], [])
 
-    def fall_back(one: dict[str, Any]) -> None:
-        one["model"].update(byte_fallback=True, unk_token="<unk>", fuse_unk=True)
-        one["added_tokens"] = one["added_tokens"][:3]
+    def fall_back(description: dict[str, Any]) -> None:
+        description["model"].update(byte_fallback=True, unk_token="<unk>", fuse_unk=True)
+        description["added_tokens"] = description["added_tokens"][:3]
 
     return edited(tokenizer, fall_back)
 
@@ -134,9 +136,9 @@ def plain_characters() -> Tokenizer:
     return characters(None, pre_tokenizers.Digits(individual_digits=True))
 
 
-LIKES = {
-    one.__name__: one
-    for one in (
+FOREIGN_TOKENIZERS = {
+    build.__name__: build
+    for build in (
         gpt2, starcoder, llama3, qwen, falcon, llama2, llama2_metaspace, metaspace_words, gemma, plain_characters
     )
 }  # fmt: skip

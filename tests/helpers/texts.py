@@ -1,4 +1,4 @@
-"""Texts that a vocabulary must give back: real code, and what goes wrong first."""
+"""Texts that a vocabulary must reproduce: real code, and hard cases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 TEXTS = [
     Path(module.__file__ or "").read_text(encoding="utf-8") for module in (argparse, asyncio.base_events, textwrap)
 ]
-NASTY = [
+HARD_TEXTS = [
     "",
     "\n",
     "    \n\t\t\r\n  \r \x0b\x0c\x1c\u2028\u00a0",

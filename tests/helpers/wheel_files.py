@@ -1,4 +1,4 @@
-"""Tiny wheels, and an index of them that pip reads from a folder or over HTTP."""
+"""Tiny wheels for tests of corpora."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nas.corpus.wheels import Wheel
 
 
 def make_wheel(folder: Path, package: str, files: dict[str, bytes], version: str = "1.0") -> Wheel:
-    """Write the wheel of `files` below `folder`, and pin it."""
+    """Write a wheel of `files` into `folder` and return its pin."""
     file = f"{package}-{version}-py3-none-any.whl"
     info = f"{package}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\nLicense: MIT\n"

@@ -479,7 +479,7 @@ def test_a_space_of_which_nothing_is_exportable_is_one_line(tmp_path: Path, run:
     assert end.code == 2
     assert end.error == (
         "nas.search: error: nothing in the space 'mine' is exportable: no class of transformers represents "
-        "gelu rmsnorm alibi exactly; what would do: position_encoding rope"
+        "gelu rmsnorm alibi exactly; use position_encoding rope"
     )
 
 

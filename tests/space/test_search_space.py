@@ -324,15 +324,15 @@ def test_a_file_can_ask_for_what_is_exportable(tmp_path: Path, said: str, kept: 
     [
         (
             'position_encoding = ["alibi", "learned"]',
-            "gelu rmsnorm alibi exactly; what would do: position_encoding rope",
+            "gelu rmsnorm alibi exactly; use position_encoding rope",
         ),
         (
             'normalization = "layernorm"\nqk_norm = true',
-            "gelu layernorm rope qk-norm exactly; what would do: normalization rmsnorm, or qk_norm false",
+            "gelu layernorm rope qk-norm exactly; use normalization rmsnorm, or qk_norm false",
         ),
         (
             'normalization = "layernorm"\nposition_encoding = "learned"\nhead_dim = 8\nquery_group_size = 2',
-            "gelu layernorm learned with grouped queries exactly; what would do: position_encoding rope, "
+            "gelu layernorm learned with grouped queries exactly; use position_encoding rope, "
             "or num_kv_heads as many as num_heads, or num_kv_heads 1",
         ),
     ],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.system.files import remove_leftovers, whole_folder, write_atomically, write_json, write_text
+from nas.system.files import atomic_folder, remove_leftovers, write_atomically, write_json, write_text
 
 
 def test_folders_on_the_way_are_made_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_json_is_readable_and_keeps_its_characters(tmp_path: Path) -> None:
 def test_a_folder_takes_its_place_whole_and_replaces_the_old(tmp_path: Path) -> None:
     folder = tmp_path / "made"
     for content in ("old", "new"):
-        with whole_folder(folder) as inside:
+        with atomic_folder(folder) as inside:
             assert inside.parent == tmp_path
             (inside / content).write_text(content)
             assert (folder / "old").exists() == (content == "new")
@@ -64,7 +64,7 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     folder.mkdir()
     (folder / "old").write_text("old")
-    with pytest.raises(RuntimeError, match="disk on fire"), whole_folder(folder) as inside:
+    with pytest.raises(RuntimeError, match="disk on fire"), atomic_folder(folder) as inside:
         (inside / "new").write_text("half")
         raise RuntimeError("disk on fire")
     assert [path.name for path in folder.iterdir()] == ["old"]

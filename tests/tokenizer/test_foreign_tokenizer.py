@@ -12,11 +12,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from nas.data.prepare import prepare_data
 from nas.data.prepared import PreparedData
 from nas.errors import CheckpointError
-from nas.tokenizer.foreign_cuts import Inexact
+from nas.tokenizer.foreign_cuts import InexactTokenizer
 from nas.tokenizer.foreign_tokenizer import make_exact
 from nas.tokenizer.vocabulary import Vocabulary
-from tests.helpers.foreign_tokenizers import LIKES, byte_level, edited
-from tests.helpers.texts import NASTY, TEXTS
+from tests.helpers.foreign_tokenizers import FOREIGN_TOKENIZERS, byte_level, edited
+from tests.helpers.texts import HARD_TEXTS, TEXTS
 
 END = {
     "gpt2": "<|endoftext|>", "starcoder": "<|endoftext|>", "llama3": "<|end_of_text|>", "qwen": "<|endoftext|>",
@@ -26,19 +26,19 @@ END = {
 PUTS_IN_FRONT = {"gpt2", "llama2", "llama2_metaspace"}
 """Where the original puts a space in front of a text."""
 
-original = functools.cache(lambda like: LIKES[like]())
+original = functools.cache(lambda like: FOREIGN_TOKENIZERS[like]())
 exact = functools.cache(lambda like: Vocabulary(original(like)))
 
 
-@pytest.mark.parametrize("text", NASTY)
-@pytest.mark.parametrize("like", LIKES)
+@pytest.mark.parametrize("text", HARD_TEXTS)
+@pytest.mark.parametrize("like", FOREIGN_TOKENIZERS)
 def test_any_text_comes_back_byte_for_byte(like: str, text: str) -> None:
     vocabulary = exact(like)
     assert vocabulary.decode(vocabulary.encode(text)) == text.encode()
     assert vocabulary.decode(vocabulary.encode_documents([text, "x"])) == text.encode() + b"\0x\0"
 
 
-@pytest.mark.parametrize("like", LIKES)
+@pytest.mark.parametrize("like", FOREIGN_TOKENIZERS)
 def test_words_of_special_tokens_are_ordinary_text(like: str) -> None:
     vocabulary = exact(like)
     added = json.loads(original(like).to_str())["added_tokens"]
@@ -49,7 +49,7 @@ def test_words_of_special_tokens_are_ordinary_text(like: str) -> None:
         assert not {one["id"] for one in added} & set(ids)
 
 
-@pytest.mark.parametrize("like", LIKES)
+@pytest.mark.parametrize("like", FOREIGN_TOKENIZERS)
 def test_ids_are_those_of_the_original_where_it_changes_nothing(like: str) -> None:
     vocabulary, tokenizer = exact(like), Tokenizer.from_str(original(like).to_str())
     tokenizer.no_truncation()
@@ -64,7 +64,7 @@ def test_ids_are_those_of_the_original_where_it_changes_nothing(like: str) -> No
             assert vocabulary.encode(text) == tokenizer.encode(text, add_special_tokens=False).ids
 
 
-@pytest.mark.parametrize("like", LIKES)
+@pytest.mark.parametrize("like", FOREIGN_TOKENIZERS)
 def test_a_text_ends_with_its_own_end_of_text_which_stands_for_nul(like: str) -> None:
     vocabulary = exact(like)
     expected = original(like).token_to_id(END[like]) if like in END else vocabulary.encode("\0")[0]
@@ -109,7 +109,7 @@ def merge(one: dict[str, Any], *symbols: str) -> None:
 
 
 def test_the_saved_file_is_the_tokenizer_as_it_was_given(tmp_path: Path) -> None:
-    for like in LIKES:
+    for like in FOREIGN_TOKENIZERS:
         path = tmp_path / f"{like}.json"
         exact(like).save(path)
         assert path.read_text(encoding="utf-8") == original(like).to_str() == exact(like).to_json()
@@ -191,7 +191,7 @@ def test_what_cannot_be_exact_is_refused_with_the_reason(
 ) -> None:
     description = json.loads(original(like).to_str())
     edit(description)
-    with pytest.raises(Inexact, match=reason) as caught:
+    with pytest.raises(InexactTokenizer, match=reason) as caught:
         make_exact(description)
     assert str(caught.value).endswith("; take another tokenizer, or train one with python -m nas.tokenizer train")
     assert "\n" not in str(caught.value)

@@ -15,7 +15,7 @@ from nas.tokenizer.byte_symbols import BYTE_SYMBOLS
 from nas.tokenizer.gpt2 import GPT2_SIZE, GPT2_WHEEL, build_gpt2, fetch_gpt2, is_gpt2, read_gpt2_folder
 from nas.tokenizer.vocabulary import Vocabulary
 from tests.helpers.foreign_tokenizers import gpt2
-from tests.helpers.texts import NASTY, TEXTS
+from tests.helpers.texts import HARD_TEXTS, TEXTS
 
 WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """How GPT-2 cuts a text into words (Radford et al. 2019, encoder.py), as tiktoken writes it."""
@@ -62,7 +62,7 @@ def test_ids_are_those_of_tiktoken_over_all_of_validation(
     assert PreparedData.open(data.folder).vocabulary("gpt2").name == "gpt2"
 
 
-@pytest.mark.parametrize("text", [*NASTY, TEXTS[0]])
+@pytest.mark.parametrize("text", [*HARD_TEXTS, TEXTS[0]])
 def test_ids_are_those_of_tiktoken_and_the_text_comes_back(
     files: dict[str, bytes], vocabulary: Vocabulary, text: str
 ) -> None:

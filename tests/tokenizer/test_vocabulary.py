@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models
 from nas.data.prepared import PreparedData
 from nas.errors import CheckpointError, UsageError
 from nas.tokenizer.vocabulary import Vocabulary, bpe_size, token_dtype, train_bpe, train_char
-from tests.helpers.texts import NASTY, TEXTS
+from tests.helpers.texts import HARD_TEXTS, TEXTS
 
 
 @pytest.fixture(scope="module", params=["bytes", "char", "bpe-257", "bpe-600"])
@@ -19,7 +19,7 @@ def vocabulary(request: pytest.FixtureRequest) -> Vocabulary:
     return train_bpe(TEXTS, size) if size else train_char([*TEXTS, "é" * 10, "語" * 10])
 
 
-@pytest.mark.parametrize("text", NASTY)
+@pytest.mark.parametrize("text", HARD_TEXTS)
 def test_any_text_comes_back_byte_for_byte(vocabulary: Vocabulary, text: str) -> None:
     assert vocabulary.decode(vocabulary.encode(text)) == text.encode()
 
@@ -29,7 +29,7 @@ def test_the_library_alone_reads_the_saved_file_to_the_same_ids_and_text(
 ) -> None:
     vocabulary.save(tmp_path / "tokenizer.json")
     tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-    for text in NASTY:
+    for text in HARD_TEXTS:
         assert tokenizer.encode(text).ids == vocabulary.encode(text)
         assert tokenizer.decode(vocabulary.encode(text), skip_special_tokens=False) == text
 

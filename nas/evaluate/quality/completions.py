@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from nas.errors import UsageError, validation_line
+from nas.errors import UsageError, validation_message
 from nas.system.files import write_text
 
 
@@ -75,4 +75,4 @@ def _parsed(line: bytes, place: str) -> Completion:
     try:
         return Completion.model_validate(values)
     except ValidationError as error:
-        raise UsageError(f"{validation_line(error, f'{place}:')}; mend or remove it") from None
+        raise UsageError(f"{validation_message(error, f'{place}:')}; mend or remove it") from None

@@ -87,7 +87,7 @@ def _commands(run: TrainingRun) -> str:
         commands.append((run.record.command, "goes on after a stop"))
     if run.lines:
         commands.append((f"python -m nas.evaluate {folder}", "what it writes, and how much of it collapses"))
-    if run.lines and is_exportable(Traits.of(run.record.architecture)):
+    if run.lines and is_exportable(Traits.from_architecture(run.record.architecture)):
         commands.append((f"python -m nas.export {folder} --to hf", "as transformers loads it"))
     width = max((len(command) for command, _ in commands), default=0)
     if not commands:

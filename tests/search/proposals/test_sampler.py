@@ -96,7 +96,7 @@ def test_an_exportable_space_proposes_nothing_else_with_tpe_and_without() -> Non
     found = [sampler.candidate(params).architecture for params in proposals(space, 20)]
     assert {transformers_class(one).name for one in found} > {"LlamaForCausalLM"}
     plain = [sampler.candidate(params).architecture for params in proposals(tiny(), 20)]
-    assert not all(is_exportable(Traits.of(one)) for one in plain)
+    assert not all(is_exportable(Traits.from_architecture(one)) for one in plain)
 
 
 @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING])
