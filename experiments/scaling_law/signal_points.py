@@ -14,9 +14,8 @@ from experiments.trainings import read_trained
 from nas.records.study import StudyRecord, read_study, read_trials
 from nas.scaling_law.fit import fit
 from nas.scaling_law.fitted import ScalingLaw
-from nas.scaling_law.forecast import score_forecast
+from nas.scaling_law.forecast import score_forecast, spearman
 from nas.scaling_law.law import ScalingPoint
-from nas.scaling_law.rank_correlation import spearman
 from nas.search.extrapolation.best_at import VocabularyFacts
 from nas.search.extrapolation.prediction import scaling_points
 from nas.training.recipe import learning_rate_rule

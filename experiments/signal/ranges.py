@@ -9,7 +9,7 @@ import numpy as np
 from experiments.document import markdown
 from experiments.signal.study import SignalStudy
 from nas.architecture.config import ArchitectureConfig
-from nas.scaling_law.rank_correlation import spearman
+from nas.scaling_law.forecast import spearman
 from nas.space.dimension import NATURAL_MIN, Range, choices_of
 from nas.space.search_space import Candidate, SearchSpace
 

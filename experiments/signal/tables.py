@@ -16,7 +16,7 @@ from experiments.signal.variance import Scores, Signal, paired_error, signal_of
 from experiments.trainings import Trained
 from nas.evaluate.metrics import DECODINGS
 from nas.records.fitness import fitness
-from nas.scaling_law.rank_correlation import spearman
+from nas.scaling_law.forecast import spearman
 
 RANK_CORRELATION_BAR = 0.8
 GAP_BAR = 5.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.scaling_law.rank_correlation import spearman
+from nas.scaling_law.forecast import spearman
 
 Scores = NDArray[np.float64]
 

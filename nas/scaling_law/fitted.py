@@ -169,6 +169,8 @@ class Choice(_Record):
     architecture: ArchitectureConfig
     vocabulary: str
     lr_multiplier: float
+    point: dict[str, bool | int | float | str]
+    """Dimension of the search space -> value."""
     train_bytes: float
     """What the target's FLOPs read; the corpus again where it is smaller."""
     predicted: Predicted

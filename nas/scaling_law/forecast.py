@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.scaling_law.fitted import Forecast, ForecastAccuracy
 from nas.scaling_law.law import Array, ScalingPoint, centre_of, features, log_bpb
 from nas.scaling_law.parameters import MEASURED, budget_weights, fit_parameters
-from nas.scaling_law.rank_correlation import spearman
 
 MIN_FORECASTS = 5
 """Fewer trials at a budget say nothing about a forecast of it."""
@@ -113,3 +114,12 @@ def _accuracy(forecast: Array, found: Array) -> ForecastAccuracy:
 
 def _geometric_mean(points: Sequence[ScalingPoint]) -> float:
     return math.exp(np.mean([math.log(one.train_flops) for one in points]))
+
+
+def spearman(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """Return Spearman's rank correlation; 0 if one side is constant, where it is not defined."""
+    from scipy.stats import spearmanr  # here: its import takes half a second
+
+    if len(np.unique(first)) < 2 or len(np.unique(second)) < 2:
+        return 0.0
+    return float(spearmanr(first, second).statistic)

@@ -21,10 +21,9 @@ from nas.scaling_law import forecast as scaling_forecast
 from nas.scaling_law import parameters as law_parameters
 from nas.scaling_law.fit import fit, shortcomings
 from nas.scaling_law.fitted import NoLaw, ScalingLaw
-from nas.scaling_law.forecast import budgets_of, forecast, predicted, score_forecast
+from nas.scaling_law.forecast import budgets_of, forecast, predicted, score_forecast, spearman
 from nas.scaling_law.law import FEATURES, PARAMETERS, TERMS, ScalingPoint, log_bpb
 from nas.scaling_law.parameters import MEASURED, PUBLISHED, Priors, huber_residuals, jacobian
-from nas.scaling_law.rank_correlation import spearman
 from tests.helpers.laws import forecast_of, parameters_of, skill
 from tests.helpers.synthetic_trials import (
     BUDGETS,
@@ -301,3 +300,15 @@ def test_looser_effects_foretell_other_trials_worse(monkeypatch: pytest.MonkeyPa
     tight = error()
     loosen(monkeypatch, 5.0, effects_only=True)
     assert error() > 1.2 * tight
+
+
+def test_spearman_by_hand() -> None:
+    # No ties: 1 - 6 sum d^2 / (n (n^2 - 1)), d = 0, 1, -1, 0.
+    assert spearman(np.array([1, 2, 3, 4]), np.array([10, 30, 20, 40])) == pytest.approx(1 - 6 * 2 / (4 * 15))
+    # A tie: ranks 1, 2.5, 2.5 against 1, 2, 3.
+    assert spearman(np.array([1, 2, 2]), np.array([1, 2, 3])) == pytest.approx(1.5 / (1.5 * 2) ** 0.5)
+
+
+def test_a_constant_has_no_rank_correlation_and_no_warning() -> None:
+    assert spearman(np.array([1, 1, 1]), np.array([1, 2, 3])) == 0.0
+    assert spearman(np.array([1, 2, 3]), np.array([0.5, 0.5, 0.5])) == 0.0
