@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from nas.architecture.config import ArchitectureConfig
-from nas.records.study import Cost, HoldoutResult, Measured, Metrics, StudyRecord, TrialRecord
+from nas.records.study import (
+    Cost,
+    HoldoutResult,
+    Measured,
+    Metrics,
+    RungResult,
+    StudyRecord,
+    TrialEnd,
+    TrialRecord,
+)
+from nas.space.dimension import Point
 
 HOSTILE = "<script>alert(1)</script></pre>\x00\x1b[31m\u202e & done"
 
@@ -36,6 +46,25 @@ def architecture(**changes: Any) -> ArchitectureConfig:
         "tie_embeddings": True,
     }
     return ArchitectureConfig(**{**values, **changes})
+
+
+def point(built: ArchitectureConfig, vocabulary: int, lr_multiplier: float = 1.0) -> Point:
+    """The point of a space that stands for an architecture."""
+    return {
+        "num_layers": built.num_layers,
+        "hidden_dim": built.hidden_dim,
+        "vocab_size": vocabulary,
+        "head_dim": built.head_dim,
+        "query_group_size": built.num_heads // built.num_kv_heads,
+        "ffn_multiplier": built.ffn_multiplier,
+        "activation": built.activation,
+        "normalization": built.normalization,
+        "position_encoding": built.position_encoding,
+        "tie_embeddings": built.tie_embeddings,
+        "qk_norm": built.qk_norm,
+        "dropout": built.residual_dropout,
+        "lr_multiplier": lr_multiplier,
+    }
 
 
 def metrics(bpb: float, sampled: float, greedy: float) -> Metrics:
@@ -80,6 +109,16 @@ def trial(
     """A COMPLETE trial; fitness is val_bpb + weight x the worse of the two collapse rates."""
     built = architecture(hidden_dim=width, vocab_size=vocabulary, **changes)
     collapse = max(sampled, greedy)
+    rung = RungResult(
+        rung=0,
+        train_flops=2e12,
+        train_bytes=3e6,
+        spent_flops=2e12,
+        fitness=val_bpb + weight * collapse,
+        val_bpb=val_bpb,
+        collapse_rate=collapse,
+        validation=metrics(val_bpb, sampled, greedy),
+    )
     cost = Cost(
         num_params=built.num_params,
         non_embedding_params=built.non_embedding_params,
@@ -91,34 +130,32 @@ def trial(
     )
     return TrialRecord(
         number=number,
-        state="COMPLETE",
+        end=TrialEnd.COMPLETE,
         reference=reference,
+        point=point(built, vocabulary, lr_multiplier),
         architecture=built,
         vocabulary=f"bpe-{vocabulary}",
         lr_multiplier=lr_multiplier,
         learning_rate=0.003,
         seed=number,
-        fitness=val_bpb + weight * collapse,
-        val_bpb=val_bpb,
-        collapse_rate=collapse,
-        validation=metrics(val_bpb, sampled, greedy),
         cost=cost,
+        rungs=(rung,),
         measured=measured(),
     )
 
 
-def ended(number: int, state: str, reason: str) -> TrialRecord:
-    """A trial without a result."""
-    return TrialRecord.model_validate(
-        {
-            "number": number,
-            "state": state,
-            "reason": reason,
-            "architecture": architecture(num_layers=6),
-            "vocabulary": "bpe-1024",
-            "lr_multiplier": 1.0,
-            "seed": number,
-        }
+def ended(number: int, end: str, reason: str) -> TrialRecord:
+    """A trial without a result; `end` is a value of TrialEnd."""
+    built = architecture(num_layers=6)
+    return TrialRecord(
+        number=number,
+        end=TrialEnd(end),
+        reason=reason,
+        point=point(built, 1024),
+        architecture=built,
+        vocabulary="bpe-1024",
+        lr_multiplier=1.0,
+        seed=number,
     )
 
 
@@ -133,10 +170,10 @@ def many(count: int = 40) -> list[TrialRecord]:
         width, vocabulary = (64, 96, 128, 192)[number % 4], (256, 512, 1024, 4096)[number // 4 % 4]
         layers = 1 + number % 3
         if number % 9 == 8:
-            records.append(ended(number, "PRUNED", "max_train_flops_per_token is over its limit by 31%"))
+            records.append(ended(number, "over_limit", "max_train_flops_per_token is over its limit by 31%"))
             continue
         if number == 13:
-            records.append(ended(number, "FAIL", "the training loss is not finite at step 112"))
+            records.append(ended(number, "fault", "the training loss is not finite at step 112"))
             continue
         worth = 1.95 + 0.3 * abs(width - 112) / 112 + 0.05 * abs(layers - 2) + 0.12 * (vocabulary in (256, 4096))
         worth += 0.4 / (1 + number / 4) + 0.01 * (number * 7 % 5)

@@ -9,11 +9,11 @@ from optuna.visualization import plot_optimization_history
 
 from nas.records.fitness import hypervolume
 from nas.records.study import TrialRecord, completed
+from nas.report.charts.optuna_study import memory_study
 from nas.report.charts.pareto import marks
 from nas.report.parts.drawing import BLUE, GREY, styled
 from nas.report.parts.hover import HOVER_OF_TRIAL, Excerpts, hover
-from nas.report.study.optuna_study import memory_study
-from nas.report.study.scores import collapse_rate, fitness, val_bpb
+from nas.report.parts.scores import collapse_rate, fitness, val_bpb
 
 FITNESS_AXIS = "fitness (bits per byte)"
 HYPERVOLUME_AXIS = "hypervolume"

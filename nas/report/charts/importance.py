@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 from optuna.importance import get_param_importances
 
 from nas.records.study import TrialRecord, completed
+from nas.report.charts.optuna_study import memory_study, varying
 from nas.report.parts.drawing import BLUE, GREY, TEXT, styled
-from nas.report.study.optuna_study import memory_study, varying
-from nas.report.study.scores import collapse_rate, fitness, val_bpb
+from nas.report.parts.scores import collapse_rate, fitness, val_bpb
 
 MIN_FOR_IMPORTANCE, ENOUGH_FOR_IMPORTANCE = 10, 30
 OBJECTIVES: Mapping[str, Callable[[TrialRecord], float]] = {

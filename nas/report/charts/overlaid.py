@@ -14,7 +14,7 @@ from nas.report.charts.history import FITNESS_AXIS
 from nas.report.charts.pareto import COLLAPSE_AXIS
 from nas.report.parts.drawing import BLUE, BPB_AXIS, GREEN, GREY, ORANGE, PURPLE, styled
 from nas.report.parts.hover import hover
-from nas.report.study.scores import collapse_rate, fitness, val_bpb
+from nas.report.parts.scores import collapse_rate, fitness, val_bpb
 
 Named = Sequence[tuple[str, Sequence[TrialRecord]]]
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY)

@@ -12,10 +12,11 @@ from html import escape
 import plotly.graph_objects as go
 
 from nas.records.study import TrialRecord, completed
+from nas.report.charts.optuna_study import varying
 from nas.report.parts.drawing import BLUE, GREY, TEXT, styled
 from nas.report.parts.hover import HOVER_OF_TRIAL, Excerpts, hover
 from nas.report.parts.words import count, fixed
-from nas.report.study.optuna_study import PARAMETERS, Value, varying
+from nas.space.dimension import Scalar
 
 BEST_SHARE = 0.1
 _MAX_TICKS = 7
@@ -27,7 +28,7 @@ def parallel_figure(records: Sequence[TrialRecord], excerpts: Excerpts | None = 
     names = varying(shown)
     if len(names) < 2:
         return None
-    scales = [_scale([PARAMETERS[name](one) for one in shown]) for name in names]
+    scales = [_scale([one.point[name] for one in shown]) for name in names]
     fitness_scale = _Scale({one.fitness: (one.fitness or 0.0) for one in shown})
     best = max(1, round(BEST_SHARE * len(shown)))
     columns = [*names, "fitness"]
@@ -70,7 +71,7 @@ class _Scale:
         return [(self.at(one), _words(one)) for one in shown]
 
 
-def _scale(values: Sequence[Value]) -> _Scale:
+def _scale(values: Sequence[Scalar]) -> _Scale:
     numeric = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in values)
     if numeric and len(set(values)) > _MAX_TICKS:
         return _Scale({one: float(one) for one in values})
@@ -93,7 +94,7 @@ def _lines(
     numbers: list[int | None] = []
     words: list[str | None] = []
     for one in group:
-        values: list[object] = [*(PARAMETERS[name](one) for name in names), one.fitness]
+        values: list[object] = [*(one.point[name] for name in names), one.fitness]
         x += [*range(len(values)), None]
         y += [*(scale.at(value) for scale, value in zip(scales, values, strict=True)), None]
         numbers += [one.number] * len(values) + [None]

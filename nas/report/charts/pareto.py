@@ -14,11 +14,10 @@ import plotly.graph_objects as go
 from optuna.visualization import plot_pareto_front
 
 from nas.records.study import TrialRecord, completed
+from nas.report.charts.optuna_study import memory_study
 from nas.report.parts.drawing import BLUE, BPB_AXIS, GREY, TEXT, styled
 from nas.report.parts.hover import HOVER_OF_TRIAL, Excerpts, hover
-from nas.report.study.last_rung import as_last_judged, was_stopped
-from nas.report.study.optuna_study import memory_study
-from nas.report.study.scores import collapse_rate, val_bpb
+from nas.report.parts.scores import collapse_rate, val_bpb, was_stopped
 
 REFERENCE_SYMBOLS = ("diamond-open", "square-open", "triangle-up-open", "hexagon-open", "pentagon-open")
 COLLAPSE_AXIS = "collapse rate (share of completions)"
@@ -56,10 +55,10 @@ def _steps(front: Sequence[TrialRecord]) -> go.Scatter:
 
 
 def _stopped(records: Sequence[TrialRecord], excerpts: Excerpts | None) -> go.Scatter:
-    found = [judged for one in records if was_stopped(one) and (judged := as_last_judged(one))]
+    found = [one for one in records if was_stopped(one)]
     return go.Scatter(
-        x=[val_bpb(one) for one in found],
-        y=[collapse_rate(one) for one in found],
+        x=[one.rungs[-1].val_bpb for one in found],
+        y=[one.rungs[-1].collapse_rate for one in found],
         customdata=[one.number for one in found],
         mode="markers",
         marker={"symbol": "x-thin", "size": 7, "opacity": 0.55, "line": {"width": 1.5, "color": GREY}},

@@ -8,10 +8,10 @@ from html import escape
 import plotly.graph_objects as go
 
 from nas.records.study import TrialRecord, completed
+from nas.report.charts.optuna_study import LOGARITHMIC, are_numbers, varying
 from nas.report.parts.drawing import BLUE, GREY, styled
 from nas.report.parts.hover import HOVER_OF_TRIAL, Excerpts, hover
-from nas.report.study.optuna_study import LOGARITHMIC, PARAMETERS, varying
-from nas.report.study.scores import fitness
+from nas.report.parts.scores import fitness
 
 
 def slice_figures(records: Sequence[TrialRecord], excerpts: Excerpts | None = None) -> dict[str, go.Figure]:
@@ -21,8 +21,8 @@ def slice_figures(records: Sequence[TrialRecord], excerpts: Excerpts | None = No
 
 
 def _slice(name: str, shown: Sequence[TrialRecord], excerpts: Excerpts | None) -> go.Figure:
-    values = [PARAMETERS[name](one) for one in shown]
-    as_words = isinstance(values[0], (bool, str))
+    values = [one.point[name] for one in shown]
+    as_words = not are_numbers(values)
     figure = go.Figure(
         go.Scatter(
             x=[_word(value) for value in values] if as_words else values,

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from nas.records.study import TrialRecord, completed
 from nas.report.parts.drawing import styled
 from nas.report.parts.hover import HOVER_OF_TRIAL, hover
-from nas.report.study.scores import fitness
+from nas.report.parts.scores import fitness
 
 
 def vocabulary_figure(records: Sequence[TrialRecord]) -> go.Figure:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from html import escape
 
 from nas.records.study import TrialRecord
+from nas.report.parts.scores import at_last_rung
 from nas.report.parts.words import count, fixed, title, visible
 
 Excerpts = Mapping[int, str]
@@ -28,6 +29,7 @@ def hover(record: TrialRecord, excerpts: Excerpts | None = None) -> str:
 
 
 def figures(record: TrialRecord) -> list[str]:
+    record = at_last_rung(record) or record
     return [
         f"{fixed(record.val_bpb)} bits per byte, {fixed(record.val_novel_bpb)} on novel lines",
         f"collapse {fixed(record.collapse_rate)}, fitness {fixed(record.fitness)}, "

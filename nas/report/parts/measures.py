@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nas.records.study import Measured, Metrics, TrialRecord
-from nas.report.study.last_rung import as_last_judged
+from nas.report.parts.scores import at_last_rung
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ MEASURES = (
 
 def measures_of(record: TrialRecord) -> dict[str, float | None]:
     """By name, as it was last judged; None for what is not known."""
-    judged = as_last_judged(record)
+    judged = at_last_rung(record)
     return {one.name: None if judged is None else one.of(judged) for one in MEASURES}
 
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nas.records.holdout_comparison import chosen_trial
-from nas.records.study import StudyRecord, TrialRecord, completed
+from nas.records.study import StudyRecord, TrialEnd, TrialRecord, completed
 from nas.report.parts.markup import paragraph, section, text
 from nas.report.study.intervals import fitness_noise
-from nas.report.study.optuna_study import PARAMETERS
 from nas.scaling_law.fitted import Choice, NoLaw, ScalingLaw
 from nas.space.dimension import NATURAL_MIN
 
@@ -59,7 +58,7 @@ _WORDS = {"fine": "✓ fine", "look": "! look", "unknown": "? unknown"}
 
 
 def _leaks(records: Sequence[TrialRecord]) -> Finding:
-    found = [one for one in records if (one.reason or "").startswith("leak")]
+    found = [one for one in records if one.end is TrialEnd.LEAK]
     if found:
         return Finding("leak gates", "look", f"Refused, as they can read what they predict: {_numbers(found)}.")
     return Finding(
@@ -71,21 +70,19 @@ def _leaks(records: Sequence[TrialRecord]) -> Finding:
 
 def kind_of(record: TrialRecord) -> str:
     """Why a trial has no result, in a word or two."""
-    reason = record.reason or ""
-    for start, words in _KINDS:
-        if reason.startswith(start):
-            return words
-    return "failed" if record.state == "FAIL" else "fell apart or was unusable"
+    return _KINDS[record.end]
 
 
-_KINDS = (
-    ("stopped at", "stopped early by the rungs"),
-    ("over the limit", "over a limit"),
-    ("leak", "leak"),
-    ("collapsed", "collapsed"),
-    ("the training loss", "diverged"),
-    ("the likelihood", "diverged"),
-)
+_KINDS = {
+    TrialEnd.STOPPED: "stopped early by the rungs",
+    TrialEnd.OVER_LIMIT: "over a limit",
+    TrialEnd.OVER_MEASURED_LIMIT: "over a limit",
+    TrialEnd.LEAK: "leak",
+    TrialEnd.COLLAPSED: "collapsed",
+    TrialEnd.DIVERGED: "diverged",
+    TrialEnd.OUT_OF_MEMORY: "out of memory",
+    TrialEnd.FAULT: "failed",
+}
 
 
 def _unfinished(records: Sequence[TrialRecord]) -> Finding:
@@ -140,7 +137,7 @@ def _edges_hit(searched: Mapping[str, Any], one: TrialRecord | Choice) -> str:
     hit = [
         f"{dimension} = {value:g}, the {edge} allowed"
         for dimension, allowed in searched.items()
-        if dimension in PARAMETERS and (edge := _edge(dimension, allowed, value := PARAMETERS[dimension](one)))
+        if dimension in one.point and (edge := _edge(dimension, allowed, value := one.point[dimension]))
     ]
     return "; ".join(hit)
 

@@ -45,8 +45,8 @@ def fitness_noise(results: Sequence[HoldoutResult], collapse_weight: float) -> S
 
 
 def share_interval(share: float, count: int) -> tuple[float, float]:
-    """Wilson's interval (1927) of a share that was found in `count` cases."""
-    z = 1.959964
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    """Return Wilson's 95% interval (1927) of a share measured on `count` cases."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(round(share * count), count).proportion_ci(LEVEL, method="wilson")
+    return float(interval.low), float(interval.high)

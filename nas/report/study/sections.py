@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nas.records.study import StudyRecord, TrialRecord, completed
 from nas.report.charts.history import history_figure, hypervolume_figure, volumes
-from nas.report.charts.importance import importance_figure, importances
+from nas.report.charts.importance import MIN_FOR_IMPORTANCE, importance_figure, importances
 from nas.report.charts.parallel import parallel_figure
 from nas.report.charts.pareto import pareto_figure
 from nas.report.charts.slices import slice_figures
@@ -15,8 +15,8 @@ from nas.report.parts.document import embedded
 from nas.report.parts.hover import Excerpts
 from nas.report.parts.markup import behind, paragraph, section, table, text
 from nas.report.parts.measures import MEASURES
+from nas.report.parts.scores import at_widest_rung
 from nas.report.parts.tables import Cell, Row, figure_cell
-from nas.report.study.at_rung import at_widest_rung
 
 ALL_TRIALS = '<p class="soft">The figures behind it stand in <a href="#all-trials">All trials</a>.</p>'
 
@@ -64,7 +64,7 @@ def _slider(study: StudyRecord, weight: float) -> str:
 
 
 def mattered_section(records: Sequence[TrialRecord], excerpts: Excerpts) -> str:
-    records, said = at_widest_rung(records)
+    records, said = at_widest_rung(records, MIN_FOR_IMPORTANCE)
     importance, caption = importance_figure(records)
     parallel = parallel_figure(records, excerpts)
     slices = slice_figures(records, excerpts)

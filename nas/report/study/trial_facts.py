@@ -12,7 +12,6 @@ from nas.report.parts.markup import text
 from nas.report.parts.measures import measures_of
 from nas.report.parts.templates import json_data
 from nas.report.parts.words import title, visible
-from nas.report.study.last_rung import as_last_judged
 
 _EXCERPT = 240
 
@@ -32,16 +31,15 @@ def json_script(name: str, data: Any) -> str:
 
 
 def _facts(record: TrialRecord, on_front: bool, excerpts: Excerpts) -> dict[str, Any]:
-    judged = as_last_judged(record)
     reason = f" {record.state.lower()}: {record.reason}" if record.reason else ""
     written = visible(excerpts[record.number])[:_EXCERPT] if record.number in excerpts else None
     return {
         "number": record.number,
         "title": visible(title(record)),
         "architecture": visible(record.architecture.describe()),
-        "figures": visible("; ".join(figures(judged)) if judged else "") + visible(reason),
+        "figures": visible("; ".join(figures(record)) if record.rungs else "") + visible(reason),
         "sample": written,
-        "hover": hover(judged or record, excerpts),
+        "hover": hover(record, excerpts),
         "kinds": _kinds(record, on_front),
         "measures": _rounded(measures_of(record)),
     }

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from nas.records.study import TrialRecord, completed, front
 from nas.report.parts.markup import paragraph, section, table
+from nas.report.parts.scores import was_stopped
 from nas.report.parts.tables import Cell, Row, count_cell, figure_cell
 from nas.report.parts.words import MISSING, duration, fixed
-from nas.report.study.last_rung import as_last_judged, was_stopped
 
 _HEADS = (
     "trial",
@@ -90,6 +90,5 @@ def _row(record: TrialRecord, on_front: set[int], *, is_best: bool) -> Row:
 
 def _state(record: TrialRecord) -> Cell:
     state = record.state.lower() if record.state != "FAIL" else "failed"
-    last = as_last_judged(record)
-    scored = f", at {fixed(last.val_bpb)} bits per byte" if was_stopped(record) and last else ""
+    scored = f", at {fixed(record.rungs[-1].val_bpb)} bits per byte" if was_stopped(record) else ""
     return Cell(f"{state}: {record.reason}{scored}", kind="wrap") if record.reason else Cell(state)

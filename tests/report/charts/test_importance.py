@@ -20,13 +20,11 @@ def test_importances_say_when_nothing_varies() -> None:
 
 
 def test_importances_find_the_dimension_that_decides() -> None:
-    records = [
-        trial(number, (1.5 if number % 4 == 0 else 3.0) + number / 1000, 0, 0, 64 if number % 4 == 0 else 128)
-        for number in range(40)
-    ]
-    figure, caption = importance_figure(
-        [one.model_copy(update={"lr_multiplier": 1 + i % 3}) for i, one in enumerate(records)]
-    )
+    records = []
+    for number in range(40):
+        bpb, width = (1.5, 64) if number % 4 == 0 else (3.0, 128)
+        records.append(trial(number, bpb + number / 1000, 0, 0, width, lr_multiplier=1.0 + number % 3))
+    figure, caption = importance_figure(records)
     assert figure is not None
     shares = dict(zip(figure.data[0].y, figure.data[0].x, strict=True))
     assert sum(shares.values()) == pytest.approx(1)

@@ -35,7 +35,7 @@ def test_loss_becomes_bits_per_byte_and_decays_of_lower_rungs_are_left_out() -> 
 
 def test_one_rung_is_no_rung_to_draw() -> None:
     assert rung_flops([climbed(0, 2.5)]) == []
-    assert rung_flops([climbed(0, 2.5, 2.0), climbed(1, 2.6), ended(2, "FAIL", "x")]) == [1e12, 3e12]
+    assert rung_flops([climbed(0, 2.5, 2.0), climbed(1, 2.6), ended(2, "fault", "x")]) == [1e12, 3e12]
 
 
 def test_the_marked_trial_stands_apart_and_each_point_knows_its_trial() -> None:

@@ -14,7 +14,7 @@ def points(figure: go.Figure, name: str) -> set[tuple[float, float]]:
 
 
 def test_pareto_figure_marks_exactly_the_front_worked_out_by_hand() -> None:
-    figure = pareto_figure([*five(), ended(5, "PRUNED", "too large")])
+    figure = pareto_figure([*five(), ended(5, "over_limit", "too large")])
     by_number = {0: (2.0, 0.1), 1: (1.85, 0.2), 2: (2.0, 0.3), 3: (2.35, 0.05), 4: (2.6, 0.4)}
     assert points(figure, "Pareto front") == {by_number[number] for number in FRONT_OF_FIVE}
     assert points(figure, "other trials") == {by_number[2], by_number[4]}

@@ -13,7 +13,7 @@ from tests.report.charts.test_learning import climbed
 def choice(width: int) -> Choice:
     built = architecture(hidden_dim=width)
     at = law_of().interval(TrainingPoint(built, 1.0, 4e14, 4e8))
-    return Choice(architecture=built, vocabulary="bpe-1024", lr_multiplier=1.0, train_bytes=4e8, predicted=at)
+    return Choice(architecture=built, vocabulary="bpe-1024", lr_multiplier=1.0, point={}, train_bytes=4e8, predicted=at)
 
 
 def test_the_path_ends_at_the_target_and_its_band_widens() -> None:

@@ -6,7 +6,7 @@ from tests.helpers.report_studies import ended, five
 
 
 def test_ranking_is_by_fitness_and_aligned() -> None:
-    lines = tables.ranking([*five(), ended(5, "FAIL", "broken")], top=3)
+    lines = tables.ranking([*five(), ended(5, "fault", "broken")], top=3)
     assert lines == [
         "rank  trial  val_bpb  novel  collapse  fitness  params  architecture",
         "   1      1    1.850  2.100     0.200    2.050    689k  L2 H128 V2048 swiglu x3 rmsnorm rope 2 heads tied",
@@ -25,13 +25,14 @@ def test_a_reference_is_named() -> None:
     assert tables.ranking(five())[-1].endswith("V50257 swiglu x3 rmsnorm rope 2 heads tied (origin)")
 
 
-def test_a_record_of_before_novel_lines_has_no_figure_for_them() -> None:
+def test_a_record_without_novel_lines_has_no_figure_for_them() -> None:
     (record, *_) = five()
     assert record.validation is not None
-    old = record.model_copy(update={"validation": record.validation.model_copy(update={"novel_bpb": None})})
+    validation = record.validation.model_copy(update={"novel_bpb": None})
+    old = record.model_copy(update={"rungs": (record.rungs[-1].model_copy(update={"validation": validation}),)})
     assert tables.ranking([old])[1].split()[2:4] == ["2.000", MISSING]
 
 
 def test_without_a_complete_trial_there_are_no_lines() -> None:
-    assert tables.ranking([ended(0, "PRUNED", "too large")]) == []
+    assert tables.ranking([ended(0, "over_limit", "too large")]) == []
     assert tables.front([]) == []

@@ -7,7 +7,7 @@ import pytest
 from nas.records.study import StudyRecord, TrialRecord
 from nas.report.study.health import Finding, findings_of
 from nas.scaling_law.fitted import AtTarget, Choice, NoLaw, Predicted
-from tests.helpers.report_studies import ended, five, study, trial, verdict
+from tests.helpers.report_studies import ended, five, point, study, trial, verdict
 from tests.helpers.tiny_models import tiny
 
 
@@ -21,22 +21,22 @@ def test_a_study_without_trials_has_nothing_to_check() -> None:
 
 def test_a_leak_is_named() -> None:
     assert found("leak gates", study(), five()).kind == "fine"
-    leaking = [*five(), ended(7, "PRUNED", "leak: future: the logits change; look at the mask")]
+    leaking = [*five(), ended(7, "leak", "leak: future: the logits change; look at the mask")]
     one = found("leak gates", study(), leaking)
     assert (one.kind, one.words) == ("look", "Refused, as they can read what they predict: trials 7.")
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "kind", "words"),
+    ("end", "reason", "kind", "words"),
     [
-        ("PRUNED", "stopped at rung 1 of 3: place 9 of 9", "fine", "1 stopped early by the rungs, as planned."),
-        ("PRUNED", "over the limit, not trained: max_params by 3%", "fine", "1 over a limit, as planned."),
-        ("PRUNED", "the training loss is nan by step 3 of 9", "look", "Of 6: 1 diverged."),
-        ("FAIL", "KeyError: 'x'", "look", "Of 6: 1 failed."),
+        ("stopped", "stopped at rung 1 of 3: place 9 of 9", "fine", "1 stopped early by the rungs, as planned."),
+        ("over_limit", "over the limit, not trained: max_params by 3%", "fine", "1 over a limit, as planned."),
+        ("diverged", "the training loss is nan by step 3 of 9", "look", "Of 6: 1 diverged."),
+        ("fault", "KeyError: 'x'", "look", "Of 6: 1 failed."),
     ],
 )
-def test_trials_without_a_result_are_counted_by_kind(state: str, reason: str, kind: str, words: str) -> None:
-    one = found("trials without a result", study(), [*five(), ended(5, state, reason)])
+def test_trials_without_a_result_are_counted_by_kind(end: str, reason: str, kind: str, words: str) -> None:
+    one = found("trials without a result", study(), [*five(), ended(5, end, reason)])
     assert one.kind == kind
     assert words in one.words
 
@@ -75,7 +75,14 @@ def test_an_edge_that_the_predicted_best_lies_at_is_worth_a_look_too() -> None:
     def choice(width: int) -> Choice:
         shape = tiny(hidden_dim=width)
         predicted = Predicted(bpb=1.2, low=1.1, high=1.3)
-        return Choice(architecture=shape, vocabulary="bytes", lr_multiplier=1.0, train_bytes=1.0, predicted=predicted)
+        return Choice(
+            architecture=shape,
+            vocabulary="bytes",
+            lr_multiplier=1.0,
+            point=point(shape, 256),
+            train_bytes=1.0,
+            predicted=predicted,
+        )
 
     at = AtTarget(target_flops=4e14, best=choice(192), searched=choice(128), chance=0.9, shortcomings=())
     searched = {"search": {"hidden_dim": [64, 96, 128, 192]}}

@@ -29,7 +29,7 @@ def test_off_a_terminal_each_event_is_one_plain_line() -> None:
         live.phase("reading the corpus")
         live.trial_started(7, "L2 H96")
         live.trial_ended(trial(7, 2.013, 0.02, 0.04))
-        live.trial_ended(ended(8, "PRUNED", "too\nlarge [bold]by 3%[/bold]"))
+        live.trial_ended(ended(8, "over_limit", "too\nlarge [bold]by 3%[/bold]"))
     best, then = "best 2.000 (trial 3)", "then the verdict"
     words = "L2 H96 V1024 swiglu x3 rmsnorm rope 2 heads tied"
     # Fitness of trial 3 is 1.9 + 0.1; 8 of 10 remain at a median of 60 s on one worker, then 7.
@@ -71,7 +71,7 @@ def test_the_table_shows_running_ended_failed_and_the_best() -> None:
     live = LiveTable(20, [trial(0, 1.5, 0.0, 0.0)], console=terminal())
     for number in range(1, 13):
         live.trial_ended(trial(number, 2.0 + number / 100, 0.0, 0.0))
-    live.trial_ended(ended(13, "FAIL", "out of memory [red]"))
+    live.trial_ended(ended(13, "fault", "out of memory [red]"))
     live.trial_started(14, "L9 H512")
     console = Console(file=io.StringIO(), width=140)
     console.print(live.render())

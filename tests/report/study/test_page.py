@@ -90,6 +90,7 @@ def test_a_whole_study_has_every_section_and_makes_no_request(tmp_path: Path) ->
         "Study base",
         "Pareto front",
         "What mattered",
+        "Learning curves",
         "How the search went",
         "Samples",
         "All trials",
@@ -124,7 +125,7 @@ def test_markup_in_a_record_is_escaped(tmp_path: Path, place: str) -> None:
         changes = {"provenance": {hostile: {"deep": [hostile]}}}
     records = [
         trial(0, 2.0, 0.1, 0.2, reference=hostile if place == "reference" else None),
-        ended(1, "FAIL", hostile if place == "reason" else "broken"),
+        ended(1, "fault", hostile if place == "reason" else "broken"),
     ]
     path = write_report(tmp_path, study(**changes), records)
     assert hostile not in path.read_text(encoding="utf-8")
@@ -165,7 +166,7 @@ def test_a_study_of_before_novel_lines_has_its_tables_without_them(tmp_path: Pat
 
 
 def test_all_trials_have_their_figure_on_novel_lines(tmp_path: Path) -> None:
-    page = read(write_report(tmp_path, study(), [*five(), ended(5, "FAIL", "broken")]))
+    page = read(write_report(tmp_path, study(), [*five(), ended(5, "fault", "broken")]))
     start = next(index for index, row in enumerate(page.rows) if row[:2] == ["trial", "fitness"])
     assert page.rows[start][2:5] == ["bits per byte", "on novel lines", "sampled"]
     assert {len(row) for row in page.rows[start : start + 7]} == {11}
@@ -201,7 +202,7 @@ def test_a_reference_that_nothing_beats_is_said_plainly(tmp_path: Path) -> None:
 
 
 def test_trials_without_a_result_are_dimmed_with_their_reason(tmp_path: Path) -> None:
-    page = read(write_report(tmp_path, study(), [*five(), ended(5, "PRUNED", "over max_params by 3%")]))
+    page = read(write_report(tmp_path, study(), [*five(), ended(5, "over_limit", "over max_params by 3%")]))
     index = next(index for index, row in enumerate(page.rows) if row and row[-1] == "pruned: over max_params by 3%")
     assert page.row_kinds[index] == "aside"
     assert page.rows[index][0] == "5"
@@ -220,7 +221,7 @@ def test_the_command_to_go_on_names_the_arch_json(tmp_path: Path) -> None:
     ("records", "sentence"),
     [
         ([], "No trial has completed yet"),
-        ([ended(0, "PRUNED", "too large"), ended(1, "FAIL", "broken")], "No trial has completed yet"),
+        ([ended(0, "over_limit", "too large"), ended(1, "fault", "broken")], "No trial has completed yet"),
         ([trial(0, 2.1, 0.1, 0.1)], "The best architecture is trial 0:"),
     ],
 )
