@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nas.evaluate.collapse import RULES
 from nas.evaluate.quality.completion_quality import CompletionQuality
-from nas.evaluate.quality.intervals import wilson_interval
+from nas.evaluate.quality.statistics import wilson_interval
 from nas.evaluate.quality.origin_categories import (
     CATEGORIES,
     distinct_characters,
