@@ -84,9 +84,9 @@ def contenders(shape: Shape) -> dict[str, Callable[[], float]]:
     recipe = shape.recipe(MANY_STEPS)
     tokens = np.random.default_rng(0).integers(0, shape.vocab_size, 1 << 20).astype(np.uint16)
 
-    def ours(*, compiled: bool, graphed: bool = True) -> Callable[[], float]:
+    def ours(*, compiled: bool, use_cuda_graphs: bool = True) -> Callable[[], float]:
         model = Decoder(shape.architecture, seed=recipe.seed)
-        training = Trainer(model, tokens, recipe, plan_numerics("cuda", 1, compiled=compiled), graphed=graphed)
+        training = Trainer(model, tokens, recipe, plan_numerics("cuda", 1, compiled=compiled), use_cuda_graphs=use_cuda_graphs)
         return lambda: training.advance(STEPS)
 
     def peer(*, compiled: bool) -> Callable[[], float]:
@@ -97,7 +97,7 @@ def contenders(shape: Shape) -> dict[str, Callable[[], float]]:
 
     return {
         "ours": ours(compiled=False),
-        "ours, kernel by kernel": ours(compiled=False, graphed=False),
+        "ours, kernel by kernel": ours(compiled=False, use_cuda_graphs=False),
         "ours, compiled": ours(compiled=True),
         "autocast": peer(compiled=False),
         "autocast, compiled": peer(compiled=True),

@@ -38,11 +38,11 @@ def on_cpu() -> Numerics:
     return on_gpu("float32").model_copy(update={"device": "cpu"})
 
 
-def losses(numerics: Numerics, num_steps: int = 40, *, graphed: bool = True, **changes: Any) -> list[float]:
+def losses(numerics: Numerics, num_steps: int = 40, *, use_cuda_graphs: bool = True, **changes: Any) -> list[float]:
     numerics.apply()
     model = Decoder(tiny(**changes), seed=1)
     tokens = random_tokens(4000, vocab_size=16)  # of 256: there is something to learn
-    training = Trainer(model, tokens, recipe(num_steps=num_steps, batch_size=8), numerics, graphed=graphed)
+    training = Trainer(model, tokens, recipe(num_steps=num_steps, batch_size=8), numerics, use_cuda_graphs=use_cuda_graphs)
     return training.step_losses(num_steps)
 
 
@@ -106,7 +106,7 @@ def test_the_cross_entropy_of_large_chunks_is_that_of_small_ones(vocab_size: int
 def test_a_recorded_step_draws_its_dropout_as_an_eager_one() -> None:
     dropout = {"residual_dropout": 0.2, "attention_dropout": 0.2}
     recorded = losses(on_gpu("float32"), **dropout)
-    assert recorded == pytest.approx(losses(on_gpu("float32"), graphed=False, **dropout), abs=2e-3)
+    assert recorded == pytest.approx(losses(on_gpu("float32"), use_cuda_graphs=False, **dropout), abs=2e-3)
     assert recorded != pytest.approx(losses(on_gpu("float32")), abs=2e-2)
 
 

@@ -1,1 +1,1 @@
-"""Use a trained model: text in and text out, streaming, and bits per byte."""
+"""Use of a trained model: text completion, streaming, and bits per byte."""

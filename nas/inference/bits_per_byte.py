@@ -1,4 +1,4 @@
-"""Bits per byte: the one perplexity that compares models of different vocabularies.
+"""Bits per byte: a perplexity that compares models of different vocabularies.
 
 bpb = sum of nats / (ln 2 x bytes of the targets). The text is the same for every vocabulary and every
 token of it is a target exactly once. The stream is cut into consecutive windows of T inputs; the first
@@ -6,7 +6,7 @@ token is predicted from an end-of-text token, the first of any later window from
 it, so that the context never reaches back over a window's start. End-of-text is the byte 0 of every
 vocabulary and counts as one byte.
 
-Beside the whole stands the same on novel lines alone (nas/corpus/novel_lines.py): a token's nats are spread evenly
+The same is measured on novel lines alone (nas/corpus/novel_lines.py): a token's nats are spread evenly
 over its bytes, and those that fall on bytes of novel lines are summed and divided by ln 2 x these bytes. A token
 can straddle the end of a line, but the bytes are the same for every vocabulary.
 """
@@ -40,7 +40,7 @@ class Likelihood:
     num_tokens: int
     num_bytes: int
     novel_nats: float = 0.0
-    """Those that fall on bytes of novel lines."""
+    """Nats that fall on bytes of novel lines."""
     novel_num_bytes: int = 0
 
     @property
@@ -61,9 +61,9 @@ class Likelihood:
 def measure_likelihood(
     model: Decoder, tokens: NDArray[np.integer], eot_id: int, num_bytes: int, seq_length: int
 ) -> Likelihood:
-    """`tokens`: (num_tokens,), documents each ended by `eot_id`; they decode to `num_bytes` bytes.
+    """Return the likelihood of `tokens`, (num_tokens,), documents each ended by `eot_id`, of `num_bytes` bytes.
 
-    Raises Diverged when a weight that is not finite makes the sum so.
+    Raise Diverged when weights that are not finite make the sum not finite.
     """
     nats = float(token_nats(model, tokens, eot_id, seq_length).sum())
     return Likelihood(nats=nats, num_tokens=len(tokens), num_bytes=num_bytes)
@@ -72,22 +72,22 @@ def measure_likelihood(
 def measure_with_novel(
     model: Decoder, vocabulary: Vocabulary, tokens: NDArray[np.integer], novel: NDArray[np.bool_]
 ) -> Likelihood:
-    """As `measure_likelihood` in windows of max_seq_length, with the share of novel lines.
+    """Return the likelihood of `tokens`, (num_tokens,), in windows of max_seq_length, also on novel lines.
 
-    `tokens`: (num_tokens,), of `vocabulary`; `novel`: (num_bytes,), which of their bytes stand in novel lines.
+    `novel`, (num_bytes,), marks the bytes of the text that are in novel lines.
     """
     nats = token_nats(model, tokens, vocabulary.eot_id, model.config.max_seq_length)
     return Likelihood(
         nats=float(nats.sum()),
         num_tokens=len(tokens),
         num_bytes=len(novel),
-        novel_nats=nats_on(novel, nats, vocabulary.num_bytes[tokens]),
+        novel_nats=masked_nats(novel, nats, vocabulary.num_bytes[tokens]),
         novel_num_bytes=int(novel.sum()),
     )
 
 
-def nats_on(mask: NDArray[np.bool_], nats: NDArray[np.float64], token_bytes: NDArray[np.int64]) -> float:
-    """The nats that fall on the bytes of `mask`, (num_bytes,), each token's spread evenly over its bytes.
+def masked_nats(mask: NDArray[np.bool_], nats: NDArray[np.float64], token_bytes: NDArray[np.int64]) -> float:
+    """Return the nats on the bytes of `mask`, (num_bytes,), with each token's spread evenly over its bytes.
 
     `nats` and `token_bytes`, the number of bytes of each token, are (num_tokens,) of the same text.
     """
@@ -100,9 +100,9 @@ def nats_on(mask: NDArray[np.bool_], nats: NDArray[np.float64], token_bytes: NDA
 
 @torch.inference_mode()
 def token_nats(model: Decoder, tokens: NDArray[np.integer], eot_id: int, seq_length: int) -> NDArray[np.float64]:
-    """Negative log-likelihood of each token, (num_tokens,) nats, under the windows that stand above.
+    """Return the negative log-likelihood of each token, (num_tokens,) nats, in the windows of the module's docstring.
 
-    Raises Diverged when one is not finite.
+    Raise Diverged when one is not finite.
     """
     was_training = model.training
     model.eval()
@@ -123,11 +123,11 @@ def window_nats(
     vocab_size: int,
     device: torch.device,
 ) -> NDArray[np.float64]:
-    """As `token_nats`, of anything that maps ids (B, T) to logits (B, T, V)."""
+    """Return `token_nats` of any function from ids (B, T) to logits (B, T, V)."""
     inputs = torch.from_numpy(np.concatenate([[eot_id], tokens[:-1]]).astype(np.int64)).to(device)
     targets = torch.from_numpy(np.asarray(tokens).astype(np.int64)).to(device)
     rows = max(1, _LOGITS_AT_ONCE // (seq_length * vocab_size))
-    # Taken once: a small result kept after each window would split the memory that the logits of the next one need.
+    # Allocated once: a small result kept after each window would split the memory that the next logits need.
     nats = torch.empty(len(targets), device=device)
     for start in range(0, len(targets), rows * seq_length):
         end = min(start + rows * seq_length, len(targets))
@@ -137,5 +137,5 @@ def window_nats(
                 shape = (-1, min(seq_length, last - first))
                 logits = logits_of(inputs[first:last].view(shape)).float()
                 nats[first:last] = F.cross_entropy(logits.flatten(0, 1), targets[first:last], reduction="none")
-    found: NDArray[np.float64] = nats.double().cpu().numpy()
-    return found
+    values: NDArray[np.float64] = nats.double().cpu().numpy()
+    return values

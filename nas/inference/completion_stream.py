@@ -1,4 +1,4 @@
-"""A completion while it is being written."""
+"""A completion that is read while the model writes it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from nas.tokenizer.vocabulary import Vocabulary
 
 
 class CompletionStream(Iterator[str]):
-    """Its pieces as the model writes them, each of whole characters; the fields say what is known so far.
+    """The pieces of a completion as the model writes them, each of whole characters.
 
-    A character that tokens cut in two waits for its other bytes. Until the stream is exhausted or closed the model
-    must not be trained.
+    A character that is split between tokens waits for its other bytes. The model must not be trained until the stream
+    is exhausted or closed.
     """
 
     def __init__(
@@ -24,15 +24,15 @@ class CompletionStream(Iterator[str]):
         max_bytes: int,
         max_tokens: int,
         stops: Sequence[str],
-        left_out: int,
+        num_truncated: int,
     ) -> None:
-        self.left_out = left_out
-        """Tokens at the prompt's front for which max_seq_length has no room."""
+        self.num_truncated = num_truncated
+        """Tokens cut from the front of the prompt, for which max_seq_length has no room."""
         self.text = ""
-        """All pieces so far."""
+        """The concatenation of all pieces so far."""
         self.ended = False
-        """Whether the model ended the text itself, before a limit, a stop or the reader did."""
-        self._pieces = before_stop(self._decoded(tokens, vocabulary, max_bytes, max_tokens), stops)
+        """Whether the model ended the text, rather than a limit, a stop or the reader."""
+        self._pieces = text_before_stop(self._decoded(tokens, vocabulary, max_bytes, max_tokens), stops)
 
     def __iter__(self) -> CompletionStream:
         return self
@@ -43,13 +43,13 @@ class CompletionStream(Iterator[str]):
         return piece
 
     def close(self) -> None:
-        """Stop the writing; `text` stays."""
+        """Stop the generation; `text` stays."""
         self._pieces.close()
 
     def _decoded(
         self, tokens: Generator[int, None, None], vocabulary: Vocabulary, max_bytes: int, max_tokens: int
     ) -> Generator[str, None, None]:
-        """At most `max_bytes` bytes as text; bytes that are no UTF-8, such as half a character at the end: U+FFFD."""
+        """Yield at most `max_bytes` bytes as text; bytes that are not UTF-8, such as half a character, give U+FFFD."""
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         num_tokens = num_bytes = 0
         with closing(tokens):
@@ -61,17 +61,17 @@ class CompletionStream(Iterator[str]):
         self.ended = num_bytes < max_bytes and num_tokens < max_tokens
 
 
-def before_stop(pieces: Generator[str, None, None], stops: Sequence[str]) -> Generator[str, None, None]:
-    """The text of `pieces` before its first stop, in pieces that are not empty.
+def text_before_stop(pieces: Generator[str, None, None], stops: Sequence[str]) -> Generator[str, None, None]:
+    """Yield the text of `pieces` before its first stop, in pieces that are not empty.
 
-    What may be the beginning of a stop waits, so that the text does not depend on where the pieces are cut.
+    Text that may begin a stop is held back, so that the result does not depend on where the pieces are cut.
     """
     waiting = ""
     with closing(pieces):
         for piece in pieces:
             waiting += piece
             place = first_stop(waiting, stops)
-            size = len(waiting) - _num_begun(waiting, stops) if place is None else place
+            size = len(waiting) - _stop_prefix_length(waiting, stops) if place is None else place
             if size:
                 yield waiting[:size]
             if place is not None:
@@ -82,11 +82,11 @@ def before_stop(pieces: Generator[str, None, None], stops: Sequence[str]) -> Gen
 
 
 def first_stop(text: str, stops: Sequence[str]) -> int | None:
-    """Where the stop begins that is complete first, of those complete at the same character the longest."""
-    found = [(text.find(stop) + len(stop), text.find(stop)) for stop in stops if stop in text]
-    return min(found)[1] if found else None
+    """Return where the first completed stop begins; of those completed at the same character, the longest."""
+    ends = [(text.find(stop) + len(stop), text.find(stop)) for stop in stops if stop in text]
+    return min(ends)[1] if ends else None
 
 
-def _num_begun(text: str, stops: Sequence[str]) -> int:
-    """Characters at the end of `text` with which a stop begins."""
+def _stop_prefix_length(text: str, stops: Sequence[str]) -> int:
+    """Return the number of characters at the end of `text` that begin a stop."""
     return max((size for stop in stops for size in range(1, len(stop)) if text.endswith(stop[:size])), default=0)

@@ -1,4 +1,4 @@
-"""A trained model with its vocabulary: text in, text out."""
+"""The language model that users load: text in, text out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOKENIZER_FILE = "tokenizer.json"
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """What `nas.load` returns."""
+    """A trained model with its vocabulary, as `nas.load` returns it."""
 
     model: Decoder
     vocabulary: Vocabulary
@@ -33,22 +33,24 @@ class LanguageModel:
     def load(cls, path: str | Path) -> Self:
         """Open a folder of `nas.train` (its best weights), or one weights file in it.
 
-        CheckpointError when weights or tokenizer are missing, damaged, or do not belong together.
+        Raise CheckpointError when weights or tokenizer are missing, damaged, or do not belong together.
         """
-        given = Path(path).expanduser()
-        weights = given / BEST_WEIGHTS if given.is_dir() else given
+        path = Path(path).expanduser()
+        weights = path / BEST_WEIGHTS if path.is_dir() else path
         model = load_weights(weights)
         vocabulary = Vocabulary.load(weights.parent / TOKENIZER_FILE)
         if vocabulary.size != model.config.vocab_size:
             raise CheckpointError(
-                f"{weights} has a vocabulary of {model.config.vocab_size}, "
-                f"the tokenizer beside it one of {vocabulary.size}"
+                f"{weights} has a vocabulary of {model.config.vocab_size}, its tokenizer one of {vocabulary.size}"
             )
         return cls(model.eval(), vocabulary)
 
     @classmethod
     def open_on(cls, path: str | Path, device: str) -> Self:
-        """As `load`, on `device` (auto, cpu, cuda, cuda:N), with this process set up for it; UsageError without it."""
+        """Open a model as `load` does on `device` (auto, cpu, cuda, cuda:N), and set this process up for it.
+
+        Raise UsageError without that device.
+        """
         numerics = plan_numerics(device, threads=available_cores())
         numerics.apply()
         opened = cls.load(path)
@@ -66,10 +68,10 @@ class LanguageModel:
         seed: int = 0,
         stop: str | Sequence[str] = (),
     ) -> str:
-        """What the model writes after `prompt`: at most `max_bytes` bytes, up to an end of text or one of `stop`.
+        """Return the model's continuation of `prompt`: at most `max_bytes` bytes, before the first of `stop`.
 
-        Temperature 0 is greedy. A prompt that leaves no room in max_seq_length is cut at its front; an
-        empty one starts a document. The same seed gives the same text. It is never executed.
+        An end of text ends it as well. Temperature 0 is greedy. A prompt that leaves no room in max_seq_length is cut
+        at its front; an empty one starts a document. The same seed gives the same text. It is never executed.
         """
         return "".join(
             self.stream(
@@ -94,9 +96,9 @@ class LanguageModel:
         seed: int = 0,
         stop: str | Sequence[str] = (),
     ) -> CompletionStream:
-        """The text that `complete` gives, in pieces, each as soon as it is written.
+        """Return the text that `complete` gives as a stream of pieces, each as soon as it is written.
 
-        UsageError, here and not with the first piece, for a value that cannot be.
+        Raise UsageError for an invalid value immediately, not with the first piece.
         """
         sampling = SamplingSettings(temperature, top_p, top_k)
         stops = (stop,) if isinstance(stop, str) else tuple(stop)
@@ -107,7 +109,7 @@ class LanguageModel:
         try:
             prompt.encode()
         except UnicodeEncodeError:
-            raise UsageError("the prompt is not UTF-8 text; mend its encoding") from None
+            raise UsageError("the prompt is not UTF-8 text; fix its encoding") from None
         length = self.model.config.max_seq_length
         room = max(1, length - max_bytes, length // 2)
         ids = self.vocabulary.encode(prompt) or [self.vocabulary.eot_id]
@@ -128,11 +130,14 @@ class LanguageModel:
             max_bytes=max_bytes,
             max_tokens=length - len(read),
             stops=stops,
-            left_out=len(ids) - len(read),
+            num_truncated=len(ids) - len(read),
         )
 
     def bits_per_byte(self, text: str) -> float:
-        """Bits per byte of `text` as one document, its end of text counted as a byte; ValueError when it is empty."""
+        """Return the bits per byte of `text` as one document, its end of text counted as a byte.
+
+        Raise ValueError when it is empty.
+        """
         if not text:
             raise ValueError("an empty text has no bits per byte")
         tokens = self.vocabulary.encode_documents([text])

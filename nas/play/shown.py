@@ -37,10 +37,10 @@ def show(stream: CompletionStream) -> None:
 
 def note_cut(stream: CompletionStream, max_seq_length: int) -> None:
     """Say it where the model has not read the whole prompt."""
-    if stream.left_out:
+    if stream.num_truncated:
         note(
             f"the prompt is too long for this model's {max_seq_length} tokens: "
-            f"its first {stream.left_out} were left out"
+            f"its first {stream.num_truncated} were left out"
         )
 
 

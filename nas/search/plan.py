@@ -131,7 +131,7 @@ def plan_search(options: SearchOptions) -> SearchPlan:
         },
     )
     if stored := folder.read_study():
-        numerics = numerics.kept(stored.identity["numerics"])
+        numerics = numerics.resumed_from(stored.identity["numerics"])
         if folder.read_trials():
             corpus = stored.identity["corpus"]  # compared once it is read
             known = corpus["content_hash"], corpus["split_seed"]

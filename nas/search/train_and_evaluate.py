@@ -11,7 +11,7 @@ from nas.records.fitness import fitness
 from nas.records.study import HoldoutResult, TrialRecord
 from nas.search.folder import StudyFolder
 from nas.space.search_space import Candidate
-from nas.training.allocator import give_back_freed_memory
+from nas.training.allocator import release_freed_memory
 from nas.trial.run import TrialSettings, run_final, run_trial
 from nas.trial.task import RungTask
 
@@ -46,7 +46,7 @@ class TrainAndEvaluate:
                 reference=task.reference,
             )
         finally:
-            give_back_freed_memory()
+            release_freed_memory()
 
     def holdout(self, record: TrialRecord, seed: int) -> HoldoutResult:
         """The architecture of a trial, trained again with `seed`, on the holdout."""
@@ -60,7 +60,7 @@ class TrainAndEvaluate:
         except TrialFailure as failure:
             return HoldoutResult(number=record.number, seed=seed, fitness=None, metrics=None, reason=str(failure))
         finally:
-            give_back_freed_memory()
+            release_freed_memory()
         judged = verdict.metrics
         worth = fitness(judged.bpb, judged.collapse_rate, evaluation.collapse_weight)
         return HoldoutResult(number=record.number, seed=seed, fitness=worth, metrics=judged)

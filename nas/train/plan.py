@@ -82,7 +82,7 @@ class TrainingPlan:
 def run_numerics(planned: Numerics, folder: Path) -> Numerics:
     """`planned`, with precision and threads of the run in `folder` where there is one."""
     try:
-        return planned.kept(json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))["numerics"])
+        return planned.resumed_from(json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))["numerics"])
     except (OSError, ValueError, KeyError, TypeError):
         return planned  # a damaged file is refused with its reason when the run is opened
 

@@ -164,7 +164,7 @@ class FullTraining:
 
     def _evaluate(self) -> TrainingLine:
         started = time.perf_counter()
-        with memory_errors(), self._training.evaluated():
+        with memory_errors(), self._training.evaluation_weights():
             line = self._measure()
             self._keep_if_best(line)
         self.seconds = replace(self.seconds, watching=self.seconds.watching + time.perf_counter() - started)

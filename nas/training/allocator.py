@@ -1,4 +1,4 @@
-"""The C library's memory allocator, told when to keep what is freed."""
+"""Settings of the C library's memory allocator: when it keeps freed memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _TOP_PAD_BYTES = 64 << 20
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep freed memory for its next allocation; False where the C library is not glibc.
+    """Let this process keep freed memory for its next allocation; return False if the C library is not glibc.
 
-    glibc hands large blocks back to the system as soon as they are freed, and each step of a training takes the
-    same ones anew: the system clears every page again. Memory is returned at the end, or by
-    `give_back_freed_memory`. A small result that is kept after each large one makes the peak grow: it is cut out of
-    the place that the next large one would have had.
+    glibc returns large blocks to the system as soon as they are freed, and each training step allocates the same
+    blocks again: the system clears every page again. Memory is returned when the process ends, or by
+    `release_freed_memory`. A small result that is kept after each large one makes the peak grow: it is cut out of
+    the block that the next large one would have reused.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -26,7 +26,7 @@ def keep_freed_memory() -> bool:
     return all([mallopt(parameter, value) == 1 for parameter, value in settings.items()])
 
 
-def give_back_freed_memory() -> None:
-    """Hand to the system what is kept: after a task, as the next may need other sizes and would take them beside it."""
+def release_freed_memory() -> None:
+    """Return kept memory to the system: the next task may need other sizes, and would allocate them in addition."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""A running mean of the weights of a training, evaluated and kept in place of the last ones."""
+"""A running mean of the weights during training, evaluated and saved in place of the last weights."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from torch import Tensor
 
 
 class AveragedWeights:
-    """The exponential moving average of the weights in `vectors` (Polyak and Juditsky 1992; as Tarvainen 2017).
+    """The exponential moving average of weights (Polyak and Juditsky 1992; Tarvainen and Valpola 2017).
 
-    In the first steps it forgets faster, by (1 + n) / (10 + n) after n updates, or random weights would stay in it.
+    In the first steps the decay is smaller, (1 + n) / (10 + n) after n updates, or random weights would remain in it.
     """
 
     def __init__(self, vectors: Sequence[Tensor], decay: float) -> None:
-        """`vectors`: all trained weights, float32; `decay` in (0, 1)."""
+        """Start from the weights in `vectors`, all trained weights in float32, with `decay` in (0, 1)."""
         self._vectors = vectors
         self._decay = decay
         self.means = [vector.detach().clone() for vector in vectors]
 
     @torch.no_grad()
     def update(self, updates_before: int) -> None:
+        """Move the means towards the current weights."""
         decay = min(self._decay, (1 + updates_before) / (10 + updates_before))
         for mean, vector in zip(self.means, self._vectors, strict=True):
             mean.lerp_(vector, 1 - decay)
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Within, the model holds the means; after it, its own weights again."""
-        kept = [vector.detach().clone() for vector in self._vectors]
+    def swapped_in(self) -> Iterator[None]:
+        """Put the means into the model inside the block, and its own weights back after it."""
+        own = [vector.detach().clone() for vector in self._vectors]
         self._write(self.means)
         try:
             yield
         finally:
-            self._write(kept)
+            self._write(own)
 
     @torch.no_grad()
     def _write(self, values: Sequence[Tensor]) -> None:

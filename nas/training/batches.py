@@ -1,4 +1,4 @@
-"""Batches as a function of the step alone: nothing to save, nothing to restore."""
+"""Training batches as a function of the step alone: there is no state to save or restore."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas.errors import CorpusError
 
 
 def derived_seed(*parts: object) -> int:
-    """A 63-bit seed from named parts: other parts, another stream; the same on every platform."""
+    """Return a 63-bit seed from `parts`: other parts give another stream, the same on every platform."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
@@ -21,11 +21,11 @@ class Batches:
     """Windows of one token stream in a shuffled order.
 
     Each epoch cuts the stream into windows of T + 1 tokens that overlap by one, at an offset of its own,
-    and visits all of them once in an order of its own; both depend on (seed, epoch) only.
+    and visits each once in an order of its own; offset and order depend on (seed, epoch) only.
     """
 
     def __init__(self, tokens: NDArray[np.integer], batch_size: int, seq_length: int, seed: int) -> None:
-        """`tokens`: the stream, (num_tokens,). CorpusError when it is shorter than one batch needs."""
+        """Cut batches from the stream `tokens`, (num_tokens,); raise CorpusError if it is too short for one window."""
         self._tokens = tokens
         self._batch_size = batch_size
         self._seq_length = seq_length
@@ -37,7 +37,7 @@ class Batches:
         self._starts: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def at(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs and targets of a step, both (B, T) int64 on the CPU."""
+        """Return inputs and targets of a step, both (B, T) int64 on the CPU."""
         first = step * self._batch_size
         starts = [self._start(index) for index in range(first, first + self._batch_size)]
         rows = np.stack([self._tokens[start : start + self._seq_length + 1] for start in starts]).astype(np.int64)

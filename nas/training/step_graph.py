@@ -11,24 +11,24 @@ import torch
 from torch import Tensor
 
 EAGER_STEPS = 3
-"""That are done before one is recorded: by then libraries and the optimiser have taken what memory they keep."""
+"""Steps before one is recorded: by then libraries and the optimiser have allocated the memory they keep."""
 
 
 class StepGraph:
-    """`step` maps inputs and targets (B, T) int64 to the loss, a scalar, and changes weights where they stand.
+    """A recorded step from inputs and targets (B, T) int64 to the loss, a scalar, which changes weights in place.
 
-    Shapes, and all tensors that `step` reads or changes beside its arguments, must stay the same.
+    Shapes, and all tensors that the step reads or changes apart from its arguments, must stay the same.
     """
 
     def __init__(self, step: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, targets: Tensor, device: str) -> None:
-        """Record, which computes nothing."""
+        """Record `step`, which computes nothing."""
         self._inputs, self._targets = inputs.to(device), targets.to(device)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             self._loss = step(self._inputs, self._targets)
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Do a step on a batch in pinned memory; its loss."""
+        """Do a step on a batch in pinned memory and return its loss."""
         self._inputs.copy_(inputs, non_blocking=True)
         self._targets.copy_(targets, non_blocking=True)
         self._graph.replay()

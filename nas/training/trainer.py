@@ -25,10 +25,10 @@ _AVERAGES, _OPTIMIZER = "averages.", "optimizer."
 
 
 class Trainer:
-    """A model, its optimiser and the number of steps done; `advance` does more of them.
+    """A model, its optimiser and the number of steps done.
 
-    The state after step n is a function of (architecture, data, recipe, numerics, n): whether it was
-    reached in one run or over several resumes does not show.
+    The state after step n is a function of (architecture, data, recipe, numerics, n): it does not depend on
+    whether it was reached in one run or over several resumes.
     """
 
     def __init__(
@@ -37,30 +37,31 @@ class Trainer:
         tokens: NDArray[np.integer],
         recipe: Recipe,
         numerics: Numerics,
-        teach: Callable[[Tensor], SoftTargets] | None = None,
+        teacher: Callable[[Tensor], SoftTargets] | None = None,
         *,
-        graphed: bool = True,
+        use_cuda_graphs: bool = True,
     ) -> None:
-        """`tokens`: the training stream, (num_tokens,); `teach` says of ids (B, T) what a teacher thinks comes next.
+        """Prepare to train `model` on the stream `tokens`, (num_tokens,), by `recipe`.
 
-        `graphed`: on a GPU steps are CUDA graphs (nas/training/step_graph.py), but for those with a teacher.
+        `teacher` gives soft targets for the token after each of ids (B, T). With `use_cuda_graphs`, steps on a GPU are
+        CUDA graphs (nas/training/step_graph.py), unless there is a teacher.
         """
         self.recipe = recipe
         self.numerics = numerics
         self.step = 0
         self.lr_scale = 1.0
-        """By which every rate of the recipe is multiplied: below 1 in a run that diverged and was taken back."""
+        """Multiplies every learning rate of the recipe: below 1 in a run that diverged and was rolled back."""
         self._batches = Batches(tokens, recipe.batch_size, recipe.seq_length, recipe.seed)
         with memory_errors():
             self.model = model.to(numerics.device)
             self._weights = MasterWeights(self.model, numerics.training_dtype)
-        self._teach = teach
+        self._teacher = teacher
         self._averages = AveragedWeights(self._weights.vectors, recipe.ema_decay) if recipe.ema_decay else None
         loss = self._weights.trained.loss
         self._loss = torch.compile(loss, dynamic=False) if numerics.compiled else loss
         self._on_gpu = numerics.device.startswith("cuda")
         self._graph: StepGraph | None = None
-        self._eager_steps, self._graphed = 0, graphed and teach is None
+        self._eager_steps, self._use_cuda_graphs = 0, use_cuda_graphs and teacher is None
         matrices, gains = self._weights.vectors
         self._optimizer = torch.optim.AdamW(
             [{"params": [matrices], "weight_decay": recipe.weight_decay}, {"params": [gains], "weight_decay": 0.0}],
@@ -71,9 +72,9 @@ class Trainer:
         )
 
     def advance(self, num_steps: int) -> float:
-        """Do the next `num_steps` steps; the mean loss over them, nats per token.
+        """Do the next `num_steps` steps and return their mean loss, nats per token.
 
-        Raises Diverged when that mean is not finite, OutOfMemory when the device cannot hold a step.
+        Raise Diverged when that mean is not finite, OutOfMemory when the device cannot hold a step.
         """
         losses = self.step_losses(num_steps)
         if not math.isfinite(mean := sum(losses) / len(losses)):
@@ -81,20 +82,20 @@ class Trainer:
         return mean
 
     def step_losses(self, num_steps: int, should_stop: Callable[[], bool] = lambda: False) -> list[float]:
-        """As `advance`, the loss of each step, finite or not; fewer when `should_stop` said so in between."""
+        """Do up to `num_steps` steps, until `should_stop` is true, and return the loss of each, finite or not."""
         self._weights.trained.train()
         losses = [self._do_step()]
         while len(losses) < num_steps and not should_stop():
             losses.append(self._do_step())
-        found: list[float] = torch.stack(losses).double().tolist()
-        return found
+        values: list[float] = torch.stack(losses).double().tolist()
+        return values
 
     def _do_step(self) -> Tensor:
         inputs, targets = self._batches.at(self.step)
-        # Dropout draws from the global generator: reseeded by step, so that a resume draws the same.
+        # Dropout draws from the global generator, which is seeded at each step so that a resume draws the same numbers.
         torch.manual_seed(derived_seed("dropout", self.recipe.seed, self.step))
         self._set_learning_rate(self.lr_scale * self.recipe.learning_rate_at(self.step))
-        with memory_errors(), self.numerics.repeatable():
+        with memory_errors(), self.numerics.deterministic():
             loss = self._step_on_gpu(inputs, targets) if self._on_gpu else self._update(inputs, targets)
         if self._averages is not None:
             self._averages.update(self.step)
@@ -103,15 +104,15 @@ class Trainer:
 
     def _set_learning_rate(self, rate: float) -> None:
         for group in self._optimizer.param_groups:
-            if self._on_gpu:  # where a recorded step reads it
+            if self._on_gpu:  # a recorded step reads the rate from this tensor
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
 
     def _step_on_gpu(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """The first steps one kernel after the other, then as a graph. Only pinned memory is copied without waiting."""
+        """Do the first steps kernel by kernel, later ones as a graph; copies from pinned memory do not block."""
         inputs, targets = inputs.pin_memory(), targets.pin_memory()
-        if self._eager_steps < EAGER_STEPS or not self._graphed:
+        if self._eager_steps < EAGER_STEPS or not self._use_cuda_graphs:
             self._eager_steps += 1
             device = self.numerics.device
             return self._update(inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True))
@@ -120,30 +121,30 @@ class Trainer:
         return self._graph(inputs, targets)
 
     def _update(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Change the weights by the gradients of a batch; its mean loss."""
-        loss = self._take_gradients(inputs, targets)
+        """Update the weights by the gradients of a batch and return its mean loss."""
+        loss = self._add_gradients(inputs, targets)
         torch.nn.utils.clip_grad_norm_(self._weights.vectors, self.recipe.grad_clip)
         self._optimizer.step()
         self._weights.refresh()
         return loss
 
-    def _take_gradients(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Those of the mean loss of a step, which is returned."""
+    def _add_gradients(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Compute the gradients of the mean loss of a step and return that loss."""
         parts = self.recipe.accumulate
         losses = []
         for ids, answers in zip(inputs.chunk(parts), targets.chunk(parts), strict=True):
-            soft_targets = None if self._teach is None else self._teach(ids)
+            soft_targets = None if self._teacher is None else self._teacher(ids)
             loss = self._loss(ids, answers, self.recipe.label_smoothing, soft_targets)
-            self._weights.take_gradients(loss / parts if parts > 1 else loss)
+            self._weights.add_gradients(loss / parts if parts > 1 else loss)
             losses.append(loss.detach())
         return losses[0] if parts == 1 else torch.stack(losses).mean()
 
-    def evaluated(self) -> AbstractContextManager[None]:
-        """Within, `model` holds the weights that are evaluated and kept: the averaged ones where the recipe has any."""
-        return nullcontext() if self._averages is None else self._averages.in_place()
+    def evaluation_weights(self) -> AbstractContextManager[None]:
+        """Put the weights to evaluate and save into `model` inside the block: the averaged ones if there are any."""
+        return nullcontext() if self._averages is None else self._averages.swapped_in()
 
     def state(self) -> dict[str, Tensor]:
-        """What must be saved beside the weights, the step and `lr_scale`."""
+        """Return the tensors to save in addition to the weights, the step and `lr_scale`."""
         tensors = {
             f"{_OPTIMIZER}{index}.{key}": value
             for index, state in self._optimizer.state_dict()["state"].items()
@@ -153,9 +154,9 @@ class Trainer:
         return tensors | {f"{_AVERAGES}{index}": mean for index, mean in enumerate(means)}
 
     def restore(self, step: int, state: Mapping[str, Tensor], lr_scale: float = 1.0) -> None:
-        """Continue after `step` steps with what `state` gave; the weights are the model's own business.
+        """Continue after `step` steps with what `state` returned; the caller loads the model's weights.
 
-        Raises KeyError, ValueError or RuntimeError where `state` is of another training.
+        Raise KeyError, ValueError or RuntimeError if `state` is of another training.
         """
         self.step, self.lr_scale = step, lr_scale
         self._graph, self._eager_steps = None, 0
@@ -174,7 +175,7 @@ class Trainer:
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """OutOfMemory in place of whatever the device raises when it cannot hold the computation."""
+    """Raise OutOfMemory in place of the device's own error when it cannot hold the computation."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -183,7 +184,7 @@ def memory_errors() -> Iterator[None]:
 
 
 def raise_if_out_of_memory(error: BaseException) -> None:
-    """OutOfMemory if that is what `error` says; torch's CPU allocator says it in words only."""
-    text = str(error)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
-        raise OutOfMemory(f"out of memory: {text.splitlines()[0] if text else type(error).__name__}") from None
+    """Raise OutOfMemory if `error` is one; PyTorch's CPU allocator has only a message for it."""
+    message = str(error)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in message:
+        raise OutOfMemory(f"out of memory: {message.splitlines()[0] if message else type(error).__name__}") from None

@@ -1,4 +1,4 @@
-"""A model's weights on disk: safetensors with the architecture in the header, so that a file says what it is."""
+"""A model's weights on disk: safetensors with the architecture in the header, so that a file describes itself."""
 
 from __future__ import annotations
 
@@ -20,44 +20,47 @@ _HASH = "sha256"
 
 
 def save_weights(model: Decoder, path: Path) -> None:
+    """Write the weights of `model` atomically; raise CheckpointError when they cannot be written."""
     write_weights(model.config, model.state_dict(), path)
 
 
 def write_weights(config: ArchitectureConfig, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """As `save_weights`, of the tensors of a model of `config` by name."""
+    """Write the tensors, by name, of a model of `config` as `save_weights` does."""
     write_tensors(tensors, {"architecture": config.model_dump_json()}, path)
 
 
 def load_weights(path: Path) -> Decoder:
-    """Build the model a file holds, on the CPU; CheckpointError when it is missing, damaged or does not fit."""
+    """Build the model in a file, on the CPU; raise CheckpointError when it is missing, damaged or does not fit."""
     tensors, header = read_tensors(path)
     try:
         model = Decoder(ArchitectureConfig.parse(json.loads(header["architecture"])), seed=0)
         model.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, ArchitectureError) as error:
-        raise CheckpointError(f"{path} holds no model of ours ({_first_line(error)}); use another checkpoint") from None
+        raise CheckpointError(
+            f"{path} is no checkpoint of codenas ({_first_line(error)}); use another checkpoint"
+        ) from None
     return model
 
 
 def write_tensors(tensors: Mapping[str, torch.Tensor], header: Mapping[str, str], path: Path) -> None:
     """Write a safetensors file atomically, with the hash of its tensors in the header; they are copied to the CPU.
 
-    CheckpointError when it cannot be written.
+    Raise CheckpointError when it cannot be written.
     """
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     metadata = {"format": "pt", **header, _HASH: _hash_of(plain)}
     try:
         write_atomically(path, lambda temporary: save_file(plain, temporary, metadata=metadata), durable=True)
-    except SafetensorError as error:  # a full disk too: the library has no other error
+    except SafetensorError as error:  # also for a full disk: the library has no other error
         raise CheckpointError(
             f"cannot write checkpoint {path} ({_first_line(error)}); free some space and run the same command again"
         ) from None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and header of a safetensors file; CheckpointError when it is missing or damaged.
+    """Return tensors and header of a safetensors file; raise CheckpointError when it is missing or damaged.
 
-    Also where the tensors are not those of the hash that stands in the header; a file of others has none.
+    A file is also damaged if its tensors do not have the hash in its header; a file of another program has none.
     """
     try:
         with safe_open(path, framework="pt") as stored:
@@ -67,13 +70,14 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         raise CheckpointError(f"cannot read checkpoint {path} ({_first_line(error)}); use another one") from None
     if (written := header.pop(_HASH, None)) not in (None, _hash_of(tensors)):
         raise CheckpointError(
-            f"cannot read checkpoint {path} (not the hash {written[:12]} of its header); use another one"
+            f"cannot read checkpoint {path} (its tensors do not match the hash in its header, {written[:12]}); "
+            "use another one"
         )
     return tensors, header
 
 
 def _hash_of(tensors: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 of names, types, shapes and bytes."""
+    """Return the SHA-256 of names, types, shapes and bytes."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name]

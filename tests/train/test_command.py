@@ -440,7 +440,7 @@ def test_another_setting_in_the_same_folder_is_refused(corpus_folder: Path, tmp_
 def test_a_run_that_was_not_compiled_does_not_go_on_compiled(
     corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas.training.numerics._find_compiler", lambda: None)
+    monkeypatch.setattr("nas.training.numerics._check_compiler", lambda: None)
     command = flags(write(tmp_path / "a.json", VALUES), corpus_folder, tmp_path / "run", "--max-steps", "2", "--quiet")
     train.main(command)
     with pytest.raises(UsageError, match=r"with other settings \(numerics\.compiled: stored False, asked True"):

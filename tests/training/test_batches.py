@@ -11,7 +11,7 @@ from nas.training.batches import Batches, derived_seed
 
 
 def windows_of(batches: Batches, first: int, count: int, batch_size: int) -> list[tuple[int, ...]]:
-    """The input rows of `count` windows from window `first` on."""
+    """Return the input rows of `count` windows from window `first` on."""
     rows = []
     for index in range(first, first + count):
         rows.append(tuple(batches.at(index // batch_size)[0][index % batch_size].tolist()))
@@ -85,7 +85,7 @@ def test_a_batch_may_be_larger_than_an_epoch() -> None:
 
 @pytest.mark.parametrize("num_tokens", [0, 1, 16, 31])
 def test_a_stream_shorter_than_two_windows_is_refused(num_tokens: int) -> None:
-    with pytest.raises(CorpusError, match=rf"^the corpus has {num_tokens} tokens; a window of 16 needs twice as many$"):
+    with pytest.raises(CorpusError, match=rf"{num_tokens} tokens; a window of 16"):
         Batches(np.zeros(num_tokens, dtype=np.uint16), batch_size=1, seq_length=16, seed=0)
 
 

@@ -14,7 +14,7 @@ import torch
 from nas.errors import UsageError
 from nas.evaluate.compressors import compressor_bpb
 from nas.system.machine import available_cores, describe_machine
-from nas.training.allocator import give_back_freed_memory, keep_freed_memory
+from nas.training.allocator import keep_freed_memory, release_freed_memory
 from nas.training.numerics import Numerics, plan_numerics
 
 
@@ -27,10 +27,10 @@ from nas.training.numerics import Numerics, plan_numerics
         (None, "float32"),
     ],
 )
-def test_a_cpu_trains_in_bfloat16_where_it_multiplies_it(
+def test_a_cpu_with_bfloat16_products_trains_in_bfloat16(
     capabilities: dict[str, bool] | None, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if capabilities is None:  # an older torch cannot say
+    if capabilities is None:  # an older PyTorch cannot tell
         monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     else:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
@@ -44,14 +44,14 @@ def test_auto_is_the_gpu_where_there_is_one() -> None:
 
 @pytest.mark.parametrize("device", ["gpu", "CPU", "", "mps", "tpu:0"])
 def test_an_unknown_device_is_refused(device: str) -> None:
-    with pytest.raises(UsageError, match=rf"^unknown device '{device}' \(allowed: auto, cpu, cuda, cuda:N\)$"):
+    with pytest.raises(UsageError, match=rf"'{device}' .*auto, cpu, cuda, cuda:N"):
         plan_numerics(device, 1)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_a_gpu_that_is_not_there_is_refused(device: str) -> None:
-    with pytest.raises(UsageError, match="sees no CUDA device; use --device cpu or auto"):
+    with pytest.raises(UsageError, match=r"no CUDA device; .*--device cpu"):
         plan_numerics(device, 1)
 
 
@@ -74,11 +74,11 @@ def test_a_machine_has_cores_and_a_processor() -> None:
 def test_compressors_give_eight_times_their_ratio() -> None:
     text = b"def f(self):\n    return self.x\n" * 200
     sizes = {"gzip": gzip, "bzip2": bz2, "xz": lzma}
-    found = compressor_bpb(text)
-    assert found.keys() == sizes.keys()
+    bpb = compressor_bpb(text)
+    assert bpb.keys() == sizes.keys()
     for name, module in sizes.items():
-        assert found[name] < 1
-        assert found[name] == pytest.approx(8 * len(module.compress(text)) / len(text), rel=0.1)
+        assert bpb[name] < 1
+        assert bpb[name] == pytest.approx(8 * len(module.compress(text)) / len(text), rel=0.1)
 
 
 def test_compressors_cannot_shrink_noise() -> None:
@@ -86,10 +86,10 @@ def test_compressors_cannot_shrink_noise() -> None:
     assert all(8 <= bpb < 8.2 for bpb in compressor_bpb(noise).values())
 
 
-def test_what_goes_on_keeps_precision_and_threads() -> None:
+def test_a_resumed_study_keeps_its_precision_and_threads() -> None:
     planned = plan_numerics("cpu", 4)
-    kept = planned.kept({"dtype": "float32", "threads": 2, "torch": "2.0.0", "device": "cuda"})
-    assert kept == planned.model_copy(update={"dtype": "float32", "threads": 2})
+    resumed = planned.resumed_from({"dtype": "float32", "threads": 2, "torch": "2.0.0", "device": "cuda"})
+    assert resumed == planned.model_copy(update={"dtype": "float32", "threads": 2})
 
 
 WITHOUT_COMPILER = """
@@ -105,21 +105,21 @@ except UsageError as error:
 def test_compiling_without_a_compiler_is_one_line() -> None:
     environment = {**os.environ, "CXX": "/no/such/compiler"}
     ran = subprocess.run([sys.executable, "-c", WITHOUT_COMPILER], env=environment, capture_output=True, text=True)
-    assert ran.stdout.startswith("--compile needs a C++ compiler, found none")
+    assert ran.stdout.startswith("--compile needs a C++ compiler")
     assert ran.stdout.count("\n") == 1
 
 
 GLIBC_FAULTS = """
 import resource, sys
 import torch
-from nas.training.allocator import give_back_freed_memory, keep_freed_memory
+from nas.training.allocator import release_freed_memory, keep_freed_memory
 assert keep_freed_memory() if sys.argv[1] != "the default" else True
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(5):
         torch.ones(40 << 20, dtype=torch.uint8)
-        if sys.argv[1] == "given back":
-            give_back_freed_memory()
+        if sys.argv[1] == "released":
+            release_freed_memory()
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 for _ in range(3):
     faults()
@@ -131,13 +131,13 @@ print(faults())
 def test_freed_memory_is_taken_again_without_a_page_fault() -> None:
     faults = {
         how: int(subprocess.run([sys.executable, "-c", GLIBC_FAULTS, how], capture_output=True, check=True).stdout)
-        for how in ("kept", "the default", "given back")
+        for how in ("kept", "the default", "released")
     }
     assert faults["kept"] < 100 < faults["the default"]
-    assert faults["given back"] > 100
+    assert faults["released"] > 100
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert keep_freed_memory() is False
-    give_back_freed_memory()
+    release_freed_memory()

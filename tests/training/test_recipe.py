@@ -33,7 +33,9 @@ def test_a_decay_over_all_steps_begins_after_the_warm_up() -> None:
 )
 def test_a_decay_falls_by_its_shape_to_the_final_rate(decay: str, left: list[float]) -> None:
     schedule = recipe(learning_rate=3.0, final_learning_rate=1.0, num_steps=4, decay=decay, decay_share=0.75)
-    assert [schedule.learning_rate_at(step) for step in range(4)] == pytest.approx([3, *(1 + 2 * one for one in left)])
+    assert [schedule.learning_rate_at(step) for step in range(4)] == pytest.approx(
+        [3, *(1 + 2 * share for share in left)]
+    )
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 3, 7, 100, 1001])

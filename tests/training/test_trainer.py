@@ -22,14 +22,14 @@ def training(steps_done: int = 0, **changes: object) -> Trainer:
 
 
 @pytest.mark.parametrize("steps_done", [1, 5, 11])
-def test_a_training_that_goes_on_ends_with_the_same_bits(steps_done: int) -> None:
+def test_a_resumed_training_ends_with_the_same_bits(steps_done: int) -> None:
     uninterrupted = training(12)
     stopped = training(steps_done)
     buffer = io.BytesIO()
     torch.save({"model": stopped.model.state_dict(), "state": stopped.state()}, buffer)
     buffer.seek(0)
     saved = torch.load(buffer, weights_only=True)
-    torch.manual_seed(99)  # what else this process has drawn makes no difference
+    torch.manual_seed(99)  # other draws of this process make no difference
     resumed = training()
     resumed.model.load_state_dict(saved["model"])
     resumed.restore(steps_done, saved["state"])
@@ -49,7 +49,7 @@ def test_how_the_steps_are_cut_makes_no_difference() -> None:
 @pytest.mark.slow  # a compiler runs
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_compiled_training_learns_the_same_and_goes_on_with_the_same_bits(dtype: str) -> None:
+def test_a_compiled_training_learns_the_same_and_resumes_with_the_same_bits(dtype: str) -> None:
     numerics = NUMERICS.model_copy(update={"dtype": dtype})
 
     def made(compiled: bool) -> Trainer:
@@ -66,11 +66,11 @@ def test_a_compiled_training_learns_the_same_and_goes_on_with_the_same_bits(dtyp
     assert same_weights(resumed.model, compiled.model)
 
 
-def test_losses_of_steps_are_those_that_advance_averages_and_stop_where_told() -> None:
+def test_losses_of_steps_are_those_that_advance_averages_and_stop_on_request() -> None:
     losses = training().step_losses(12)
     assert training().advance(12) == sum(losses) / 12
-    stopped, asked = training(), iter([False, False, True])
-    assert stopped.step_losses(12, lambda: next(asked)) == losses[:3]
+    stopped, should_stop = training(), iter([False, False, True])
+    assert stopped.step_losses(12, lambda: next(should_stop)) == losses[:3]
     assert stopped.step == 3
     assert stopped.step_losses(9) == losses[3:]
 
@@ -82,8 +82,8 @@ def without_dropout(**changes: object) -> Trainer:
 def test_a_step_in_parts_is_that_step() -> None:
     whole, parts = without_dropout(), without_dropout(accumulate=4)
     assert parts.step_losses(3) == pytest.approx(whole.step_losses(3), rel=1e-5)
-    for ours, theirs in zip(parts.model.parameters(), whole.model.parameters(), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-4)
+    for weight, expected in zip(parts.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.allclose(weight, expected, atol=1e-4)
 
 
 def test_label_smoothing_is_in_the_training_loss_by_pytorchs_definition() -> None:
@@ -96,19 +96,21 @@ def test_label_smoothing_is_in_the_training_loss_by_pytorchs_definition() -> Non
 
 def test_the_evaluated_weights_are_the_running_mean_computed_by_hand() -> None:
     averaged, plain = without_dropout(ema_decay=0.3), without_dropout()
-    mean = [one.detach().clone() for one in plain.model.parameters()]
+    mean = [weight.detach().clone() for weight in plain.model.parameters()]
     for step in range(5):
         averaged.advance(1)
         plain.advance(1)
-        kept = min(0.3, (1 + step) / (10 + step))
-        mean = [kept * old + (1 - kept) * new.detach() for old, new in zip(mean, plain.model.parameters(), strict=True)]
+        decay = min(0.3, (1 + step) / (10 + step))
+        mean = [
+            decay * old + (1 - decay) * new.detach() for old, new in zip(mean, plain.model.parameters(), strict=True)
+        ]
     assert same_weights(averaged.model, plain.model)
-    with averaged.evaluated():
+    with averaged.evaluation_weights():
         for ours, expected in zip(averaged.model.parameters(), mean, strict=True):
             assert torch.allclose(ours, expected, atol=1e-6)
         assert not same_weights(averaged.model, plain.model)
     assert same_weights(averaged.model, plain.model)
-    with plain.evaluated():
+    with plain.evaluation_weights():
         assert same_weights(averaged.model, plain.model)
 
 
@@ -150,12 +152,12 @@ def test_the_rate_of_a_step_is_the_recipes() -> None:
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_step_is_adamw_on_each_weight_by_itself(tied: bool) -> None:
-    """One vector of all weights, against PyTorch's optimiser on the separate ones; matrices decay, gains do not."""
+    """Compare one vector of all weights with PyTorch's optimiser on separate ones; matrices decay, gains do not."""
     config = tiny(tie_embeddings=tied)
     ours = Trainer(Decoder(config, seed=1), random_tokens(600), recipe(weight_decay=0.5), NUMERICS)
-    theirs = Decoder(config, seed=1)
-    matrices = [one for one in theirs.parameters() if one.dim() == 2]
-    gains = [one for one in theirs.parameters() if one.dim() == 1]
+    model = Decoder(config, seed=1)
+    matrices = [weight for weight in model.parameters() if weight.dim() == 2]
+    gains = [weight for weight in model.parameters() if weight.dim() == 1]
     optimizer = torch.optim.AdamW(
         [{"params": matrices, "weight_decay": 0.5}, {"params": gains, "weight_decay": 0.0}], betas=(0.9, 0.95)
     )
@@ -163,14 +165,14 @@ def test_a_step_is_adamw_on_each_weight_by_itself(tied: bool) -> None:
     for step in range(3):
         for group in optimizer.param_groups:
             group["lr"] = recipe().learning_rate_at(step)
-        loss = theirs.loss(*batches.at(step))
+        loss = model.loss(*batches.at(step))
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         assert ours.advance(1) == pytest.approx(loss.item(), rel=1e-5)
-    for found, expected in zip(ours.model.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    for weight, expected in zip(ours.model.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(weight, expected, rtol=1e-4, atol=1e-5)
 
 
 HALF = NUMERICS.model_copy(update={"dtype": "bfloat16"})
@@ -182,7 +184,7 @@ def test_half_precision_keeps_its_masters_in_float32_and_learns_as_well() -> Non
     whole = Trainer(Decoder(config, seed=1), random_tokens(600, vocab_size=9), recipe(num_steps=30), NUMERICS)
     losses = [(half.advance(10), whole.advance(10)) for _ in range(3)]
     assert all(first == pytest.approx(second, rel=0.01) for first, second in losses)
-    assert {one.dtype for one in half.model.parameters()} == {torch.float32}
+    assert {weight.dtype for weight in half.model.parameters()} == {torch.float32}
     assert losses[-1][0] < losses[0][0]
 
 
@@ -194,7 +196,7 @@ def test_steps_too_small_for_half_precision_add_up() -> None:
     assert 1e-6 < moved.max() < 1e-4
 
 
-def test_half_precision_goes_on_with_the_same_bits() -> None:
+def test_half_precision_resumes_with_the_same_bits() -> None:
     config = tiny()
 
     def fresh() -> Trainer:
@@ -209,7 +211,7 @@ def test_half_precision_goes_on_with_the_same_bits() -> None:
     assert same_weights(resumed.model, uninterrupted.model)
 
 
-def test_a_rate_that_blows_the_weights_up_is_said_to_diverge() -> None:
+def test_a_rate_that_blows_the_weights_up_diverges() -> None:
     with pytest.raises(Diverged, match=r"^the training loss is (nan|inf) by step \d+ of 12$"):
         training(12, learning_rate=1e30)
 
@@ -222,13 +224,13 @@ def test_a_rate_that_blows_the_weights_up_is_said_to_diverge() -> None:
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
     ],
 )
-def test_what_torch_says_of_too_little_memory_is_one_line(error: Exception) -> None:
+def test_too_little_memory_is_one_line(error: Exception) -> None:
     with pytest.raises(OutOfMemory, match=r"^out of memory: ") as caught:
         raise_if_out_of_memory(error)
     assert "\n" not in str(caught.value)
 
 
-def test_other_errors_are_not_taken_for_too_little_memory() -> None:
+def test_other_errors_are_not_reported_as_too_little_memory() -> None:
     raise_if_out_of_memory(RuntimeError("shapes cannot be multiplied"))
     model = Decoder(tiny(vocab_size=10), seed=0)
     made = Trainer(model, random_tokens(600), recipe(), NUMERICS)  # ids beyond the vocabulary

@@ -61,7 +61,7 @@ def _plan_on_ray(
         raise UsageError(f"--gpus-per-trial {gpus:g} would lie idle with --device cpu; leave one of them out")
     share = available_cores() // num_workers if num_workers and address is None else 1
     cpus = cpus or float(max(1, share))
-    numerics = plan_numerics("cuda" if gpus else device, threads=max(1, int(cpus)), elsewhere=gpus is not None)
+    numerics = plan_numerics("cuda" if gpus else device, threads=max(1, int(cpus)), remote_gpu=gpus is not None)
     return numerics, RaySettings(address, cpus, gpus or float(numerics.device == "cuda"))
 
 
