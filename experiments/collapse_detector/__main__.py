@@ -18,7 +18,7 @@ from experiments.collapse_detector.human_code import JUDGING, MAKING, Window, do
 from experiments.collapse_detector.loops import DAMAGES, KINDS, collapsed
 from experiments.document import markdown, write_tables
 from nas import cli
-from nas.evaluate.by_length import LENGTHS
+from nas.evaluate.calibration import LENGTHS
 from nas.evaluate.collapse.detector import (
     DETECTOR_VERSION,
     MEASURES,

@@ -20,13 +20,13 @@ from experiments.collapse_detector.loops import KINDS, collapsed
 from experiments.document import markdown, write_tables
 from nas import cli
 from nas.corpus.sources import STDLIB
-from nas.evaluate.by_length import LENGTHS
+from nas.evaluate.calibration import LENGTHS
 from nas.evaluate.collapse import collapse_rule
 from nas.evaluate.quality.junk import (
     MODEL_FILE,
     THRESHOLDS_FILE,
-    counted,
-    human_code,
+    count_ngrams,
+    human_code_model,
     human_p99,
     is_junk,
     junk_bits,
@@ -63,8 +63,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     if not arguments.judge_only:
-        save_model(MODEL_FILE, counted(training_texts(), MIN_SEEN))
-        human_code.cache_clear()
+        save_model(MODEL_FILE, count_ngrams(training_texts(), MIN_SEEN))
+        human_code_model.cache_clear()
         write_json(THRESHOLDS_FILE, calibrated())
         p99_bits.cache_clear()
     tables = [false_alarm_table(), found_table()]

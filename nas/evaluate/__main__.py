@@ -32,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
         "--protocol", action="append", metavar="NAME", help="seed, greedy or plain; can be repeated (default: all)"
     )
     how.add_argument("--prompts", type=Path, metavar="FILE", help="one a line (default: 256 of ours)")
-    how.add_argument("--num-prompts", type=cli.positive_int, metavar="N", help="so many, spread over all (default: all)")
+    how.add_argument(
+        "--num-prompts", type=cli.positive_int, metavar="N", help="so many, spread over all (default: all)"
+    )
     how.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
     built.add_argument("--save", type=Path, metavar="FILE", help="write the completions, one JSON object a line")
     built.add_argument("--json", action="store_true", help="print one JSON object for each input, one a line")

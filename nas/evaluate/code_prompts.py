@@ -17,12 +17,15 @@ _MIN_VISIBLE = 8
 
 
 def cut_prompts(documents: Sequence[str], num_prompts: int, max_bytes: int, completion_bytes: int) -> list[str]:
-    """As `cut_available_prompts`; CorpusError when the text is too short for so many."""
+    """Return `num_prompts` different prompts as `cut_available_prompts` draws them.
+
+    Raises CorpusError when the text has fewer.
+    """
     prompts = cut_available_prompts(documents, num_prompts, max_bytes, completion_bytes)
     if len(prompts) < num_prompts:
         raise CorpusError(
-            f"the text has only {len(prompts)} different prompts of {max_bytes} bytes that go on as Python code; "
-            f"{num_prompts} wanted"
+            f"the text has only {len(prompts)} different prompts of {max_bytes} bytes that continue as valid Python; "
+            f"{num_prompts} are needed"
         )
     return prompts
 
@@ -30,38 +33,40 @@ def cut_prompts(documents: Sequence[str], num_prompts: int, max_bytes: int, comp
 def cut_available_prompts(
     documents: Sequence[str], num_prompts: int, max_bytes: int, completion_bytes: int
 ) -> list[str]:
-    """`num_prompts` different prompts, or as many as there are: whole lines up to one of code, without its line break.
+    """Return up to `num_prompts` different prompts: whole lines that end with a line of code, without its line break.
 
     A prompt holds as many lines before its last one as fit `max_bytes` bytes of UTF-8, and starts where
     a line starts. Its own continuation, the `completion_bytes` bytes that follow, is healthy by the detector
-    and with the prompt the beginning of valid Python: so neither can be the prompt's fault. Documents take
-    turns, lines are drawn by a fixed seed: fewer prompts are the first of more.
+    and together with the prompt the beginning of valid Python: so a failure is never the prompt's fault. Documents
+    take turns, and lines are drawn with a fixed seed: fewer prompts are the first of more.
     """
     rng = np.random.default_rng(derived_seed("prompts", PROMPTS_VERSION))
-    waiting = [_prompts_of(document.split("\n"), max_bytes, completion_bytes, rng) for document in documents]
+    remaining = [_document_prompts(document.split("\n"), max_bytes, completion_bytes, rng) for document in documents]
     prompts: dict[str, None] = {}
-    while waiting and len(prompts) < num_prompts:
-        for one in list(waiting):
-            prompt = next(one, None)
+    while remaining and len(prompts) < num_prompts:
+        for candidates in list(remaining):
+            prompt = next(candidates, None)
             if prompt is None:
-                waiting.remove(one)
+                remaining.remove(candidates)
             elif len(prompts) < num_prompts:
                 prompts[prompt] = None
     return list(prompts)
 
 
 def prompt_uniforms(num_prompts: int, num_tokens: int, seed: int = 0) -> torch.Tensor:
-    """Numbers in [0, 1), (num_prompts, num_tokens) float64: row i samples prompt i, however many there are.
+    """Return random numbers in [0, 1), (num_prompts, num_tokens) float64; row i samples the completion of prompt i.
 
-    Seed 0 gives those of every trial and evaluation.
+    A row does not depend on the number of prompts. Seed 0 gives the numbers of every trial and evaluation.
     """
-    more = (seed,) if seed else ()
-    rows = [np.random.default_rng(derived_seed("uniforms", PROMPTS_VERSION, row, *more)) for row in range(num_prompts)]
+    extra = (seed,) if seed else ()
+    rows = [np.random.default_rng(derived_seed("uniforms", PROMPTS_VERSION, row, *extra)) for row in range(num_prompts)]
     return torch.from_numpy(np.stack([rng.random(num_tokens) for rng in rows]))
 
 
-def _prompts_of(lines: list[str], max_bytes: int, completion_bytes: int, rng: np.random.Generator) -> Iterator[str]:
-    """The fair prompts of one document in a drawn order."""
+def _document_prompts(
+    lines: list[str], max_bytes: int, completion_bytes: int, rng: np.random.Generator
+) -> Iterator[str]:
+    """Yield the fair prompts of one document in random order."""
     ends = [
         index
         for index, line in enumerate(lines[:-1])
@@ -78,7 +83,7 @@ def _is_fair(prompt: str, continuation: str) -> bool:
 
 
 def _bytes_after(lines: list[str], end: int, num_bytes: int) -> str:
-    """What follows line `end`, its line break first."""
+    """Return the `num_bytes` bytes after line `end`, starting with its line break."""
     text = "\n" + "\n".join(lines[end + 1 : end + 1 + num_bytes])
     return text.encode()[:num_bytes].decode(errors="ignore")
 

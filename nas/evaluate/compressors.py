@@ -1,4 +1,4 @@
-"""What general compressors need for the same bytes: the yardstick that every model must get under."""
+"""Bits per byte of general-purpose compressors, the baseline that every model must beat."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import lzma
 
 
 def compressor_bpb(text: bytes) -> dict[str, float]:
-    """Bits per byte of gzip -9, bzip2 -9 and xz -9 on `text`, headers included."""
+    """Return the bits per byte of gzip -9, bzip2 -9 and xz -9 on `text`, headers included."""
     compressed = {
         "gzip": gzip.compress(text, compresslevel=9, mtime=0),
         "bzip2": bz2.compress(text, compresslevel=9),

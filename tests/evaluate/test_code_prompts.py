@@ -82,12 +82,9 @@ def test_documents_take_turns() -> None:
     assert [prompt[9] for prompt in prompts] == list("abcabcabc")
 
 
-@pytest.mark.parametrize(("num_prompts", "found"), [(6, 5), (1000, 5)])
-def test_a_text_too_short_for_so_many_is_one_line(num_prompts: int, found: int) -> None:
-    with pytest.raises(
-        CorpusError,
-        match=rf"^the text has only {found} different prompts of 1000 bytes .* Python code; {num_prompts} wanted$",
-    ):
+@pytest.mark.parametrize("num_prompts", [6, 1000])
+def test_a_text_too_short_for_so_many_is_one_line(num_prompts: int) -> None:
+    with pytest.raises(CorpusError, match=rf"only 5 different prompts of 1000 bytes .*; {num_prompts} are"):
         cut_prompts([TEXT], num_prompts, 1000, 60)
 
 

@@ -1,16 +1,16 @@
-"""The detector: rules with thresholds that depend on the length of the text; the first that fires is the one kept.
+"""The collapse detector: rules with thresholds that depend on the text's length; the first rule that fires counts.
 
-blank         hardly anything that is not white space, or nothing but one comment
-copy          the completion is what stands in its prompt
-loop          one unit at least three times in a row, to the end or for a large part of the text; numbers in it may
-              change
-lines         lines that were there before
-near_loop     as a loop, with noise in it
+blank         hardly anything but white space, or nothing but one comment
+copy          the completion repeats text of its prompt
+loop          one unit at least three times in a row, up to the end or for a large part of the text; numbers in it
+              may change
+lines         lines that occurred before
+near_loop     a loop with noise in it
 entropy       too few different characters
 
-The thresholds stand in thresholds.json, made by `python -m experiments.collapse_detector` so that people's code
-is rarely called collapsed; experiments/collapse_detector/README.md says how rarely, and what is found. Token soup is not seen:
-text that never repeats and means nothing is measured by `nas.evaluate.quality`.
+The thresholds in thresholds.json are made by `python -m experiments.collapse_detector` so that human code is rarely
+called collapsed; experiments/collapse_detector/README.md gives the rates of false alarms and of detection. The
+detector does not see token soup: text that never repeats and means nothing is measured by `nas.evaluate.quality`.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from nas.evaluate.by_length import LENGTHS, at_length
+from nas.evaluate.calibration import LENGTHS, value_at_length
 from nas.evaluate.collapse.features import (
     MIN_CHARACTERS,
     character_entropy,
     copied_share,
-    joined,
     last_loop,
     longest_loop,
     near_loop_share,
     repeated_line_share,
     visible_share,
+    with_single_blanks,
     without_numbers,
 )
 
@@ -39,7 +39,7 @@ THRESHOLDS_FILE = Path(__file__).with_name("thresholds.json")
 
 BLANK, COPY, LOOP, LINES, NEAR_LOOP, ENTROPY = RULES = ("blank", "copy", "loop", "lines", "near_loop", "entropy")
 FULL_ENTROPY = 7.0
-"""Bits of a character of ASCII, if all were as frequent."""
+"""Bits per character if all ASCII characters were equally frequent."""
 
 MEASURES = {
     "invisible": BLANK,
@@ -51,12 +51,12 @@ MEASURES = {
     "near_loop": NEAR_LOOP,
     "sameness": ENTROPY,
 }
-"""What is measured -> the rule that fires where it is above its threshold."""
+"""Measure -> the rule that fires where it exceeds its threshold."""
 
 
 def measure(completion: str, prompt: str = "") -> dict[str, float]:
-    """Every measure of MEASURES, each the larger the more it speaks for a collapse."""
-    text, plain = joined(completion), without_numbers(completion)
+    """Return every measure of MEASURES; the larger, the more it suggests a collapse."""
+    text, plain = with_single_blanks(completion), without_numbers(completion)
     return {
         "invisible": 1 - visible_share(completion),
         "copied": copied_share(completion, prompt),
@@ -70,21 +70,21 @@ def measure(completion: str, prompt: str = "") -> dict[str, float]:
 
 
 def collapse_rule(completion: str, prompt: str = "", *, ended: bool = False) -> str | None:
-    """The rule that calls `completion` collapsed, or None for a healthy one.
+    """Return the rule by which `completion` has collapsed, or None for a healthy one.
 
-    `ended`: the model ended the text itself, so that one comment is all it had to say; a comment that was cut by
-    the limit of bytes may go on to something.
-    A text shorter than the shortest calibrated length is judged by that one's thresholds, and only by the rules
-    that a few characters can speak for: blank, copy and loop.
+    `ended` tells that the model ended the text itself, so that a single comment is all it wrote; a comment that the
+    byte limit cut may lead to code.
+    A text shorter than the shortest calibrated length gets that length's thresholds, and only the rules
+    that a few characters can support: blank, copy and loop.
     """
     text = completion.strip()
     if not text or (_is_one_comment(text) and (ended or completion.endswith("\n"))):
         return BLANK
     if text == prompt.strip():
-        return COPY  # however short
+        return COPY  # at any length
     length = len(completion)
-    found = measure(completion, prompt)
-    fired = {MEASURES[name] for name, value in found.items() if value > threshold(name, length)}
+    measures = measure(completion, prompt)
+    fired = {MEASURES[name] for name, value in measures.items() if value > threshold(name, length)}
     if length < LENGTHS[0]:
         fired &= {BLANK, COPY, LOOP}
     if length < MIN_CHARACTERS:
@@ -93,13 +93,13 @@ def collapse_rule(completion: str, prompt: str = "", *, ended: bool = False) -> 
 
 
 def threshold(name: str, length: int) -> float:
-    """The threshold of a measure for texts of `length` characters."""
-    return at_length(thresholds()[name], length)
+    """Return the threshold of a measure for texts of `length` characters."""
+    return value_at_length(thresholds()[name], length)
 
 
 @cache
 def thresholds() -> Mapping[str, tuple[float, ...]]:
-    """Measure -> one threshold for each of LENGTHS, as calibrated."""
+    """Return measure -> the calibrated threshold for each of LENGTHS."""
     stored = json.loads(THRESHOLDS_FILE.read_text(encoding="utf-8"))
     assert stored["lengths"] == list(LENGTHS) and stored["thresholds"].keys() == MEASURES.keys(), THRESHOLDS_FILE
     return {name: tuple(values) for name, values in stored["thresholds"].items()}

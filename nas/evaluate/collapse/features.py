@@ -1,6 +1,6 @@
-"""What the detector measures on a text: each a share from 0 to 1, or bits, the same for every length of text.
+"""Features of a text that the detector measures: shares from 0 to 1, entropies in bits, lengths in characters.
 
-n characters. Runs of blanks count as one and, where numbers may change from turn to turn, runs of digits as
+Runs of blanks count as one blank and, where numbers may change from one repetition to the next, runs of digits as
 one zero: a loop that counts is a loop.
 """
 
@@ -14,47 +14,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIN_CHARACTERS = 16
-"""Shorter texts hold no copy and no loop."""
+"""Texts with fewer characters cannot be a copy or a loop."""
 SHIFT = 1
-"""Characters by which a turn of a near loop may be longer or shorter than the one before."""
+"""Characters by which one repetition of a near loop may be longer or shorter than the one before."""
 MAX_INNER_PERIOD = 80
-"""Loops that end before the text does are looked for up to so many characters a turn."""
-TURNS = 3
+"""Longest unit, in characters, of the loops that are searched for before the end of the text."""
+MIN_REPETITIONS = 3
+"""A unit this many times in a row is a loop."""
 
 _CANDIDATES = 4
 _BLANKS = re.compile(r"[ \t]+")
 _DIGITS = re.compile(r"\d+")
 
 
-def joined(text: str) -> str:
-    """`text` with each run of blanks as one space."""
+def with_single_blanks(text: str) -> str:
+    """Return `text` with each run of blanks as one space."""
     return _BLANKS.sub(" ", text)
 
 
 def without_numbers(text: str) -> str:
-    """`joined`, and each run of digits as one zero."""
-    return _DIGITS.sub("0", joined(text))
+    """Return `text` with each run of blanks as one space and each run of digits as one zero."""
+    return _DIGITS.sub("0", with_single_blanks(text))
 
 
 def visible_share(text: str) -> float:
-    """Share of characters that are not white space; 0 for no text."""
+    """Return the share of characters that are not white space; 0 for an empty text."""
     return sum(map(len, text.split())) / len(text) if text else 0.0
 
 
 def character_entropy(text: str) -> float:
-    """Shannon entropy of the characters' frequencies, bits per character; 0 for no text."""
+    """Return the Shannon entropy of the characters' frequencies, bits per character; 0 for an empty text."""
     counts = Counter(text).values()
     return -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
 
 
 def last_loop(text: str, *, needs_words: bool = False) -> int:
-    """Characters of the longest loop that lasts to the end of the text: one unit at least three times in a row.
+    """Return the characters of the longest loop that lasts to the end of the text.
 
-    People's code rarely ends in the middle of one, wherever it is cut; a model that loops does not get out.
-    With `needs_words` units that hold digits must hold three letters too: tables of numbers are no loops.
+    Human code rarely ends in the middle of a loop, wherever it is cut; a model that loops does not leave it.
+    With `needs_words` a unit with digits must have three letters too: tables of numbers are not loops.
     """
     longest, length = 0, len(text)
-    for period in range(1, length // TURNS + 1):
+    for period in range(1, length // MIN_REPETITIONS + 1):
         unit = text[length - period :]
         if text.endswith(unit, 0, length - period) and text.endswith(unit, 0, length - 2 * period):
             if needs_words and not _has_words(unit):
@@ -63,27 +64,28 @@ def last_loop(text: str, *, needs_words: bool = False) -> int:
     return longest
 
 
-def longest_loop(text: str, longest_period: int = MAX_INNER_PERIOD) -> int:
-    """Characters of the longest loop anywhere, its last turn cut or not."""
+def longest_loop(text: str, max_period: int = MAX_INNER_PERIOD) -> int:
+    """Return the characters of the longest loop anywhere in the text; its last repetition may be incomplete."""
     codes = _codes(text)
     longest = 0
-    for period in range(1, min(len(codes) // TURNS, longest_period) + 1):
+    for period in range(1, min(len(codes) // MIN_REPETITIONS, max_period) + 1):
         breaks = np.flatnonzero(codes[period:] != codes[:-period])
         ends = np.concatenate([[-1], breaks, [len(codes) - period]])
         covered = int(np.diff(ends).max()) - 1 + period
-        if covered >= TURNS * period:
+        if covered >= MIN_REPETITIONS * period:
             longest = max(longest, covered)
     return longest
 
 
 def near_loop_share(text: str) -> float:
-    """Share of the text that repeats what stood one turn before, noise and small shifts allowed.
+    """Return the share of the text that repeats the text one period before, with noise and small shifts allowed.
 
-    Of all turns up to a third of the text the one with most equal trigrams is taken. A character counts when it
-    is of a trigram that stood there one turn before, give or take SHIFT characters. The share is of all but one
-    turn. Trigrams of digits without a letter count for nothing: tables of numbers are no loops.
+    Among the periods up to a third of the text, those with the most equal trigrams are tried and the largest share
+    is returned. A character counts when it belongs to a trigram that occurred one period before, plus or minus SHIFT
+    characters. The share is taken of the text without its first period. Trigrams of digits without a letter never
+    count: tables of numbers are not loops.
     """
-    length, last = len(text), len(text) // TURNS
+    length, last = len(text), len(text) // MIN_REPETITIONS
     if length < MIN_CHARACTERS:
         return 0.0
     trigrams = _trigrams(text)
@@ -95,8 +97,8 @@ def near_loop_share(text: str) -> float:
     best = 0.0
     for period in np.argsort(-near / (length - np.arange(last + 1)))[:_CANDIDATES]:
         covered = np.zeros(length, dtype=bool)
-        for turn in range(max(1, period - SHIFT), period + SHIFT + 1):
-            starts = np.flatnonzero(trigrams[turn:] == trigrams[:-turn]) + turn
+        for shifted in range(max(1, period - SHIFT), period + SHIFT + 1):
+            starts = np.flatnonzero(trigrams[shifted:] == trigrams[:-shifted]) + shifted
             for offset in range(3):
                 covered[starts + offset] = True
         best = max(best, int(covered.sum()) / (length - int(period)))
@@ -104,23 +106,23 @@ def near_loop_share(text: str) -> float:
 
 
 def repeated_line_share(text: str) -> float:
-    """Share of the lines with something on them that stood there before; 0 for fewer than three."""
+    """Return the share of non-blank lines that occurred before; 0 for fewer than three lines."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
-    return 1 - len(set(lines)) / len(lines) if len(lines) >= TURNS else 0.0
+    return 1 - len(set(lines)) / len(lines) if len(lines) >= MIN_REPETITIONS else 0.0
 
 
 def copied_share(completion: str, prompt: str) -> float:
-    """Share of the completion, white space before it left out, that is its beginning and stands in the prompt."""
+    """Return the share of the completion, stripped of white space, that its longest prefix found in the prompt makes."""
     text = completion.strip()
     low, high = 0, len(text)
-    while low < high:  # a prefix of what stands in the prompt stands there too
+    while low < high:  # a prefix of text in the prompt is in the prompt too
         middle = (low + high + 1) // 2
         low, high = (middle, high) if text[:middle] in prompt else (low, middle - 1)
     return low / len(text) if text else 0.0
 
 
 def _run_before(text: str, period: int) -> int:
-    """Characters at the end of the text that repeat with `period`."""
+    """Return the number of characters at the end of the text that repeat with `period`."""
     start = len(text) - period - 1
     while start >= 0 and text[start] == text[start + period]:
         start -= 1
@@ -128,11 +130,11 @@ def _run_before(text: str, period: int) -> int:
 
 
 def _has_words(unit: str) -> bool:
-    return sum(map(str.isalpha, unit)) >= TURNS or not any(map(str.isdigit, unit))
+    return sum(map(str.isalpha, unit)) >= MIN_REPETITIONS or not any(map(str.isdigit, unit))
 
 
 def _trigrams(text: str) -> NDArray[np.int64]:
-    """One number for each three characters in a row; those of digits without a letter equal no other."""
+    """Return one number per trigram; a trigram of digits without a letter equals no other."""
     codes = _codes(text).astype(np.int64)
     letters = np.fromiter(map(str.isalpha, text), dtype=bool, count=len(text))
     thirds = [(codes[start : len(text) - 2 + start], letters[start : len(text) - 2 + start]) for start in range(3)]

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from nas.evaluate.quality.completion_quality import CompletionQuality
 from nas.evaluate.quality.evaluation import QualityEvaluation
-from nas.evaluate.quality.statistics import mcnemar_p, paired_p
 from nas.evaluate.quality.protocols import PROTOCOLS
+from nas.evaluate.quality.statistics import mcnemar_p, paired_p
 
 
 class Comparison(BaseModel):

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict
 
 from nas.evaluate.collapse import RULES
 from nas.evaluate.quality.completion_quality import CompletionQuality
-from nas.evaluate.quality.statistics import wilson_interval
 from nas.evaluate.quality.origin_categories import (
     CATEGORIES,
     distinct_characters,
@@ -19,6 +18,7 @@ from nas.evaluate.quality.origin_categories import (
     has_operator,
     has_parentheses,
 )
+from nas.evaluate.quality.statistics import wilson_interval
 
 _PATTERNS_KEPT = 5
 _MAX = 0.5

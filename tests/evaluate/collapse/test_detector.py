@@ -8,7 +8,7 @@ import pytest
 
 from experiments.collapse_detector.human_code import windows
 from experiments.collapse_detector.loops import DAMAGES, KINDS, collapsed
-from nas.evaluate.by_length import LENGTHS
+from nas.evaluate.calibration import LENGTHS
 from nas.evaluate.collapse.detector import (
     BLANK,
     COPY,

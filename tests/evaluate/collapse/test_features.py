@@ -8,12 +8,12 @@ import pytest
 from nas.evaluate.collapse.features import (
     character_entropy,
     copied_share,
-    joined,
     last_loop,
     longest_loop,
     near_loop_share,
     repeated_line_share,
     visible_share,
+    with_single_blanks,
     without_numbers,
 )
 
@@ -87,7 +87,7 @@ def test_with_numbers_a_loop_needs_words(text: str, covered: int) -> None:
 
 
 def test_blanks_are_joined_and_numbers_are_one_zero() -> None:
-    assert joined("a  b\t c\n\n    d") == "a b c\n\n d"
+    assert with_single_blanks("a  b\t c\n\n    d") == "a b c\n\n d"
     assert without_numbers("x12 =  3.14e5") == "x0 = 0.0e0"
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from nas.errors import UsageError
-from nas.evaluate.quality.one_line_prompts import one_line_prompts
-from nas.evaluate.quality.prompts import Prompt, choose_prompts
+from nas.evaluate.quality.prompts import Prompt, choose_prompts, one_line_prompts
 
 
 def test_by_default_all_one_line_prompts_are_chosen() -> None:

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.evaluate.by_length import LENGTHS
+from nas.evaluate.calibration import LENGTHS
 from nas.evaluate.quality.junk import (
     ALPHABET,
     MODEL_FILE,
     THRESHOLDS_FILE,
-    Order,
-    built,
-    counted,
-    human_code,
+    NgramOrder,
+    build_model,
+    count_ngrams,
+    human_code_model,
     human_p99,
     is_junk,
     junk_bits,
@@ -49,12 +49,12 @@ def junk_share(texts: list[str]) -> float:
     return sum(map(is_junk, texts)) / len(texts)
 
 
-def last_probability(model: tuple[Order, ...], text: str) -> float:
+def last_probability(model: tuple[NgramOrder, ...], text: str) -> float:
     return float(probabilities(model, text)[-1])
 
 
 def test_probabilities_of_a_tiny_model_are_those_computed_by_hand() -> None:
-    model = built(counted(["abab"], (1, 1)))  # a 2, b 2; ab 2, ba 1, and the last b has nothing after it
+    model = build_model(count_ngrams(["abab"], (1, 1)))  # a 2, b 2; ab 2, ba 1, and the last b has nothing after it
     p_a = p_b = (2 + 2 / 129) / (4 + 2)
     p_c = (2 / 129) / (4 + 2)
     assert probabilities(model, "ab") == pytest.approx([p_a, (2 + 1 * p_b) / (2 + 1)])
@@ -63,7 +63,7 @@ def test_probabilities_of_a_tiny_model_are_those_computed_by_hand() -> None:
 
 
 def test_what_rare_ngrams_counted_goes_to_shorter_contexts() -> None:
-    model = built(counted(["aab", "aac"], (1, 2)))  # a 4, b 1, c 1; aa 2, while ab and ac are dropped
+    model = build_model(count_ngrams(["aab", "aac"], (1, 2)))  # a 4, b 1, c 1; aa 2, while ab and ac are dropped
     p_b = (1 + 3 / 129) / (6 + 3)
     p_a = (4 + 3 / 129) / (6 + 3)
     assert last_probability(model, "aa") == pytest.approx((2 + (1 + 2) * p_a) / (4 + 1))
@@ -71,14 +71,14 @@ def test_what_rare_ngrams_counted_goes_to_shorter_contexts() -> None:
 
 
 def test_ngrams_do_not_reach_from_one_text_into_the_next() -> None:
-    (_, pairs) = counted(["ab", "cd"], (1, 1))
+    (_, pairs) = count_ngrams(["ab", "cd"], (1, 1))
     assert pairs.keys.tolist() == [ord("a") * 129 + ord("b"), ord("c") * 129 + ord("d")]
     assert pairs.counts.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("context", ["", "a", "ba", "def f", "zq", "\x80", "return x\n", "    self."])
 def test_probabilities_over_the_alphabet_sum_to_one(context: str) -> None:
-    for model in (human_code(), built(counted(["def f(a): return a", "baba"], (1, 1, 2, 2)))):
+    for model in (human_code_model(), build_model(count_ngrams(["def f(a): return a", "baba"], (1, 1, 2, 2)))):
         assert sum(last_probability(model, context + one) for one in EVERY_CHARACTER) == pytest.approx(1)
 
 
@@ -102,19 +102,19 @@ def test_probabilities_equal_those_of_a_model_written_with_dictionaries(least: t
 
     width = len(least) - 1
     expected = [p(one, SPOILED[max(0, place - width) : place]) for place, one in enumerate(SPOILED)]
-    assert probabilities(built(counted(texts, least)), SPOILED) == pytest.approx(expected)
+    assert probabilities(build_model(count_ngrams(texts, least)), SPOILED) == pytest.approx(expected)
 
 
 def test_a_stored_model_is_read_back_as_it_was(tmp_path: Path) -> None:
-    found = counted(snippets(200), (1, 1, 2, 4))
+    found = count_ngrams(snippets(200), (1, 1, 2, 4))
     save_model(tmp_path / "model.npz", found)
-    for stored, made in zip(load_model(tmp_path / "model.npz"), built(found), strict=True):
+    for stored, made in zip(load_model(tmp_path / "model.npz"), build_model(found), strict=True):
         assert np.array_equal(stored.keys, made.keys)
-        assert np.array_equal(stored.own, made.own) and np.array_equal(stored.left, made.left)
+        assert np.array_equal(stored.added, made.added) and np.array_equal(stored.backoff, made.backoff)
 
 
 def test_bits_are_the_mean_over_the_characters_and_none_for_no_text() -> None:
-    found = [-math.log2(one) for one in probabilities(human_code(), "import os\n")]
+    found = [-math.log2(one) for one in probabilities(human_code_model(), "import os\n")]
     assert junk_bits("import os\n") == pytest.approx(sum(found) / 10)
     assert junk_bits("") == 0.0
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from nas.evaluate.quality.one_line_prompts import one_line_prompts
+from nas.evaluate.quality.prompts import one_line_prompts
 from nas.evaluate.quality.syntax import is_python_so_far
 
 # Each group's size, and what a line of it looks like.
