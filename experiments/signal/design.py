@@ -1,60 +1,49 @@
-"""Architectures spread over a search space: a Latin hypercube, so that few draws reach all of every range."""
+"""Architectures spread over a search space by a Latin hypercube: a few draws reach all parts of every range."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
+from nas.space.dimension import Dimension, Range, Scalar
 from nas.space.search_space import Candidate, SearchSpace
-from nas.space.sections import SearchSection
 from nas.training.batches import derived_seed
 
 _ATTEMPTS = 1000
 
 
 def spread_candidates(space: SearchSpace, vocabulary_sizes: Mapping[str, int], count: int) -> list[Candidate]:
-    """`count` different legal candidates; the same ones for the same space.
+    """Return `count` different legal candidates, the same ones for the same space.
 
     Each dimension is cut into `count` equal strata and each stratum is used once (McKay et al. 1979). An
     illegal candidate is drawn again uniformly, so the strata hold for the others only.
     """
     rng = np.random.default_rng(derived_seed("spread", count))
-    names = list(SearchSection.model_fields)
+    names = list(space.dimensions)
     strata = {name: (rng.permutation(count) + rng.random(count)) / count for name in names}
-    found: dict[str, Candidate] = {}
+    chosen: dict[str, Candidate] = {}
     for row in range(count):
-        place = {name: float(strata[name][row]) for name in names}
+        places = {name: float(strata[name][row]) for name in names}
         for _ in range(_ATTEMPTS):
-            candidate = space.suggest(_Placed(place), vocabulary_sizes)
+            point = {name: value_at(dimension, places[name]) for name, dimension in space.dimensions.items()}
+            candidate = space.candidate(point, vocabulary_sizes)
             key = candidate.architecture.id
-            if key not in found and space.is_legal(candidate.architecture):
-                found[key] = candidate
+            if key not in chosen and space.is_legal(candidate.architecture):
+                chosen[key] = candidate
                 break
-            place = {name: float(rng.random()) for name in names}
-    assert len(found) == count, f"{len(found)} legal architectures found in {space.name}"
-    return list(found.values())
+            places = {name: float(rng.random()) for name in names}
+    assert len(chosen) == count, f"{len(chosen)} legal architectures in {space.name}"
+    return list(chosen.values())
 
 
-class _Placed:
-    """Takes the place of a trial: each dimension's value stands at a place in [0, 1) of its range."""
-
-    def __init__(self, place: Mapping[str, float]) -> None:
-        self._place = place
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return choices[int(self._place[name] * len(choices))]
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        return low + step * int(self._place[name] * ((high - low) // step + 1))
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        if step is not None:
-            return low + step * int(self._place[name] * (round((high - low) / step) + 1))
-        if log:
-            return float(low * math.exp(self._place[name] * math.log(high / low)))
-        return low + self._place[name] * (high - low)
+def value_at(dimension: Dimension, place: float) -> Scalar:
+    """Return the value of a dimension at a place in [0, 1) of its range."""
+    if isinstance(dimension, Range) and dimension.is_continuous:
+        low, high = dimension.min, dimension.last
+        return float(low * math.exp(place * math.log(high / low))) if dimension.log else low + place * (high - low)
+    if isinstance(dimension, Range):
+        low, high, step = dimension.min, dimension.last, dimension.step or 1
+        return low + step * int(place * (round((high - low) / step) + 1))
+    return dimension[int(place * len(dimension))] if isinstance(dimension, tuple) else dimension

@@ -17,7 +17,7 @@ from nas.architecture.config import ArchitectureConfig
 from nas.errors import StudyError, validation_message
 from nas.records.fitness import fitness, pareto_front
 from nas.records.json_lines import read_json_lines
-from nas.scaling_law.fitted import AtTarget, NoLaw, ScalingLaw
+from nas.scaling_law.fitted_law import NoLaw, ScalingLaw, TargetComparison
 from nas.space.dimension import Point
 
 SCHEMA_VERSION = 2
@@ -291,7 +291,7 @@ class StudyRecord(_Record):
     verdict: tuple[HoldoutResult, ...] = ()
     law: ScalingLaw | NoLaw | None = None
     """Fitted to all trials; None before the verdict."""
-    at_target: AtTarget | None = None
+    at_target: TargetComparison | None = None
     """The law's verdict at the full budget; None where there is no law."""
     provenance: dict[str, Any]
     """Command, versions, machine, date."""

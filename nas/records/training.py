@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from nas.architecture.config import ArchitectureConfig
 from nas.errors import CheckpointError, validation_message
@@ -123,6 +123,12 @@ class TrainingSummary(_OpenRecord):
     train_flops: float
     holdout: Metrics
     measured: TimeSpent
+
+    @field_validator("holdout", mode="before")
+    @classmethod
+    def _without_the_derived(cls, stored: Any) -> Any:
+        """The file also holds the collapse rate, which Metrics derives."""
+        return {key: value for key, value in stored.items() if key != "collapse_rate"} if isinstance(stored, dict) else stored
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,10 @@ def parser() -> argparse.ArgumentParser:
         help="of the full training it is for (default: 100 trials' worth)",
     )
     what.add_argument(
-        "--collapse-weight", type=cli.non_negative_float, metavar="W", help="bits per byte that a collapse rate of 1 costs"
+        "--collapse-weight",
+        type=cli.non_negative_float,
+        metavar="W",
+        help="bits per byte that a collapse rate of 1 costs",
     )
     what.add_argument(
         "--objectives",
@@ -52,7 +55,10 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--seed", type=cli.seed, default=0, metavar="N", help="decides all that is drawn (default: 0)")
     budget = built.add_argument_group("how much")
     budget.add_argument(
-        "--budget", type=cli.positive_int, metavar="N", help=f"trials in all, resumed ones counted (default: {DEFAULT_BUDGET})"
+        "--budget",
+        type=cli.positive_int,
+        metavar="N",
+        help=f"trials in all, resumed ones counted (default: {DEFAULT_BUDGET})",
     )
     budget.add_argument(
         "--rungs",
@@ -66,13 +72,17 @@ def parser() -> argparse.ArgumentParser:
         help="law, tpe, gp, nsga2 or random (default: law; gp where there are several objectives)",
     )
     budget.add_argument("--hours", type=cli.positive_float, metavar="H", help="start no trial after this many hours")
-    budget.add_argument("--workers", type=cli.positive_int, metavar="N", help="processes (default: one a core; on a GPU one)")
+    budget.add_argument(
+        "--workers", type=cli.positive_int, metavar="N", help="processes (default: one a core; on a GPU one)"
+    )
     budget.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
     engine = built.add_argument_group("who runs it")
     engine.add_argument("--engine", default="local", metavar="NAME", help="local, or ray (default: local)")
     engine.add_argument("--address", metavar="ADDR", help="HOST:PORT of a Ray cluster to join (default: starts one)")
     engine.add_argument("--cpus-per-trial", type=cli.positive_float, metavar="N", help="that Ray reserves (default: 1)")
-    engine.add_argument("--gpus-per-trial", type=cli.positive_float, metavar="N", help="such as 0.5 (default: 1 on a GPU)")
+    engine.add_argument(
+        "--gpus-per-trial", type=cli.positive_float, metavar="N", help="such as 0.5 (default: 1 on a GPU)"
+    )
     where = built.add_argument_group("where it goes")
     where.add_argument("--name", metavar="NAME", help="of the study (default: the space's)")
     where.add_argument("--out", default="trials", metavar="DIR", help="folder of studies (default: trials)")
@@ -131,6 +141,7 @@ def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
     from nas.report.study.live import LiveTable
     from nas.report.study.page import write_report
     from nas.report.study.samples import read_samples
+    from nas.report.study.view import StudyView
     from nas.search.session import run_search
 
     if plan.reruns_differ:
@@ -142,7 +153,7 @@ def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
             outcome = run_search(plan, live)
             live.phase("writing the report")
             samples = read_samples(outcome.folder.path, [one.number for one in outcome.records])
-            report = write_report(outcome.folder.path, outcome.study, outcome.records, samples)
+            report = write_report(outcome.folder.path, StudyView.build(outcome.study, outcome.records), samples)
     except KeyboardInterrupt:
         num_ended = len(plan.folder.read_trials())
         print(
@@ -184,7 +195,8 @@ def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
 def print_summary(outcome: SearchOutcome, report: Path) -> None:
     from nas.records.study import completed
     from nas.report.study.commands import next_commands
-    from nas.report.study.verdict_text import verdict_lines
+    from nas.report.study.text import result_lines
+    from nas.report.study.view import StudyView
 
     folder, study = outcome.folder.path, outcome.study
     if outcome.was_complete:
@@ -203,7 +215,7 @@ def print_summary(outcome: SearchOutcome, report: Path) -> None:
         most = f"; most often: {reasons.most_common(1)[0][0]}" if reasons else ""
         print(f"no trial of {len(outcome.records)} completed{most}; {report} lists them")
         return
-    print(*verdict_lines(study, outcome.records), sep="\n")
+    print(*result_lines(StudyView.build(study, outcome.records)), sep="\n")
     states = Counter(one.state for one in outcome.records)
     print(f"trials      {'  '.join(f'{count} {state}' for state, count in sorted(states.items()))}")
     print(f"seconds     {'  '.join(f'{phase} {seconds:.0f}' for phase, seconds in study.measured.items())}")

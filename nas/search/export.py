@@ -12,7 +12,7 @@ from nas import __version__
 from nas.data.prepared import PreparedData
 from nas.records.holdout_comparison import chosen_trial, comparison_of
 from nas.records.study import StudyRecord, TrialRecord, front
-from nas.scaling_law.fitted import AtTarget
+from nas.scaling_law.fitted_law import TargetComparison
 from nas.search.folder import StudyFolder
 from nas.search.objectives import DEFAULT_OBJECTIVES, front_in, metrics_of
 from nas.space.search_space import Candidate
@@ -39,7 +39,7 @@ def export_architectures(
         at = study.at_target
         predicted = exporter.of_prediction(at, f"predicted best at {at.target_flops:.3g} training FLOPs")
         written.append(exporter.write(folder.best_at_target, predicted))
-        taken = predicted if at.holds else searched
+        taken = predicted if at.is_trusted else searched
     else:
         folder.best_at_target.unlink(missing_ok=True)
     written.insert(0, exporter.write(folder.arch_json, taken))
@@ -85,20 +85,20 @@ class _Exporter:
             metrics |= {"holdout_bpb": judged.bpb}
             metrics |= {} if judged.novel_bpb is None else {"holdout_novel_bpb": judged.novel_bpb}
             metrics |= {"holdout_collapse_rate": judged.collapse_rate, "holdout_seeds": judged.num_seeds}
-        candidate = Candidate(record.architecture, record.vocabulary, record.lr_multiplier)
+        candidate = Candidate(record.architecture, record.vocabulary, record.lr_multiplier, record.point)
         return self._content(candidate, metrics, why, record.number)
 
-    def of_prediction(self, at: AtTarget, why: str) -> dict[str, Any]:
+    def of_prediction(self, at: TargetComparison, why: str) -> dict[str, Any]:
         best = at.best
         metrics = {
             "num_params": best.architecture.num_params,
             "target_flops": at.target_flops,
             "predicted_bpb": best.predicted.bpb,
             "predicted_bpb_interval": [best.predicted.low, best.predicted.high],
-            "chance_of_beating_the_best_at_search": at.chance,
+            "chance_of_beating_the_best_at_search": at.win_probability,
             "shortcomings": list(at.shortcomings),
         }
-        candidate = Candidate(best.architecture, best.vocabulary, best.lr_multiplier)
+        candidate = Candidate(best.architecture, best.vocabulary, best.lr_multiplier, best.point)
         tried = (one.number for one in self._records if one.architecture.id == best.architecture.id)
         return self._content(candidate, metrics, why, next(tried, None))
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from optuna.trial import FixedTrial
-
 from nas.architecture.config import ArchitectureConfig
 from nas.errors import ArchitectureError
-from nas.space.dimension import Dimension, Range, choices_of
+from nas.space.dimension import Dimension, Range, Scalar, choices_of
 from nas.space.search_space import Candidate, SearchSpace
 from nas.space.sections import SearchSection, vocabulary_name
 
@@ -60,7 +58,7 @@ def scaled_references(space: SearchSpace, vocabulary_sizes: dict[str, int]) -> d
         architecture = _candidate(space, params, vocabulary_sizes).architecture
         if architecture.id not in ids:
             ids.add(architecture.id)
-            found[name] = {key: params[key] for key in params if _is_suggested(getattr(space.search, key))}
+            found[name] = {key: params[key] for key in params if not isinstance(space.dimensions[key], Scalar)}
     return found
 
 
@@ -110,8 +108,4 @@ def _nearest(name: str, dimension: Dimension, wanted: Any) -> Any:
 
 def _candidate(space: SearchSpace, params: dict[str, Any], vocabulary_sizes: dict[str, int]) -> Candidate:
     vocabulary_name(params["vocab_size"])
-    return space.suggest(FixedTrial(params), vocabulary_sizes)
-
-
-def _is_suggested(dimension: Dimension) -> bool:
-    return isinstance(dimension, (tuple, Range))
+    return space.candidate(params, vocabulary_sizes)

@@ -10,7 +10,7 @@ import optuna
 
 from nas.errors import UsageError
 from nas.records.fitness import fitness
-from nas.records.study import Cost, RungResult, TrialRecord, completed
+from nas.records.study import Cost, RungResult, TrialEnd, TrialRecord, completed
 from nas.search.driver import Budget, run_trials
 from nas.search.executors.executor import InProcess
 from nas.search.executors.workers import WorkerPool
@@ -105,7 +105,7 @@ def run_study(
         "objectives": list(objectives),
     }
     study = open_study(name, storage, space, proposer, identity, len(metrics))
-    scored = _Scored(objective, space.training, space.evaluation.collapse_weight)
+    scored = _Scored(objective, space.training, space.evaluation.collapse_weight, seed)
     trials = Trials(study, space, proposer, metrics, seed, observer or SilentObserver(), _forget)
     with WorkerPool(num_workers, _nothing) if num_workers else nullcontext(InProcess()) as executor:
         run_trials(trials, scored, executor, budget)
@@ -119,40 +119,42 @@ class _Scored:
     objective: ScoreCandidate
     training: TrainingSection
     collapse_weight: float
+    seed: int
 
-    def __call__(self, asked: RungTask) -> TrialRecord:
-        scores = self.objective(asked.candidate, asked.train_flops, asked.seed)
-        architecture = asked.candidate.architecture
-        worth = fitness(scores.val_bpb, scores.collapse_rate, self.collapse_weight)
+    def __call__(self, task: RungTask) -> TrialRecord:
+        candidate, train_flops = task.candidate, self.training.rung_flops[task.rung]
+        scores = self.objective(candidate, train_flops, self.seed)
+        architecture = candidate.architecture
         per_token = architecture.train_flops_per_token(self.training.max_seq_length)
-        tokens = int(asked.train_flops / per_token)
+        tokens = int(train_flops / per_token)
         result = RungResult(
-            rung=asked.rung,
-            train_flops=asked.train_flops,
+            rung=task.rung,
+            train_flops=train_flops,
             train_bytes=None,
-            spent_flops=rung_cost(self.training.rung_flops, asked.rung),
-            fitness=worth,
+            spent_flops=rung_cost(self.training.rung_flops, task.rung),
+            fitness=fitness(scores.val_bpb, scores.collapse_rate, self.collapse_weight),
             val_bpb=scores.val_bpb,
             collapse_rate=scores.collapse_rate,
         )
-        return asked.ended("PRUNED", "").model_copy(
-            update={
-                "state": "COMPLETE",
-                "reason": None,
-                "fitness": worth,
-                "val_bpb": scores.val_bpb,
-                "collapse_rate": scores.collapse_rate,
-                "cost": Cost(
-                    num_params=architecture.num_params,
-                    non_embedding_params=architecture.non_embedding_params,
-                    train_flops_per_token=per_token,
-                    train_flops=asked.train_flops,
-                    train_tokens=tokens,
-                    train_bytes=None,
-                    train_steps=tokens // self.training.batch_tokens,
-                ),
-                "rungs": (result,),
-            }
+        return TrialRecord(
+            number=task.number,
+            end=TrialEnd.COMPLETE,
+            reference=task.reference,
+            point=candidate.point,
+            architecture=architecture,
+            vocabulary=candidate.vocabulary,
+            lr_multiplier=candidate.lr_multiplier,
+            seed=self.seed,
+            cost=Cost(
+                num_params=architecture.num_params,
+                non_embedding_params=architecture.non_embedding_params,
+                train_flops_per_token=per_token,
+                train_flops=train_flops,
+                train_tokens=tokens,
+                train_bytes=None,
+                train_steps=tokens // self.training.batch_tokens,
+            ),
+            rungs=(result,),
         )
 
 

@@ -13,9 +13,9 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.errors import StudyError
-from nas.records.study import RungResult, TrialRecord
+from nas.records.study import RungResult, TrialEnd, TrialRecord
 from nas.search.objectives import Metric
-from nas.search.proposals.sampler import DistinctSampler
+from nas.search.proposals.sampler import DistinctSampler, suggest
 from nas.search.rungs.feasibility import measured_excess
 from nas.search.rungs.results import result_of, results_of
 from nas.search.rungs.stopping import StoppingRule
@@ -95,22 +95,20 @@ class Trials:
         trial_id, written = (left._trial_id, left) if left else self._new_trial()
         number, params = self._storage.get_trial_number_from_id(trial_id), written.params
         if not params.keys() >= self._sampler.dimensions:  # one that waited, or was killed half proposed
-            suggesting = Trial(self._study, trial_id)
-            self._space.suggest(suggesting, self._sampler.vocabulary_sizes)
-            params = suggesting.params
+            params = suggest(Trial(self._study, trial_id), self._sampler.distributions)
         candidate = self._sampler.candidate(params)
         record = unfinished_record(left) if left else None
         self._open[number] = _Open(trial_id, candidate, written.user_attrs.get("reference"), record)
         if excess := _over(self._space.excess(candidate.architecture)):
-            refused = self._evaluation(number).ended("PRUNED", f"over the limit, not trained: {_shares(excess)}")
-            self._end(number, refused, excess)
+            reason = f"over the limit, not trained: {_shares(excess)}"
+            self._end(number, self._task(number).ended(TrialEnd.OVER_LIMIT, reason, self._seed), excess)
             return None
         if record is not None and record.is_complete:
             return self._decide(number)
         if record is not None:  # all but the telling was written
             self._end(number, record, {})
             return None
-        asked = self._evaluation(number)
+        asked = self._task(number)
         reference = f" ({asked.reference} reference)" if asked.reference else ""
         self._observer.trial_started(asked.number, candidate.architecture.describe() + reference)
         return asked
@@ -130,9 +128,9 @@ class Trials:
         """
         one = self._open[number]
         if record is None:
-            record = self._evaluation(number).ended("FAIL", error or "no record came back")
+            record = self._task(number).ended(TrialEnd.FAULT, error or "no record came back", self._seed)
         if not record.is_complete:
-            self._end(number, record.after(one.record), {"unusable": 1.0} if record.state == "PRUNED" else {})
+            self._end(number, record.after(one.record), {} if record.end is TrialEnd.FAULT else {"unusable": 1.0})
             return None
         order = self._results[-1].order + 1 if self._results else 0
         rung = record.rungs[-1].model_copy(update={"order": order})
@@ -143,7 +141,7 @@ class Trials:
         self._observer.rung_ended(number, rung, len(self.rung_flops))
         return self._decide(number)
 
-    def _evaluation(self, number: int) -> RungTask:
+    def _task(self, number: int) -> RungTask:
         """The next of an open trial."""
         one = self._open[number]
         rung = len(one.record.rungs) if one.record else 0
@@ -151,8 +149,6 @@ class Trials:
             candidate=one.candidate,
             number=number,
             rung=rung,
-            train_flops=self.rung_flops[rung],
-            seed=self._seed,
             reference=one.reference,
         )
 
@@ -164,13 +160,13 @@ class Trials:
         is_top = rung.rung == len(self.rung_flops) - 1
         before = [one for one in self._results if one.order < rung.order]
         if over := _over(measured_excess(record, self._space)):
-            self._end(number, record.stopped(f"over the limit, as measured: {_shares(over)}"), over)
+            self._end(number, record.ended(TrialEnd.OVER_MEASURED_LIMIT, f"over the limit, as measured: {_shares(over)}"), over)
         elif reason := self._rule.stops(result_of(record, rung, self._metrics, self._space), before):
-            self._end(number, record.stopped(reason), {})
+            self._end(number, record.ended(TrialEnd.STOPPED, reason), {})
         elif is_top:
             self._end(number, record, {})
         else:
-            return self._evaluation(number)
+            return self._task(number)
         return None
 
     def _end(self, number: int, record: TrialRecord, excess: Mapping[str, float]) -> None:
@@ -188,7 +184,7 @@ class Trials:
         self._keep(record)
         self._observer.trial_ended(record)
         self.num_ended += 1
-        self._faults = self._faults + 1 if record.state == "FAIL" else 0
+        self._faults = self._faults + 1 if record.end is TrialEnd.FAULT else 0
         if self._faults >= _FAULTS_IN_A_ROW:
             raise StudyError(
                 f"{self._faults} trials in a row failed, the last with: {record.reason}; the search stops here"

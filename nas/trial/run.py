@@ -7,17 +7,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from nas.audit.gate import refuse_leak_by_design, refuse_leak_by_result
 from nas.data.prepared import PreparedData
-from nas.errors import Collapsed, TrialFailure
+from nas.errors import Collapsed, Diverged, Leak, OutOfMemory, TrialFailure
 from nas.evaluate.compressors import compressor_bpb
-from nas.evaluate.metrics import Completion, Evaluation, evaluate
+from nas.evaluate.metrics import EvaluatedCompletion, Evaluation, evaluate
 from nas.model import Decoder
-from nas.records.study import Metrics, TrialRecord
+from nas.records.study import Metrics, TrialEnd, TrialRecord
 from nas.space.search_space import Candidate
 from nas.space.sections import EvaluationSection, TrainingSection
 from nas.system.files import write_text
@@ -30,6 +31,12 @@ from nas.trial.train import train_model
 
 MAX_SAMPLED_COLLAPSE = 0.9
 """A trial with a larger share of collapsed completions, sampled, is not ranked."""
+_ENDS: dict[type[TrialFailure], TrialEnd] = {
+    Diverged: TrialEnd.DIVERGED,
+    OutOfMemory: TrialEnd.OUT_OF_MEMORY,
+    Leak: TrialEnd.LEAK,
+    Collapsed: TrialEnd.COLLAPSED,
+}
 
 
 @dataclass(frozen=True)
@@ -72,10 +79,11 @@ def run_trial(
     architecture, top = candidate.architecture, settings.training.num_rungs - 1
     rung = rung % settings.training.num_rungs
     recipe = trial_recipe(candidate, settings, rung)
-    ended = TrialRecord(
+    record = partial(
+        TrialRecord,
         number=number,
-        state="PRUNED",
         reference=reference,
+        point=candidate.point,
         architecture=architecture,
         vocabulary=candidate.vocabulary,
         lr_multiplier=candidate.lr_multiplier,
@@ -106,23 +114,17 @@ def run_trial(
             if rung == top:
                 refuse_collapse(verdict.metrics)
     except TrialFailure as failure:
-        return ended.model_copy(update={"reason": str(failure)})
+        return record(end=_ENDS[type(failure)], reason=str(failure))
     if paths.samples is not None:
         write_samples(verdict.completions, paths.samples)
     below = trial_recipe(candidate, settings, rung - 1).trunk_steps if rung else 0
     result = rung_result(rung, verdict.metrics, recipe, trained, below, settings.evaluation.collapse_weight)
-    return ended.model_copy(
-        update={
-            "state": "COMPLETE",
-            "fitness": result.fitness,
-            "val_bpb": result.val_bpb,
-            "collapse_rate": result.collapse_rate,
-            "validation": verdict.metrics,
-            "cost": cost_of(architecture, recipe, trained),
-            "rungs": (result,),
-            "curve": trained.curve,
-            "measured": measure(started_at, started, recipe, trained, verdict, settings.numerics),
-        }
+    return record(
+        end=TrialEnd.COMPLETE,
+        cost=cost_of(architecture, recipe, trained),
+        rungs=(result,),
+        curve=trained.curve,
+        measured=measure(started_at, started, recipe, trained, verdict, settings.numerics),
     )
 
 
@@ -172,6 +174,6 @@ def trial_recipe(candidate: Candidate, settings: TrialSettings, rung: int = -1) 
     )
 
 
-def write_samples(completions: Sequence[Completion], path: Path) -> None:
+def write_samples(completions: Sequence[EvaluatedCompletion], path: Path) -> None:
     """One JSON object a line: index, prompt, completion, mode, rule."""
     write_text(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in completions))

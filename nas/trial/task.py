@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from nas.records.study import TrialRecord
+from nas.records.study import TrialEnd, TrialRecord
 from nas.space.search_space import Candidate
 
 
@@ -17,29 +17,27 @@ class RungTask:
     number: int
     """Of the trial."""
     rung: int
-    """From 0, the lowest. The rungs of a trial are asked for one after the other, perhaps of different processes."""
-    train_flops: float
-    """Of the rung."""
-    seed: int
+    """From 0, the lowest. A trial runs its rungs in order, perhaps in different processes."""
     reference: str | None = None
 
-    def ended(self, state: Any, reason: str) -> TrialRecord:
-        """The record of a trial without a result."""
+    def ended(self, end: TrialEnd, reason: str, seed: int) -> TrialRecord:
+        """Return the record of a trial without a result."""
         return TrialRecord(
             number=self.number,
-            state=state,
+            end=end,
             reason=reason,
             reference=self.reference,
+            point=self.candidate.point,
             architecture=self.candidate.architecture,
             vocabulary=self.candidate.vocabulary,
             lr_multiplier=self.candidate.lr_multiplier,
-            seed=self.seed,
+            seed=seed,
         )
 
 
 class RunRung(Protocol):
     """Judges a candidate; called in a worker process, so it must be picklable."""
 
-    def __call__(self, asked: RungTask) -> TrialRecord:
+    def __call__(self, task: RungTask) -> TrialRecord:
         """A record with the result of this rung alone: COMPLETE, PRUNED where the candidate is unusable, or FAIL."""
         ...

@@ -12,8 +12,8 @@ from experiments.prediction import __main__ as prediction
 from experiments.prediction.__main__ import LongTraining, reached, spread, summary
 from experiments.trainings import Wanted
 from nas.architecture.config import ArchitectureConfig
-from nas.records.study import Cost, RungResult, TrialRecord, read_study
-from nas.scaling_law.fitted import AtTarget, Choice, Predicted
+from nas.records.study import Cost, RungResult, TrialEnd, TrialRecord, read_study
+from nas.scaling_law.fitted_law import Prediction, TargetChoice, TargetComparison
 
 
 def trial(number: int, width: int, bpb: float, below: tuple[float, ...] = ()) -> TrialRecord:
@@ -31,14 +31,12 @@ def trial(number: int, width: int, bpb: float, below: tuple[float, ...] = ()) ->
     )
     return TrialRecord(
         number=number,
-        state="COMPLETE",
+        end=TrialEnd.COMPLETE,
+        point={},
         architecture=shape,
         vocabulary="bytes",
         lr_multiplier=1.0,
         seed=0,
-        fitness=bpb,
-        val_bpb=bpb,
-        collapse_rate=0.0,
         cost=cost,
         rungs=tuple(rung(number, bpb) for number, bpb in enumerate([*below, bpb])),
     )
@@ -62,7 +60,7 @@ def test_the_front_is_among_what_is_trained_again_and_the_rest_is_spread_over_th
 def test_what_was_stopped_is_trained_again_too_and_ranks_by_how_far_it_came() -> None:
     whole = [trial(number, 64, 1.5 + 0.01 * number, below=(2.0,)) for number in range(2)]
     stopped = [
-        trial(number, 64, bpb).model_copy(update={"state": "PRUNED", "fitness": None, "val_bpb": None})
+        trial(number, 64, bpb).model_copy(update={"end": TrialEnd.STOPPED})
         for number, bpb in ((2, 1.9), (3, 1.4))
     ]
     assert [one.number for one in spread([*stopped, *whole], 12)] == [0, 1, 3, 2]
@@ -82,14 +80,15 @@ def test_ranking_error_and_regret_by_hand() -> None:
         came("predicted best", None, 1.19, 1.25),
     ]
     shape = trial(0, 16, 1.0).architecture
-    choice = Choice(
+    choice = TargetChoice(
         architecture=shape,
         vocabulary="bytes",
         lr_multiplier=1.0,
+        point={},
         train_bytes=1.0,
-        predicted=Predicted(bpb=1.19, low=1.14, high=1.24),
+        predicted=Prediction(bpb=1.19, low=1.14, high=1.24),
     )
-    at = AtTarget(target_flops=1e13, best=choice, searched=choice, chance=0.9, shortcomings=())
+    at = TargetComparison(target_flops=1e13, best=choice, searched=choice, win_probability=0.9, shortcomings=())
     lines = summary(found, at)
     assert lines[0] == "Kendall's tau with what came: the search's own ranking -1.00, the law's 0.33."
     assert lines[1] == "Mean error of a prediction 0.040 bits per byte; 2 of 4 came inside their intervals."

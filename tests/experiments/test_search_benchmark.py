@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
+from experiments.search_benchmark.table_space import cells, table_space
 
 from experiments.search_benchmark import __main__ as search_benchmark
 from experiments.search_benchmark.figures import (
@@ -17,11 +18,10 @@ from experiments.search_benchmark.figures import (
 )
 from experiments.search_benchmark.results_table import Table
 from experiments.search_benchmark.rivals import RIVALS
-from experiments.search_benchmark.table_space import cells, table_space
 from experiments.search_table import __main__ as search_table
 from experiments.search_table.__main__ import JUDGED, SEARCHED, best_half
 from nas.errors import UsageError
-from nas.records.study import Cost, RungResult, TrialRecord
+from nas.records.study import Cost, RungResult, TrialEnd, TrialRecord
 from nas.space.search_space import Candidate, load_space
 from nas.training.recipe import rung_cost
 
@@ -55,17 +55,14 @@ def record(number: int, candidate: Candidate, seed: int) -> TrialRecord:
         )
         for rung in rungs
     )
-    last = results[-1]
     return TrialRecord(
         number=number,
-        state="COMPLETE",
+        end=TrialEnd.COMPLETE,
+        point=candidate.point,
         architecture=shape,
         vocabulary=candidate.vocabulary,
         lr_multiplier=1.0,
         seed=seed,
-        fitness=last.fitness,
-        val_bpb=last.val_bpb,
-        collapse_rate=collapse,
         cost=Cost(
             num_params=shape.num_params,
             non_embedding_params=shape.non_embedding_params,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nas.errors import OutOfMemory
 from nas.records.fitness import fitness
-from nas.records.study import Cost, Metrics, RungResult, TrialRecord
+from nas.records.study import Cost, Metrics, RungResult, TrialEnd, TrialRecord
 from nas.trial.task import RungTask
 
 
@@ -28,8 +28,8 @@ class Instant:
     def initialise(self) -> None:
         pass
 
-    def __call__(self, asked: RungTask) -> TrialRecord:
-        number = asked.number
+    def __call__(self, task: RungTask) -> TrialRecord:
+        number = task.number
         time.sleep(self.seconds)
         if self.calls is not None:
             with (self.calls / str(number)).open("a") as file:
@@ -42,23 +42,23 @@ class Instant:
             case "exit":
                 os._exit(7)
             case "kill" | "kill once at 1" as when if when == "kill" or (
-                asked.rung == 1 and self._num_calls(number) == 2
+                task.rung == 1 and self._num_calls(number) == 2
             ):
                 os.kill(os.getpid(), signal.SIGKILL)
-            case "diverge" | "diverge at 1" as when if when in ("diverge", f"diverge at {asked.rung}"):
-                return asked.ended("PRUNED", "diverged: the loss is not finite")
-        return complete_record(asked)
+            case "diverge" | "diverge at 1" as when if when in ("diverge", f"diverge at {task.rung}"):
+                return task.ended(TrialEnd.DIVERGED, "diverged: the loss is not finite", seed=0)
+        return complete_record(task)
 
     def _num_calls(self, number: int) -> int:
         assert self.calls is not None
         return len((self.calls / str(number)).read_text().splitlines())
 
 
-def complete_record(asked: RungTask) -> TrialRecord:
+def complete_record(task: RungTask) -> TrialRecord:
     """val_bpb 1 + 10,000 / parameters, 0.1 less a rung; collapse rate 0.3, the worse of 0.1 and 0.3."""
-    candidate = asked.candidate
+    candidate = task.candidate
     num_params = candidate.architecture.num_params
-    val_bpb = 1 + 10_000 / num_params - 0.1 * asked.rung
+    val_bpb = 1 + 10_000 / num_params - 0.1 * task.rung
     metrics = Metrics(
         bpb=val_bpb,
         perplexity=2**val_bpb,
@@ -68,20 +68,16 @@ def complete_record(asked: RungTask) -> TrialRecord:
         greedy_collapse_rate=0.3,
         collapse_rules={"sampled": {"loop": 1}, "greedy": {"loop": 3}},
     )
-    worth = fitness(val_bpb, 0.3, 1.0)
     return TrialRecord(
-        number=asked.number,
-        state="COMPLETE",
-        reference=asked.reference,
+        number=task.number,
+        end=TrialEnd.COMPLETE,
+        reference=task.reference,
+        point=candidate.point,
         architecture=candidate.architecture,
         vocabulary=candidate.vocabulary,
         lr_multiplier=candidate.lr_multiplier,
         learning_rate=0.01 * candidate.lr_multiplier,
         seed=0,
-        fitness=worth,
-        val_bpb=val_bpb,
-        collapse_rate=0.3,
-        validation=metrics,
         cost=Cost(
             num_params=num_params,
             non_embedding_params=candidate.architecture.non_embedding_params,
@@ -93,11 +89,11 @@ def complete_record(asked: RungTask) -> TrialRecord:
         ),
         rungs=(
             RungResult(
-                rung=asked.rung,
+                rung=task.rung,
                 train_flops=1e6,
                 train_bytes=1000.0,
                 spent_flops=1e6,
-                fitness=worth,
+                fitness=fitness(val_bpb, 0.3, 1.0),
                 val_bpb=val_bpb,
                 collapse_rate=0.3,
                 validation=metrics,

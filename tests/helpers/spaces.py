@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas.search.proposals.sampler import DistinctSampler
-from nas.space.search_space import SearchSpace, load_space
+import optuna
+
+from nas.search.proposals.sampler import DistinctSampler, distributions_of, suggest
+from nas.space.search_space import Candidate, SearchSpace, load_space
 from nas.space.sections import vocabulary_name
 
 SIZES = {"bytes": 256, "bpe-512": 512}
@@ -57,3 +59,8 @@ def sizes_of(space: SearchSpace) -> dict[str, int]:
 
 def sampler_of(space: SearchSpace, seed: int = 0) -> DistinctSampler:
     return DistinctSampler(space, sizes_of(space), seed)
+
+
+def suggested(space: SearchSpace, trial: optuna.Trial) -> Candidate:
+    """The candidate of the point that a trial suggests."""
+    return space.candidate(suggest(trial, distributions_of(space)), sizes_of(space))

@@ -10,8 +10,18 @@ from pydantic import ValidationError
 
 from nas.architecture.config import ArchitectureConfig
 from nas.errors import StudyError
-from nas.records.study import Cost, Metrics, StudyRecord, TrialRecord, completed, front, read_study, read_trials
-from tests.helpers.laws import law_of
+from nas.records.study import (
+    Cost,
+    Metrics,
+    RungResult,
+    StudyRecord,
+    TrialEnd,
+    TrialRecord,
+    completed,
+    front,
+    read_study,
+    read_trials,
+)
 
 ARCHITECTURE = ArchitectureConfig(
     num_layers=1, hidden_dim=16, num_heads=2, ffn_multiplier=2.0, vocab_size=256, max_seq_length=32
@@ -31,19 +41,33 @@ def metrics(bpb: float = 2.0, **changes: Any) -> Metrics:
     return Metrics(**values | changes)
 
 
+def rung(place: int = 0, **changes: Any) -> RungResult:
+    values: dict[str, Any] = {
+        "rung": place,
+        "train_flops": 1 / 3,
+        "train_bytes": 10.5,
+        "spent_flops": 1 / 3,
+        "fitness": 2.5,
+        "val_bpb": 2.0,
+        "collapse_rate": 0.5,
+        "validation": metrics(),
+    }
+    return RungResult(**values | changes)
+
+
 def complete_trial(number: int, **changes: Any) -> TrialRecord:
+    """Changes of scores are those of its one rung."""
+    scores = {key: changes.pop(key) for key in [*changes] if key in RungResult.model_fields}
     values: dict[str, Any] = {
         "number": number,
-        "state": "COMPLETE",
+        "end": TrialEnd.COMPLETE,
+        "point": {"num_layers": 1, "lr_multiplier": 1.0, "qk_norm": False, "activation": "gelu"},
         "architecture": ARCHITECTURE,
         "vocabulary": "bytes",
         "lr_multiplier": 1.0,
         "learning_rate": 0.01,
         "seed": 3,
-        "fitness": 2.5,
-        "val_bpb": 2.0,
-        "collapse_rate": 0.5,
-        "validation": metrics(),
+        "rungs": (rung(**scores),),
         "cost": Cost(
             num_params=1,
             non_embedding_params=1,
@@ -60,8 +84,9 @@ def complete_trial(number: int, **changes: Any) -> TrialRecord:
 def pruned_trial(number: int, reason: str = "too large") -> TrialRecord:
     return TrialRecord(
         number=number,
-        state="PRUNED",
+        end=TrialEnd.OVER_LIMIT,
         reason=reason,
+        point={},
         architecture=ARCHITECTURE,
         vocabulary="bytes",
         lr_multiplier=1.0,
@@ -127,10 +152,38 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
         read_trials(tmp_path / "trials.jsonl")
 
 
-@pytest.mark.parametrize("key", ["fitness", "val_bpb", "collapse_rate", "cost"])
-def test_a_complete_trial_has_all_results(key: str) -> None:
-    with pytest.raises(ValidationError, match="a COMPLETE trial has"):
-        complete_trial(0, **{key: None})
+@pytest.mark.parametrize("key", ["rungs", "cost"])
+def test_a_complete_trial_has_results(key: str) -> None:
+    with pytest.raises(ValidationError, match=f"COMPLETE.*{key}"):
+        complete_trial(0, **{key: () if key == "rungs" else None})
+
+
+def test_the_scores_of_a_complete_trial_are_those_of_its_top_rung() -> None:
+    record = complete_trial(0, rungs=(rung(0, val_bpb=3.0), rung(1, val_bpb=1.5, collapse_rate=0.25, fitness=1.75)))
+    assert (record.fitness, record.val_bpb, record.collapse_rate) == (1.75, 1.5, 0.25)
+    assert record.validation == metrics()
+    assert record.scores["val_bpb"] == 1.5
+
+
+@pytest.mark.parametrize("end", [end for end in TrialEnd if end is not TrialEnd.COMPLETE])
+def test_a_trial_that_is_not_complete_has_no_scores_of_its_own(end: TrialEnd) -> None:
+    record = complete_trial(0).ended(end, "why")
+    assert (record.end, record.reason, record.is_complete) == (end, "why", False)
+    assert (record.fitness, record.val_bpb, record.collapse_rate, record.validation) == (None,) * 4
+    assert record.scores == {}
+    assert record.rungs == complete_trial(0).rungs, "what it scored stays in its rungs"
+
+
+def test_the_state_for_optuna_follows_from_the_end() -> None:
+    assert TrialEnd.COMPLETE.state == "COMPLETE"
+    assert TrialEnd.FAULT.state == "FAIL"
+    assert {end.state for end in TrialEnd if end not in (TrialEnd.COMPLETE, TrialEnd.FAULT)} == {"PRUNED"}
+
+
+def test_scores_and_state_stand_in_a_record_once() -> None:
+    stored = json.loads(complete_trial(0).model_dump_json())
+    assert not {"state", "fitness", "val_bpb", "collapse_rate", "validation"} & stored.keys()
+    assert (stored["end"], stored["rungs"][-1]["val_bpb"]) == ("complete", 2.0)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -157,7 +210,8 @@ def test_another_collapse_weight_changes_the_fitness_only(weight: float, expecte
     record = complete_trial(0)
     again = record.reweighted(weight)
     assert again.fitness == expected
-    assert again.model_dump(exclude={"fitness"}) == record.model_dump(exclude={"fitness"})
+    others = {"rungs": {0: {"fitness"}}}
+    assert again.model_dump(exclude=others) == record.model_dump(exclude=others)
 
 
 def test_a_trial_without_results_has_no_weight_to_change() -> None:
@@ -171,13 +225,6 @@ def test_bits_per_byte_on_novel_lines_are_a_score_where_there_are_any() -> None:
     assert pruned_trial(0).val_novel_bpb is None
 
 
-def test_a_record_of_before_novel_lines_still_loads(tmp_path: Path) -> None:
-    record = complete_trial(0)
-    values = record.model_dump(mode="json")
-    assert (values["validation"].pop("novel_bpb"), values["validation"].pop("novel_num_bytes")) == (None, 0)
-    assert read_trials(write_lines(tmp_path / "trials.jsonl", json.dumps(values) + "\n")) == [record]
-
-
 def test_the_study_that_the_pages_show_loads() -> None:
     folder = Path(__file__).parents[2] / "trials/reference/base"
     ranked, study = completed(read_trials(folder / "trials.jsonl")), read_study(folder / "study.json")
@@ -187,7 +234,7 @@ def test_the_study_that_the_pages_show_loads() -> None:
 def test_what_is_measured_is_not_reproducible() -> None:
     kept = complete_trial(0).reproducible()
     assert "measured" not in kept
-    assert kept["validation"]["bpb"] == 2.0
+    assert kept["rungs"][0]["validation"]["bpb"] == 2.0
 
 
 def test_completed_trials_stand_by_fitness_and_then_by_number() -> None:
@@ -238,12 +285,3 @@ def test_a_study_file_that_is_not_one_is_one_line(tmp_path: Path, text: str) -> 
     assert "\n" not in str(caught.value)
     with pytest.raises(StudyError, match="cannot read"):
         read_study(tmp_path / "other.json")
-
-
-def test_a_study_of_an_earlier_law_is_read_without_it() -> None:
-    law = law_of().model_dump(mode="json")
-    stored = {"name": "s", "budget": 1, "complete": True, "seed": 0, "collapse_weight": 0.25, "space": {},
-              "identity": {}, "corpus": {}, "compressors": {}, "provenance": {}}  # fmt: skip
-    assert StudyRecord.model_validate(stored | {"law": law}).law == law_of()
-    earlier = law | {"parameters": law["parameters"][1:]}
-    assert StudyRecord.model_validate(stored | {"law": earlier}).law is None

@@ -21,7 +21,7 @@ def study(tmp_path: Path) -> optuna.Study:
 
 
 def test_a_note_says_what_the_trial_is_and_why_it_ended() -> None:
-    assert note_of(ended(3, "PRUNED", "over the limit")) == (
+    assert note_of(ended(3, "over_limit", "over the limit")) == (
         "**L6 H96 V1024 swiglu x3 rmsnorm rope 2 heads tied**, bpe-1024\n\npruned: over the limit"
     )
     assert "reference: origin" in note_of(trial(0, 2.0, 0.1, 0.2, reference="origin"))

@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import TrialState
 
 from nas.errors import SpaceError, StudyError, StudyMismatch
-from nas.records.study import RungResult, TrialRecord
+from nas.records.study import RungResult, TrialEnd, TrialRecord
 from nas.search.driver import Budget, run_trials
 from nas.search.executors.workers import WorkerPool
 from nas.search.objectives import metrics_of
@@ -24,7 +24,7 @@ from nas.search.trials import Trials
 from nas.space.search_space import Candidate, SearchSpace
 from nas.trial.task import RungTask
 from tests.helpers.instant_objective import Instant, complete_record
-from tests.helpers.spaces import FOUR, sampler_of, space_of, tiny
+from tests.helpers.spaces import FOUR, sampler_of, space_of, suggested, tiny
 
 FITNESS = metrics_of(["fitness"])
 
@@ -74,7 +74,7 @@ def run(
 
 
 def evaluation_of(candidate: Candidate, trial: optuna.Trial) -> RungTask:
-    return RungTask(candidate, trial.number, 0, 1e9, 0, trial.user_attrs.get("reference"))
+    return RungTask(candidate, trial.number, 0, trial.user_attrs.get("reference"))
 
 
 def calls_folder(folder: Path) -> Path:
@@ -219,7 +219,7 @@ def test_a_trial_found_unfinished_is_finished_under_its_own_number(
         trial.suggest_int("num_layers", 1, 2)
         trial.suggest_categorical("hidden_dim", (32, 48, 64))
     elif when != "asked":
-        candidate = space.suggest(trial, sampler_of(space).vocabulary_sizes)
+        candidate = suggested(space, trial)
         if when == "written":
             record = complete_record(evaluation_of(candidate, trial))
             rungs = (record.rungs[0].model_copy(update={"order": trial.number}),)
@@ -239,7 +239,7 @@ def test_several_unfinished_trials_keep_their_architectures(tmp_path: Path) -> N
     run(tmp_path, Budget(5))
     space = tiny()
     study = opened(tmp_path, space)
-    left = [space.suggest(study.ask(), sampler_of(space).vocabulary_sizes).architecture for _ in range(2)]
+    left = [suggested(space, study.ask()).architecture for _ in range(2)]
     run(tmp_path, Budget(9), workers=2)
     found = ended_records(stored(tmp_path))
     assert [one.architecture for one in found[5:7]] == left
@@ -325,7 +325,7 @@ def test_a_trial_without_results_has_its_reason_and_no_figures() -> None:
         | {"ffn_multiplier": 2.0, "activation": "gelu", "normalization": "rmsnorm", "position_encoding": "rope"}
         | {"tie_embeddings": True, "qk_norm": False, "dropout": 0.0, "lr_multiplier": 1.0}
     )
-    attributes = attributes_of(RungTask(candidate, 0, 0, 1e9, 0).ended("FAIL", "why"))
+    attributes = attributes_of(RungTask(candidate, 0, 0).ended(TrialEnd.FAULT, "why", seed=0))
     assert attributes.keys() == {"architecture", "vocabulary", "reason", "record"}
 
 

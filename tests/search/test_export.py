@@ -10,7 +10,7 @@ from nas.architecture.config import ArchitectureConfig
 from nas.data.prepare import prepare_data
 from nas.data.prepared import PreparedData
 from nas.records.study import StudyRecord, TrialRecord
-from nas.scaling_law.fitted import AtTarget, Choice, Predicted
+from nas.scaling_law.fitted_law import Prediction, TargetChoice, TargetComparison
 from nas.search.export import export_architectures
 from nas.search.folder import StudyFolder
 from nas.space.search_space import Candidate
@@ -31,26 +31,26 @@ def architecture(**changes: Any) -> ArchitectureConfig:
 
 
 def trial(number: int, **changes: Any) -> TrialRecord:
-    return complete_record(RungTask(Candidate(architecture(**changes), "bytes", 1.25), number, 0, 1e9, 0))
+    return complete_record(RungTask(Candidate(architecture(**changes), "bytes", 1.25), number, rung=0))
 
 
-def choice(built: ArchitectureConfig, vocabulary: str, bpb: float) -> Choice:
-    predicted = Predicted(bpb=bpb, low=bpb - 0.1, high=bpb + 0.1)
-    return Choice(architecture=built, vocabulary=vocabulary, lr_multiplier=0.75, train_bytes=1e6, predicted=predicted)
+def choice(built: ArchitectureConfig, vocabulary: str, bpb: float) -> TargetChoice:
+    predicted = Prediction(bpb=bpb, low=bpb - 0.1, high=bpb + 0.1)
+    return TargetChoice(architecture=built, vocabulary=vocabulary, lr_multiplier=0.75, point={}, train_bytes=1e6, predicted=predicted)
 
 
-def at_target(*shortcomings: str) -> AtTarget:
+def at_target(*shortcomings: str) -> TargetComparison:
     wide = architecture(hidden_dim=64, num_layers=2, vocab_size=512)
-    return AtTarget(
+    return TargetComparison(
         target_flops=3e11,
         best=choice(wide, "bpe-512", 1.2),
         searched=choice(architecture(), "bytes", 1.4),
-        chance=0.9,
+        win_probability=0.9,
         shortcomings=shortcomings,
     )
 
 
-def study(at: AtTarget | None) -> StudyRecord:
+def study(at: TargetComparison | None) -> StudyRecord:
     return StudyRecord(
         name="mine",
         budget=2,
@@ -66,7 +66,7 @@ def study(at: AtTarget | None) -> StudyRecord:
     )
 
 
-def exported(at: AtTarget | None, data: PreparedData, folder: Path) -> dict[str, dict[str, Any]]:
+def exported(at: TargetComparison | None, data: PreparedData, folder: Path) -> dict[str, dict[str, Any]]:
     """By name, each read with the tokenizer that it names."""
     records = [trial(0, hidden_dim=48), trial(1)]
     paths = export_architectures(StudyFolder(folder), study(at), records, data)
@@ -106,7 +106,7 @@ def test_of_several_objectives_the_front_is_in_these(data: PreparedData, tmp_pat
 def _worse_when_wide(records: list[TrialRecord]) -> list[TrialRecord]:
     wide, narrow = records
     rung = wide.rungs[-1].model_copy(update={"fitness": 9.0, "val_bpb": 9.0, "collapse_rate": 0.0})
-    return [wide.model_copy(update={"fitness": 9.0, "val_bpb": 9.0, "collapse_rate": 0.0, "rungs": (rung,)}), narrow]
+    return [wide.model_copy(update={"rungs": (rung,)}), narrow]
 
 
 def test_a_law_that_does_not_hold_leaves_the_search_its_say(data: PreparedData, tmp_path: Path) -> None:

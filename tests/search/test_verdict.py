@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from nas.architecture.config import ArchitectureConfig
-from nas.records.study import TrialRecord
+from nas.records.study import TrialEnd, TrialRecord
 from nas.search.verdict import finalists
 from nas.space.search_space import Candidate
 from nas.space.sections import ConstraintsSection
@@ -17,15 +17,15 @@ def trial(number: int, collapse_rate: float, reference: str | None = None, **cha
     shape = ArchitectureConfig(
         num_layers=1, hidden_dim=32, num_heads=2, ffn_multiplier=2.0, vocab_size=256, max_seq_length=64
     )
-    asked = RungTask(Candidate(shape, "bytes", 1.0), number, tiny().training.num_rungs - 1, 1e9, 0, reference)
+    asked = RungTask(Candidate(shape, "bytes", 1.0), number, tiny().training.num_rungs - 1, reference)
     record = complete_record(asked)
     scores = {"fitness": 2.0 + number, "val_bpb": 1.9 + number, "collapse_rate": collapse_rate}
     rung = record.rungs[-1].model_copy(update=scores)
-    return record.model_copy(update={**scores, "rungs": (rung,), **changes})
+    return record.model_copy(update={"rungs": (rung,), **changes})
 
 
 def over(number: int, collapse_rate: float, reference: str | None = None) -> TrialRecord:
-    return trial(number, collapse_rate, reference).stopped("over the limit, as measured: max_collapse_rate by 80%")
+    return trial(number, collapse_rate, reference).ended(TrialEnd.OVER_MEASURED_LIMIT, "max_collapse_rate by 80%")
 
 
 LIMITED = tiny().model_copy(update={"constraints": ConstraintsSection(max_collapse_rate=0.5)})
@@ -47,4 +47,4 @@ def test_finalists_are_the_best_and_the_references_that_keep_to_the_limits() -> 
 
 def test_where_no_trial_completed_nothing_is_judged() -> None:
     """References that were stopped would be all there is to take."""
-    assert finalists([trial(0, 0.2, "origin").stopped("stopped at rung 1")], tiny()) == []
+    assert finalists([trial(0, 0.2, "origin").ended(TrialEnd.STOPPED, "at rung 1")], tiny()) == []

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from nas.architecture.config import ArchitectureConfig
 from nas.data.prepare import prepare_data
 from nas.data.prepared import PreparedData
 from nas.errors import SpaceError
 from nas.model import Decoder
-from nas.space.dimension import Range, choices_of
+from nas.search.proposals.sampler import distributions_of
+from nas.space.dimension import Point, Range, choices_of
 from nas.space.search_space import MIN_STEPS, Candidate, SearchSpace, load_space, shipped_spaces
 from nas.space.sections import SearchSection, vocabulary_name
 from nas.tokenizer.vocabulary import bpe_size
@@ -52,34 +53,6 @@ batch_tokens = 512
 """
 
 
-class Picks:
-    """An object with suggest_* that takes the named choices, and the first value of all others."""
-
-    def __init__(self, **picked: Any) -> None:
-        self.picked = picked
-        self.asked: list[str] = []
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        value = self.picked.get(name, choices[0])
-        assert value in choices
-        self.asked.append(name)
-        return value
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        value = int(self.picked.get(name, low))
-        assert value in range(low, high + 1, step) and not log
-        self.asked.append(name)
-        return value
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        value = float(self.picked.get(name, low))
-        assert low <= value <= high
-        self.asked.append(name)
-        return value
-
-
 def write(folder: Path, text: str) -> str:
     path = folder / "mine.toml"
     path.write_text(text, encoding="utf-8")
@@ -95,7 +68,13 @@ def with_search(line: str) -> str:
 
 def build(space: SearchSpace, **picked: Any) -> Candidate:
     sizes = {name: bpe_size(name) or 300 for name in space.vocabulary_names}
-    return space.suggest(Picks(**picked), sizes)
+    return space.candidate(first_point(space) | picked, sizes)
+
+
+def first_point(space: SearchSpace) -> Point:
+    """The first value of every searched dimension."""
+    values = {name: choices_of(dimension) for name, dimension in space.dimensions.items()}
+    return {name: choices[0] for name, choices in values.items() if len(choices) > 1}
 
 
 def every_listed_choice() -> list[Any]:
@@ -176,17 +155,28 @@ def test_a_candidate_holds_what_was_picked(tmp_path: Path) -> None:
 
 
 def test_the_architecture_has_the_vocabulary_that_there_really_is() -> None:
-    candidate = load_space("tiny").suggest(Picks(vocab_size=512), {"bytes": 256, "bpe-512": 431})
+    space = load_space("tiny")
+    candidate = space.candidate(first_point(space) | {"vocab_size": 512}, {"bytes": 256, "bpe-512": 431})
     assert candidate.architecture.vocab_size == 431
     assert candidate.vocabulary == "bpe-512"
 
 
-def test_a_fixed_value_is_not_asked_for(tmp_path: Path) -> None:
-    fixed, wide = Picks(), Picks()
-    load_space(write(tmp_path, SPACE)).suggest(fixed, {"bytes": 256})
-    load_space(write(tmp_path, WIDE)).suggest(wide, {"bytes": 256})
-    assert fixed.asked == []
-    assert wide.asked == list(SearchSection.model_fields)
+def test_a_point_may_leave_out_fixed_dimensions_and_no_searched_one(tmp_path: Path) -> None:
+    fixed = load_space(write(tmp_path, SPACE)).candidate({}, {"bytes": 256})
+    assert list(fixed.point) == list(SearchSection.model_fields)
+    assert (fixed.point["num_layers"], fixed.point["ffn_multiplier"], fixed.point["qk_norm"]) == (1, 4.0, False)
+    wide = load_space(write(tmp_path, WIDE))
+    for name in SearchSection.model_fields:
+        point = {key: value for key, value in first_point(wide).items() if key != name}
+        with pytest.raises(KeyError, match=name):
+            wide.candidate(point, {"bytes": 256})
+
+
+def test_the_values_of_a_point_have_the_types_of_their_ranges(tmp_path: Path) -> None:
+    point = build(load_space(write(tmp_path, WIDE)), num_layers=2.0, lr_multiplier=1).point
+    assert {name: type(point[name]) for name in ("num_layers", "lr_multiplier", "qk_norm")} == {
+        "num_layers": int, "lr_multiplier": float, "qk_norm": bool,
+    }  # fmt: skip
 
 
 def test_the_number_of_combinations_by_hand(tmp_path: Path) -> None:
@@ -225,15 +215,11 @@ def test_values_of_a_range(given: dict[str, Any], values: list[float], is_intege
 
 def test_a_range_that_its_steps_do_not_fill_is_suggested_up_to_its_last_step(tmp_path: Path) -> None:
     """Optuna warns, at every trial, of a range whose end no step reaches."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     text = SPACE.replace("hidden_dim = 32", "hidden_dim = { min = 32, max = 100, step = 32 }")
     text = text.replace("vocab_size", "dropout = { min = 0.1, max = 0.35, step = 0.1 }\nvocab_size")
-    trial = optuna.create_study().ask()
-    load_space(write(tmp_path, text)).suggest(trial, {"bytes": 256})
-    assert trial.distributions["hidden_dim"] == optuna.distributions.IntDistribution(32, 96, step=32)
-    assert trial.distributions["dropout"] == optuna.distributions.FloatDistribution(0.1, 0.3, step=0.1)
+    distributions = distributions_of(load_space(write(tmp_path, text)))
+    assert distributions["hidden_dim"] == IntDistribution(32, 96, step=32)
+    assert distributions["dropout"] == FloatDistribution(0.1, 0.3, step=0.1)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +247,7 @@ def test_gpt2_stands_beside_sizes_in_a_space(tmp_path: Path) -> None:
     space = load_space(write(tmp_path, SPACE.replace("vocab_size = 256", 'vocab_size = [512, "gpt2"]')))
     assert space.vocabulary_names == ["bpe-512", "gpt2"]
     sizes = {"bpe-512": 512, "gpt2": 50_257}
-    candidate = space.suggest(Picks(vocab_size="gpt2"), sizes)
+    candidate = space.candidate({"vocab_size": "gpt2"}, sizes)
     assert (candidate.vocabulary, candidate.architecture.vocab_size) == ("gpt2", 50_257)
 
 
@@ -478,12 +464,13 @@ def test_the_vocabularies_of_a_space_can_be_prepared(data: PreparedData) -> None
     space = load_space("tiny")
     assert space.vocabulary_names == list(data.vocabulary_names)
     for value in (256, 512):
-        candidate = space.suggest(Picks(vocab_size=value), data.vocabulary_sizes)
+        candidate = space.candidate(first_point(space) | {"vocab_size": value}, data.vocabulary_sizes)
         assert candidate.architecture.vocab_size == data.vocabulary(candidate.vocabulary).size == value
 
 
 def test_the_characters_of_the_corpus_decide_the_size_of_char(data: PreparedData, corpus_folder: Path) -> None:
     prepared = prepare_data(str(corpus_folder), ["char"], progress=lambda line: None)
     assert prepared.folder == data.folder
-    candidate = load_space("char").suggest(Picks(), prepared.vocabulary_sizes)
+    space = load_space("char")
+    candidate = space.candidate(first_point(space), prepared.vocabulary_sizes)
     assert candidate.architecture.vocab_size == prepared.vocabulary("char").size >= 256

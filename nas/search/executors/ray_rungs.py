@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,9 +25,8 @@ class Rungs(tune.Trainable):
         config: dict[str, Any],
         objective: RunRung,
         initialise: Callable[[], object],
-        rung_flops: Sequence[float],
     ) -> None:
-        self._objective, self._rung_flops = objective, rung_flops
+        self._objective = objective
         initialise()
         self.reset_config(config)
 
@@ -42,9 +41,7 @@ class Rungs(tune.Trainable):
             content = content.model_dump_json()
         elif kind == "value":
             kind, content = "error", f"no record came back: {content!r}"
-        above = asked.rung + 1
-        if above < len(self._rung_flops):
-            self._asked = replace(asked, rung=above, train_flops=self._rung_flops[above])
+        self._asked = replace(asked, rung=asked.rung + 1)  # of the next step, if there is one
         return {"kind": kind, "content": content}
 
 

@@ -46,7 +46,7 @@ _ENVIRONMENT = {
 def run_trials_by_ray(trials: Trials, objective: RunRung, pool: RayPool, budget: Budget) -> bool:
     """As `run_trials`, on the nodes of the cluster that `pool` is connected to."""
     shared = _Shared(trials, pool, TrialQueue(trials, budget))
-    rungs = tune.with_parameters(Rungs, objective=objective, initialise=pool.initialise, rung_flops=trials.rung_flops)
+    rungs = tune.with_parameters(Rungs, objective=objective, initialise=pool.initialise)
     with tempfile.TemporaryDirectory(prefix="codenas-tune-") as folder, _environment(_ENVIRONMENT):
         tuner = tune.Tuner(
             tune.with_resources(rungs, {"cpu": pool.ray_settings.cpus, "gpu": pool.ray_settings.gpus}),

@@ -6,19 +6,19 @@ before: a search that was killed and started again asks the same questions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, cast
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from nas.search.objectives import METRICS, Metric
 from nas.search.proposals.expected_study import ExpectedStudy
 from nas.search.proposals.law_proposer import MIN_RECORDS, POOL, LawProposer
 from nas.search.proposals.samplers import ATTEMPTS, BY_LAW, NEEDS_ITS_TRIAL, PROPOSERS, STARTUP_TRIALS
-from nas.space.dimension import Suggests
+from nas.space.dimension import Range, Scalar
 from nas.space.search_space import Candidate, SearchSpace
 from nas.training.batches import derived_seed
 
@@ -49,20 +49,20 @@ class DistinctSampler(BaseSampler):
         self._space = space
         self.vocabulary_sizes = vocabulary_sizes
         self._seed = seed
-        self._distributions = distributions_of(space, vocabulary_sizes)
+        self.distributions = distributions_of(space)
         self._known = ExpectedStudy(metrics, space)
         self._collapse_weight = _weight_of(metrics, space) if name == BY_LAW else None
-        self._searched = {name: one for name, one in self._distributions.items() if not one.single()}
+        self._searched = {name: one for name, one in self.distributions.items() if not one.single()}
         self._ids: dict[int, str] = {}
 
     def candidate(self, params: dict[str, Any]) -> Candidate:
         """The candidate that a trial's parameters stand for."""
-        return self._space.suggest(FixedTrial(params), self.vocabulary_sizes)
+        return self._space.candidate(params, self.vocabulary_sizes)
 
     @property
     def dimensions(self) -> Set[str]:
         """Names of all parameters of a trial."""
-        return self._distributions.keys()
+        return self.distributions.keys()
 
     @property
     def needs_its_trial(self) -> bool:
@@ -84,8 +84,8 @@ class DistinctSampler(BaseSampler):
         params = self._with_single_values(self._propose(study, trials, _asked(len(trials))))
         return create_trial(
             state=TrialState.RUNNING,
-            params={name: params[name] for name in self._distributions},
-            distributions=self._distributions,
+            params={name: params[name] for name in self.distributions},
+            distributions=self.distributions,
         )
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -172,7 +172,7 @@ class DistinctSampler(BaseSampler):
     def _with_single_values(self, params: dict[str, Any]) -> dict[str, Any]:
         singles = {
             name: one.choices[0] if isinstance(one, CategoricalDistribution) else one.low  # type: ignore[attr-defined]
-            for name, one in self._distributions.items()
+            for name, one in self.distributions.items()
             if one.single()
         }
         return singles | params
@@ -182,7 +182,7 @@ class DistinctSampler(BaseSampler):
         for number, trial in enumerate(trials):
             if number not in self._ids:
                 params = trial.params | trial.system_attrs.get("fixed_params", {})
-                if params.keys() >= self._distributions.keys():
+                if params.keys() >= self.distributions.keys():
                     self._ids[number] = self.candidate(params).architecture.id
         return {one for number, one in self._ids.items() if number != but}
 
@@ -200,30 +200,34 @@ def _asked(number: int) -> FrozenTrial:
     return trial
 
 
-class _Recorder:
-    """Takes the place of a trial and writes down which distributions the space asks for."""
-
-    def __init__(self) -> None:
-        self.distributions: dict[str, BaseDistribution] = {}
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        self.distributions[name] = CategoricalDistribution(choices)
-        return choices[0]
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        self.distributions[name] = IntDistribution(low, high, step=step, log=log)
-        return low
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        self.distributions[name] = FloatDistribution(low, high, step=step, log=log)
-        return low
+def distributions_of(space: SearchSpace) -> dict[str, BaseDistribution]:
+    """Return Optuna's distribution of every searched dimension, in the order in which they are suggested."""
+    distributions: dict[str, BaseDistribution] = {}
+    for name, dimension in space.dimensions.items():
+        if isinstance(dimension, tuple):
+            distributions[name] = CategoricalDistribution(dimension)
+        elif isinstance(dimension, Range) and dimension.is_integer:
+            step = int(dimension.step or 1)
+            distributions[name] = IntDistribution(int(dimension.min), int(dimension.last), step=step)
+        elif isinstance(dimension, Range):
+            distributions[name] = FloatDistribution(
+                dimension.min, dimension.last, log=dimension.log, step=dimension.step
+            )
+    return distributions
 
 
-def distributions_of(space: SearchSpace, vocabulary_sizes: dict[str, int]) -> dict[str, BaseDistribution]:
-    """Optuna's distribution of every searched dimension, in the order they are suggested."""
-    recorder: Suggests = _Recorder()
-    space.suggest(recorder, vocabulary_sizes)
-    assert isinstance(recorder, _Recorder)
-    return recorder.distributions
+def suggest(trial: Trial, distributions: Mapping[str, BaseDistribution]) -> dict[str, Scalar]:
+    """Have `trial` suggest a value for every distribution, and return the values by name."""
+    return {name: _suggest(trial, name, distribution) for name, distribution in distributions.items()}
+
+
+def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
+    match distribution:
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, distribution.choices)
+        case IntDistribution():
+            return trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step)
+        case FloatDistribution():
+            return trial.suggest_float(
+                name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+            )

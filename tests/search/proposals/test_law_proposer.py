@@ -8,7 +8,7 @@ import pytest
 
 from nas.architecture.config import ArchitectureConfig
 from nas.errors import UsageError
-from nas.records.study import Measured, RungResult, TrialRecord
+from nas.records.study import Measured, RungResult, TrialEnd, TrialRecord
 from nas.search.driver import Budget
 from nas.search.proposals.law_proposer import LawProposer, tokens_per_character
 from nas.search.proposals.samplers import chosen_sampler
@@ -60,7 +60,8 @@ def record(
     )
     return TrialRecord(
         number=number,
-        state="PRUNED",
+        end=TrialEnd.STOPPED,
+        point={},
         architecture=one.architecture,
         vocabulary=one.vocabulary,
         lr_multiplier=one.lr_multiplier,

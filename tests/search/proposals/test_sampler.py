@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from nas.architecture.transformers_class import Traits, is_exportable, transformers_class
 from nas.search.proposals.sampler import DistinctSampler
 from nas.space.search_space import SearchSpace
-from tests.helpers.spaces import FOUR, SIZES, sampler_of, space_of, tiny
+from tests.helpers.spaces import FOUR, SIZES, sampler_of, space_of, suggested, tiny
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def proposals(
         if fresh_sampler_each:
             study.sampler = DistinctSampler(space, SIZES, seed)
         trial = study.ask()
-        space.suggest(trial, SIZES)
+        suggested(space, trial)
         study.tell(trial, worth(trial.params, slope))
     return [one.params for one in study.trials]
 
@@ -75,7 +75,7 @@ def test_the_random_sampler_hears_no_results() -> None:
         study = optuna.create_study(sampler=DistinctSampler(space, SIZES, 0, "random"))
         for _ in range(15):
             trial = study.ask()
-            space.suggest(trial, SIZES)
+            suggested(space, trial)
             study.tell(trial, worth(trial.params, slope))
         found.append([one.params for one in study.trials])
     assert found[0] == found[1]
@@ -107,7 +107,7 @@ def test_an_architecture_counts_as_seen_in_every_state(state: TrialState, tmp_pa
     for number in range(4):
         assert sampler_of(space).has_fresh(study.get_trials(deepcopy=False)), number
         trial = study.ask()
-        found.add(space.suggest(trial, SIZES).architecture.id)
+        found.add(suggested(space, trial).architecture.id)
         if state is TrialState.COMPLETE:
             study.tell(trial, 1.0)
         elif state is not TrialState.RUNNING:
@@ -131,6 +131,6 @@ def test_a_space_of_one_architecture_proposes_it_once(tmp_path: Path) -> None:
     sampler = sampler_of(space)
     study = optuna.create_study(sampler=sampler)
     assert sampler.has_fresh(study.get_trials(deepcopy=False))
-    architecture = space.suggest(study.ask(), SIZES).architecture
+    architecture = suggested(space, study.ask()).architecture
     assert (architecture.num_layers, architecture.hidden_dim) == (1, 32)
     assert not sampler.has_fresh(study.get_trials(deepcopy=False))
