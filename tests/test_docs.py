@@ -133,7 +133,7 @@ def test_a_document_that_is_right_passes() -> None:
 
 # The guides' commands, run one after the other as a reader would, in a folder that has what the pages speak of.
 
-PAGES = ("tutorial", "search", "report", "train", "export", "play", "evaluate", "audit", "tokenizers")
+PAGES = ("tutorial", "searching", "report", "train", "export", "play", "evaluate", "audit", "tokenizers")
 SLOW_FLAGS = {"--max-steps 200": "--max-steps 20", "--max-steps 1000": "--max-steps 20"}
 """Lengths that show nothing more in a test."""
 
