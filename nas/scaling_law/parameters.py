@@ -1,6 +1,6 @@
-"""Parameters of the scaling law from points: Huber's loss on log bits per byte, held by priors where points are silent.
+"""Maximum a posteriori parameters of the scaling law: Huber's loss on log bits per byte, and normal priors.
 
-n points, F features, P parameters (nas/scaling_law/law.py).
+Shapes: n points, F features, P parameters; x (n, F) centred features (nas/scaling_law/law.py).
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from nas.architecture.config import CHOICES
-from nas.scaling_law.law import EFFECTS, PARAMETERS, SIZES, TERMS, Array, ScalingPoint, log_bpb, losses
+from nas.scaling_law.law import EFFECTS, PARAMETERS, SIZES, TERMS, Array, ScalingPoint, log_bpb, loss_terms
 
 NOISE = 0.04
-"""Standard deviation of log bpb about the law, against which priors are weighed. Seeds of a small model differ by less
-than a quarter of it; the rest is what the law does not know of an architecture.
+"""Standard deviation of log bpb about the law, which weighs points against priors. Seeds of a small model differ by
+less than a quarter of it; the rest is what the law does not know about an architecture.
 """
 HUBER = 1.345
-"""In NOISE: from there on a residual counts by its size, not by its square (Huber 1964)."""
+"""Residuals, in units of NOISE, beyond which the loss grows linearly and not with the square (Huber 1964)."""
 
-_LATENESS = 1.2
+_BUDGET_EXPONENT = 1.2
+"""A point's weight is proportional to its FLOPs to this power."""
 _FREE = (-math.inf, math.inf)
 BOUNDS = {
     **dict.fromkeys(EFFECTS, _FREE),
@@ -32,37 +33,35 @@ BOUNDS = {
     **dict.fromkeys(("alpha", "beta", "gamma"), (0.02, 2.0)),
     **dict.fromkeys(("kappa", "eta", "epsilon", "delta"), (0.0, 1.0)),
 }
-"""Least and greatest value of each parameter."""
-LEAST, GREATEST = np.array([BOUNDS[name] for name in PARAMETERS]).T
+"""Lower and upper bound of each parameter."""
+LOWER, UPPER = np.array([BOUNDS[name] for name in PARAMETERS]).T
 
 
 @dataclass(frozen=True)
 class Priors:
-    """What is believed of each parameter before there is any point: independent normal distributions."""
+    """Independent normal priors of the parameters: means (P,) and standard deviations (P,)."""
 
     mean: Array
-    """(P,)"""
     sd: Array
-    """(P,)"""
 
     @classmethod
-    def of(cls, positions: Mapping[str, tuple[float, float]], **terms: tuple[float, float]) -> Priors:
-        """Mean and standard deviation of the effects of `positions` and of each term; other effects are small.
+    def from_terms(cls, positions: Mapping[str, tuple[float, float]], **terms: tuple[float, float]) -> Priors:
+        """Build priors from (mean, standard deviation) of each term and of the effects of position encodings.
 
-        Looser ones foretell other trials worse. A rate twice or half the best costs 1% in most sweeps of
-        experiments/learning_rate/README.md.
+        All other effects are assumed to be small: wider priors predict other trials worse. A learning rate of twice or
+        half the best one costs 1% in most sweeps of experiments/learning_rate/README.md.
         """
         known = dict.fromkeys(EFFECTS, (0.0, 0.01)) | {"lr_squared": (0.01, 0.01)} | terms
         known |= {f"position_encoding={name}": prior for name, prior in positions.items()}
         mean, sd = np.array([known[name] for name in PARAMETERS]).T
         return cls(mean, sd)
 
-    def drawn(self, rng: np.random.Generator) -> Priors:
-        """With means drawn from themselves."""
+    def resample(self, rng: np.random.Generator) -> Priors:
+        """Return priors whose means are drawn from these priors, with the same standard deviations."""
         return Priors(self.mean + self.sd * rng.standard_normal(len(self.mean)), self.sd)
 
 
-PUBLISHED = Priors.of(
+PUBLISHED = Priors.from_terms(
     dict.fromkeys(CHOICES["position_encoding"], (0.0, 0.05)),
     log_E=(math.log(0.35), 0.5),
     **dict.fromkeys(("log_A", "log_B", "log_C"), (math.log(0.4), 1.0)),
@@ -72,13 +71,14 @@ PUBLISHED = Priors.of(
     delta=(0.0, 0.3),
     epsilon=(0.2, 0.2),
 )
-"""Of large models of text, and wide, as what is fitted here is far smaller: what `MEASURED` was fitted under.
+"""Priors from publications on large models of text, wide because our models are far smaller. `MEASURED` was fitted
+under them.
 
 Exponents of size and data: Hoffmann et al. 2022 have 0.34 and 0.28, Besiroglu et al. 2024 (arXiv 2404.10102) 0.35 and
-0.37 of the same data, Muennighoff et al. 2023 0.35 for both; N goes as H^2 L. E: large models of code reach about 0.35
-bits per byte.
+0.37 from the same data, Muennighoff et al. 2023 0.35 for both; N is proportional to H^2 L. E: large models of code
+reach about 0.35 bits per byte.
 """
-MEASURED = Priors.of(
+MEASURED = Priors.from_terms(
     {
         "rope": (-0.04, 0.03),
         "learned": (0.01, 0.03),
@@ -98,35 +98,36 @@ MEASURED = Priors.of(
     gamma=(0.25, 0.05),
     delta=(0.35, 0.05),
 )
-"""Of small models of code, about REFERENCE: the law of a search and of full trainings on python-100mb, 1e11 to 1e15
-FLOPs (`python -m experiments.scaling_law.larger_corpus_points`). The trials of one search alone, mostly small models under small
-budgets, do not say how width, depth, vocabulary and data trade off. Levels, which differ between corpora, are left
-wider than exponents.
+"""Priors measured on small models of code: the law of a search and of full trainings on python-100mb, 1e11 to 1e15
+FLOPs (`python -m experiments.scaling_law.larger_corpus_points`). One search has mostly small models under small
+budgets, too few to tell how width, depth, vocabulary and data trade off. The levels E, A, B and C differ between
+corpora, so their priors are wider than those of exponents.
 """
 _STARTS = tuple(itertools.product((0.2, 0.6), repeat=2))
-"""Exponents of size and vocabulary, and of data, that the descent begins at."""
+"""Initial exponents of the descents: of size and vocabulary, and of data."""
 
 
 def fit_parameters(
-    at: Array, val_bpb: Array, priors: Priors, weights: Array | None = None, start: Array | None = None
+    x: Array, val_bpb: Array, priors: Priors, weights: Array | None = None, start: Array | None = None
 ) -> Array:
-    """(P,) most likely parameters for features (n, F) about the centre of `priors` and (n,) bits per byte.
+    """Return the most likely parameters (P,) for centred features x (n, F), bits per byte (n,) and priors.
 
-    `weights` (n,) count each point that many times. The best of a few descents, or the one from `start`.
+    A point of weight w of `weights` (n,) counts like w equal points. Without `start` (P,) the best of several descents
+    is returned.
     """
-    weights = np.ones(len(at)) if weights is None else weights
-    starts = [_start(priors, *one) for one in _STARTS] if start is None else [start]
-    found = [_descend(at, np.log(val_bpb), weights, priors, one) for one in starts]
-    return min(found, key=lambda pair: pair[0])[1]
+    weights = np.ones(len(x)) if weights is None else weights
+    starts = [_start(priors, *exponents) for exponents in _STARTS] if start is None else [start]
+    fits = [_descend(x, np.log(val_bpb), weights, priors, initial) for initial in starts]
+    return min(fits, key=lambda fit: fit[0])[1]
 
 
 def budget_weights(points: Sequence[ScalingPoint]) -> Array:
-    """(n,) weights of points: 1 at the highest budget, less below, where trainings are no law's yet.
+    """Return weights (n,) of points: 1 at the highest budget, less below it, where the law holds less well.
 
-    A ninth of the FLOPs counts for a fourteenth.
+    At a ninth of the FLOPs the weight is a fourteenth.
     """
-    flops = np.array([one.train_flops for one in points])
-    weights: Array = (flops / flops.max()) ** _LATENESS
+    flops = np.array([point.train_flops for point in points])
+    weights: Array = (flops / flops.max()) ** _BUDGET_EXPONENT
     return weights
 
 
@@ -136,41 +137,41 @@ def _start(priors: Priors, size_exponent: float, data_exponent: float) -> Array:
     return np.array([values[name] for name in PARAMETERS])
 
 
-def _descend(at: Array, logs: Array, weights: Array, priors: Priors, start: Array) -> tuple[float, Array]:
-    """Cost and parameters at the end of one descent."""
+def _descend(x: Array, logs: Array, weights: Array, priors: Priors, start: Array) -> tuple[float, Array]:
+    """Return the cost and the parameters (P,) at the end of one descent."""
     scale = np.sqrt(weights)
 
     def residuals(parameters: Array) -> Array:
-        own, _ = huber_residuals((log_bpb(parameters, at) - logs) / NOISE)
-        return np.concatenate([scale * own, (parameters - priors.mean) / priors.sd])
+        values, _ = huber_residuals((log_bpb(parameters, x) - logs) / NOISE)
+        return np.concatenate([scale * values, (parameters - priors.mean) / priors.sd])
 
     def slopes(parameters: Array) -> Array:
-        _, slope = huber_residuals((log_bpb(parameters, at) - logs) / NOISE)
-        own = (scale * slope / NOISE)[:, None] * jacobian(parameters, at)
-        return np.concatenate([own, np.diag(1 / priors.sd)])
+        _, slope = huber_residuals((log_bpb(parameters, x) - logs) / NOISE)
+        point_slopes = (scale * slope / NOISE)[:, None] * jacobian(parameters, x)
+        return np.concatenate([point_slopes, np.diag(1 / priors.sd)])
 
-    inside = np.clip(start, LEAST + 1e-6, GREATEST - 1e-6)
-    ended = least_squares(residuals, inside, slopes, (LEAST, GREATEST), xtol=1e-6, ftol=1e-6)
-    return float(ended.cost), np.asarray(ended.x)
+    inside = np.clip(start, LOWER + 1e-6, UPPER - 1e-6)
+    result = least_squares(residuals, inside, slopes, (LOWER, UPPER), xtol=1e-6, ftol=1e-6)
+    return float(result.cost), np.asarray(result.x)
 
 
 def huber_residuals(residuals: Array) -> tuple[Array, Array]:
-    """(n,) numbers whose squares are twice Huber's loss of `residuals`, and (n,) their derivatives.
+    """Return numbers (n,) whose squares are twice Huber's loss of `residuals` (n,), and their derivatives (n,).
 
-    The square itself up to HUBER, 2 k |r| - k^2 beyond: so least squares minimise Huber's loss.
+    The square is r^2 up to HUBER and 2 k |r| - k^2 beyond, so that least squares minimise Huber's loss.
     """
     size = np.abs(residuals)
     root = np.sqrt(np.where(size > HUBER, 2 * HUBER * size - HUBER**2, 1.0))
-    far = size > HUBER
-    return np.where(far, np.sign(residuals) * root, residuals), np.where(far, HUBER / root, 1.0)
+    is_far = size > HUBER
+    return np.where(is_far, np.sign(residuals) * root, residuals), np.where(is_far, HUBER / root, 1.0)
 
 
-def jacobian(parameters: Array, at: Array) -> Array:
-    """(n, P) derivatives of log_bpb."""
-    parts = losses(parameters, at)
-    irreducible, size, vocabulary, data = parts / parts.sum(axis=0)
-    log_h, log_l, log_v, log_d = at[:, : len(SIZES)].T
-    of = {
+def jacobian(parameters: Array, x: Array) -> Array:
+    """Return the derivatives (n, P) of log_bpb with respect to the parameters."""
+    terms = loss_terms(parameters, x)
+    irreducible, size, vocabulary, data = terms / terms.sum(axis=0)
+    log_h, log_l, log_v, log_d = x[:, : len(SIZES)].T
+    columns = {
         "log_E": irreducible,
         "log_A": size,
         "alpha": -log_h * size,
@@ -183,4 +184,4 @@ def jacobian(parameters: Array, at: Array) -> Array:
         "gamma": -log_d * data,
         "delta": log_h * data,
     }
-    return np.column_stack([*(of[name] for name in TERMS), at[:, len(SIZES) :]])
+    return np.column_stack([*(columns[name] for name in TERMS), x[:, len(SIZES) :]])

@@ -11,7 +11,8 @@ from typing import Any
 from nas import __version__
 from nas.data.prepared import PreparedData
 from nas.records.holdout_comparison import chosen_trial, comparison_of
-from nas.records.study import StudyRecord, TrialRecord, front
+from nas.records.study import StudyRecord
+from nas.records.trial import TrialRecord, front
 from nas.scaling_law.fitted_law import TargetComparison
 from nas.search.folder import StudyFolder
 from nas.search.objectives import DEFAULT_OBJECTIVES, front_in, metrics_of

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from nas.errors import UsageError, validation_message
 from nas.search.executors.engine import DEFAULT_ENGINE, plan_engine
 from nas.search.executors.ray_options import RaySettings
-from nas.search.extrapolation.prediction import TARGET_OVER_TOP
+from nas.search.extrapolation.target import DEFAULT_TARGET_FACTOR
 from nas.search.folder import StudyFolder
 from nas.search.identity import check_identity, study_identity
 from nas.search.objectives import DEFAULT_OBJECTIVES, metrics_of
@@ -82,7 +82,7 @@ class SearchPlan:
 
     @property
     def target_flops(self) -> float:
-        return self.options.target_flops or TARGET_OVER_TOP * self.space.training.trial_flops
+        return self.options.target_flops or DEFAULT_TARGET_FACTOR * self.space.training.trial_flops
 
     @property
     def cost(self) -> str:

@@ -15,14 +15,15 @@ from nas.data.prepare import prepare_data
 from nas.data.prepared import PreparedData
 from nas.errors import StudyError
 from nas.evaluate.compressors import compressor_bpb
-from nas.evaluate.metrics import available_prompts, evaluation_prompts
+from nas.evaluate.metrics import evaluation_prompts, num_available_prompts
 from nas.records.holdout_comparison import chosen_trial
-from nas.records.study import HoldoutResult, StudyRecord, TrialRecord
+from nas.records.study import HoldoutResult, StudyRecord
+from nas.records.trial import TrialRecord
 from nas.search.dashboard import Dashboard
 from nas.search.driver import Budget
 from nas.search.executors.engine import engine_of
 from nas.search.export import export_architectures
-from nas.search.extrapolation.prediction import predict_target
+from nas.search.extrapolation.target import predict_target
 from nas.search.folder import StudyFolder
 from nas.search.identity import study_identity
 from nas.search.objectives import metrics_of
@@ -239,7 +240,7 @@ class _Session:
 def count_prompts(data: PreparedData, space: SearchSpace) -> int:
     """How many prompts finalists are judged by; CorpusError where the holdout has not even those of a trial."""
     evaluation = space.evaluation.model_copy(update={"num_prompts": space.verdict.num_prompts})
-    found = len(available_prompts(data, "holdout", evaluation, space.prompt_bytes))
+    found = num_available_prompts(data, "holdout", evaluation, space.prompt_bytes)
     if found < min(space.evaluation.num_prompts, space.verdict.num_prompts):
         evaluation_prompts(data, "holdout", space.evaluation, space.prompt_bytes)
     return found

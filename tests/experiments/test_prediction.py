@@ -12,7 +12,8 @@ from experiments.prediction import __main__ as prediction
 from experiments.prediction.__main__ import LongTraining, reached, spread, summary
 from experiments.trainings import Wanted
 from nas.architecture.config import ArchitectureConfig
-from nas.records.study import Cost, RungResult, TrialEnd, TrialRecord, read_study
+from nas.records.study import read_study
+from nas.records.trial import Cost, RungResult, TrialEnd, TrialRecord
 from nas.scaling_law.fitted_law import Prediction, TargetChoice, TargetComparison
 
 
@@ -60,8 +61,7 @@ def test_the_front_is_among_what_is_trained_again_and_the_rest_is_spread_over_th
 def test_what_was_stopped_is_trained_again_too_and_ranks_by_how_far_it_came() -> None:
     whole = [trial(number, 64, 1.5 + 0.01 * number, below=(2.0,)) for number in range(2)]
     stopped = [
-        trial(number, 64, bpb).model_copy(update={"end": TrialEnd.STOPPED})
-        for number, bpb in ((2, 1.9), (3, 1.4))
+        trial(number, 64, bpb).model_copy(update={"end": TrialEnd.STOPPED}) for number, bpb in ((2, 1.9), (3, 1.4))
     ]
     assert [one.number for one in spread([*stopped, *whole], 12)] == [0, 1, 3, 2]
     assert (reached(whole[0]), reached(stopped[0])) == ("1.500", "1.900 at rung 1")

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from nas.architecture.config import ArchitectureConfig
-from nas.scaling_law.fitted import ScalingLaw
+from nas.scaling_law.fitted_law import ScalingLaw
 from nas.scaling_law.law import FEATURES, TrainingPoint, effective_bytes, features
-from tests.helpers.laws import law_of, parameters_of
+from tests.helpers.laws import make_law, make_parameters
 
 SHAPE = ArchitectureConfig.parse(
     {
@@ -26,7 +26,7 @@ def training(train_flops: float = 4e12, train_bytes: float = 2e6, lr_multiplier:
 
 
 def by_hand(train_bytes: float) -> float:
-    """The figures of tests/helpers/laws.py in the formula."""
+    """Return bits per byte by the formula, with the figures of tests/helpers/laws.py."""
     size = 0.5 * (64 / 128) ** -0.6 * (2 / 4) ** -0.3
     vocabulary = 0.2 * (2048 / 4096) ** -0.5 * (64 / 128) ** -0.2 * (train_bytes / 1e6) ** -0.1
     data = 0.8 * (64 / 128) ** 0.3 * (train_bytes / 1e6) ** -0.25
@@ -34,7 +34,7 @@ def by_hand(train_bytes: float) -> float:
 
 
 @pytest.mark.parametrize(
-    ("train_bytes", "worth"),
+    ("train_bytes", "effective"),
     [
         (50, 50.0),
         (100, 100.0),
@@ -43,8 +43,8 @@ def by_hand(train_bytes: float) -> float:
         (1e9, 100 + 1538.7756),
     ],
 )
-def test_repeated_bytes_are_worth_less_and_less(train_bytes: float, worth: float) -> None:
-    assert effective_bytes(train_bytes, 100) == pytest.approx(worth)
+def test_repeated_bytes_teach_less_and_less(train_bytes: float, effective: float) -> None:
+    assert effective_bytes(train_bytes, 100) == pytest.approx(effective)
 
 
 def test_four_passes_are_nearly_four_corpora() -> None:
@@ -52,71 +52,72 @@ def test_four_passes_are_nearly_four_corpora() -> None:
 
 
 def test_the_features_of_an_architecture_by_hand() -> None:
-    found = dict(zip(FEATURES, features([training(lr_multiplier=0.5)], 1e9)[0], strict=True))
-    assert (found["log_H"], found["log_L"]) == (math.log(64), math.log(2))
-    assert found["log_V"] == pytest.approx(math.log(2048))
-    assert found["log_D"] == pytest.approx(math.log(2e6))
-    assert {name for name, value in found.items() if "=" in name and value} == {
+    values = dict(zip(FEATURES, features([training(lr_multiplier=0.5)], 1e9)[0], strict=True))
+    assert (values["log_H"], values["log_L"]) == (math.log(64), math.log(2))
+    assert values["log_V"] == pytest.approx(math.log(2048))
+    assert values["log_D"] == pytest.approx(math.log(2e6))
+    assert {name for name, value in values.items() if "=" in name and value} == {
         "activation=swiglu", "normalization=rmsnorm", "position_encoding=rope",
     }  # fmt: skip
-    assert (found["tie_embeddings"], found["qk_norm"], found["dropout"]) == (1, 0, 0)
-    assert (found["query_group"], found["head_dim"]) == (2, 3)  # log2 of 8 / 2 and of 64 / 8
-    assert found["ffn_share"] == pytest.approx(5 * FEED_FORWARD / MATRICES)
-    assert (found["lr"], found["lr_squared"]) == (-1, 1)
+    assert (values["tie_embeddings"], values["qk_norm"], values["dropout"]) == (1, 0, 0)
+    assert (values["query_group"], values["head_dim"]) == (2, 3)  # log2 of 8 / 2 and of 64 / 8
+    assert values["ffn_share"] == pytest.approx(5 * FEED_FORWARD / MATRICES)
+    assert (values["lr"], values["lr_squared"]) == (-1, 1)
 
 
 def test_a_prediction_is_the_formula() -> None:
-    assert law_of().predict(SHAPE, 1.0, 2e6) == pytest.approx(by_hand(2e6))
+    assert make_law().predict(SHAPE, 1.0, 2e6) == pytest.approx(by_hand(2e6))
 
 
 def test_other_choices_multiply_it() -> None:
-    law = law_of(**{"position_encoding=rope": -0.1, "position_encoding=none": 0.5, "lr_squared": 0.02})
+    law = make_law(**{"position_encoding=rope": -0.1, "position_encoding=none": 0.5, "lr_squared": 0.02})
     assert law.predict(SHAPE, 4.0, 2e6) == pytest.approx(by_hand(2e6) * math.exp(-0.1 + 4 * 0.02))
 
 
-def test_a_corpus_read_again_counts_for_its_worth() -> None:
-    assert law_of(corpus_bytes=1e6).predict(SHAPE, 1.0, 4e6) == pytest.approx(by_hand(effective_bytes(4e6, 1e6)))
+def test_a_corpus_read_again_counts_by_its_effective_bytes() -> None:
+    assert make_law(corpus_bytes=1e6).predict(SHAPE, 1.0, 4e6) == pytest.approx(by_hand(effective_bytes(4e6, 1e6)))
 
 
 @pytest.mark.parametrize(("train_flops", "growth"), [(1e12, 1), (4e12, 1), (4e13, 1), (4e16, 4)])
 def test_an_interval_widens_with_the_distance_in_log_flops(train_flops: float, growth: float) -> None:
-    """Forecasts were off by 5% one factor of 10 ahead; four factors of 10 ahead it is four times as much."""
-    found = law_of().interval(training(train_flops))
-    assert found.bpb == pytest.approx(by_hand(2e6))
+    """The error was 5% at ten times the FLOPs; at 10^4 times it is four times as much."""
+    interval = make_law().interval(training(train_flops))
+    assert interval.bpb == pytest.approx(by_hand(2e6))
     half = NormalDist().inv_cdf(0.95) * 0.05 * growth
-    assert math.log(found.high / found.bpb) == pytest.approx(half, rel=1e-3)
-    assert math.log(found.bpb / found.low) == pytest.approx(half, rel=1e-3)
+    assert math.log(interval.high / interval.bpb) == pytest.approx(half, rel=1e-3)
+    assert math.log(interval.bpb / interval.low) == pytest.approx(half, rel=1e-3)
 
 
-def test_an_interval_holds_what_the_draws_leave_open() -> None:
-    """Half of the draws twice 4% above, half of them on the law: root mean square 0.08 / sqrt 2, beside 0.05."""
-    law = law_of()
-    shifted = parameters_of(tie_embeddings=0.08)
-    found = law.model_copy(update={"draws": (law.parameters, shifted)}).interval(training())
-    assert math.log(found.high / found.bpb) == pytest.approx(
+def test_an_interval_covers_the_spread_of_the_draws() -> None:
+    """Half of the draws lie 0.08 above the law, half on it: RMS 0.08 / sqrt 2, added to noise of 0.05."""
+    law = make_law()
+    shifted = make_parameters(tie_embeddings=0.08)
+    interval = law.model_copy(update={"draws": (law.parameters, shifted)}).interval(training())
+    assert math.log(interval.high / interval.bpb) == pytest.approx(
         NormalDist().inv_cdf(0.95) * math.hypot(0.08 / math.sqrt(2), 0.05), rel=1e-3
     )
 
 
-def test_the_chance_of_two_against_each_other() -> None:
-    """0.08 apart, each off by 0.05 on its own account."""
-    law = law_of(lr=0.08)
+def test_the_probability_that_one_beats_another() -> None:
+    """They are 0.08 apart, and each has an independent error of 0.05."""
+    law = make_law(lr=0.08)
     better, worse = training(lr_multiplier=1.0), training(lr_multiplier=2.0)
     expected = NormalDist().cdf(0.08 / (0.05 * math.sqrt(2)))
-    assert law.chance(better, worse) == pytest.approx(expected)
-    assert law.chance(worse, better) == pytest.approx(1 - expected)
-    assert law.chance(better, better) == pytest.approx(0.5)
+    assert law.win_probability(better, worse) == pytest.approx(expected)
+    assert law.win_probability(worse, better) == pytest.approx(1 - expected)
+    assert law.win_probability(better, better) == pytest.approx(0.5)
 
 
-def test_what_shifts_both_alike_does_not_change_their_chance() -> None:
-    law = law_of(lr=0.08)
-    shifted = tuple(parameters_of(lr=0.08, tie_embeddings=one) for one in (-0.5, 0.5))
+def test_a_shift_of_both_does_not_change_the_probability() -> None:
+    law = make_law(lr=0.08)
+    draws = tuple(make_parameters(lr=0.08, tie_embeddings=effect) for effect in (-0.5, 0.5))
+    shifted = law.model_copy(update={"draws": draws})
     better, worse = training(), training(lr_multiplier=2.0)
-    assert law.model_copy(update={"draws": shifted}).chance(better, worse) == pytest.approx(law.chance(better, worse))
+    assert shifted.win_probability(better, worse) == pytest.approx(law.win_probability(better, worse))
 
 
 def test_a_law_is_the_same_after_a_round_trip_through_json() -> None:
-    law = law_of()
+    law = make_law()
     assert ScalingLaw.model_validate_json(law.model_dump_json()) == law
     assert law.describe() == (
         "0.40 + 0.50 (H / 128)^-0.60 (L / 4)^-0.30 + 0.20 (V / 4096)^-0.50 (H / 128)^-0.20 (D / 1e+06)^-0.10"
@@ -126,12 +127,12 @@ def test_a_law_is_the_same_after_a_round_trip_through_json() -> None:
 
 @pytest.mark.parametrize("key", ["centre", "parameters", "draws"])
 def test_a_law_of_other_parameters_is_refused(key: str) -> None:
-    values = law_of().model_dump()
+    values = make_law().model_dump()
     values[key] = [[0.0, 1.0]] if key == "draws" else [0.0, 1.0]
     with pytest.raises(ValidationError, match="in every draw too"):
         ScalingLaw.model_validate(values)
 
 
-def test_a_law_with_shortcomings_does_not_hold() -> None:
-    assert law_of().holds
-    assert not law_of().model_copy(update={"shortcomings": ("few trials",)}).holds
+def test_a_law_with_shortcomings_is_not_trusted() -> None:
+    assert make_law().is_trusted
+    assert not make_law().model_copy(update={"shortcomings": ("few trials",)}).is_trusted

@@ -9,7 +9,8 @@ import pytest
 from nas.architecture.config import ArchitectureConfig
 from nas.data.prepare import prepare_data
 from nas.data.prepared import PreparedData
-from nas.records.study import StudyRecord, TrialRecord
+from nas.records.study import StudyRecord
+from nas.records.trial import TrialRecord
 from nas.scaling_law.fitted_law import Prediction, TargetChoice, TargetComparison
 from nas.search.export import export_architectures
 from nas.search.folder import StudyFolder
@@ -36,7 +37,9 @@ def trial(number: int, **changes: Any) -> TrialRecord:
 
 def choice(built: ArchitectureConfig, vocabulary: str, bpb: float) -> TargetChoice:
     predicted = Prediction(bpb=bpb, low=bpb - 0.1, high=bpb + 0.1)
-    return TargetChoice(architecture=built, vocabulary=vocabulary, lr_multiplier=0.75, point={}, train_bytes=1e6, predicted=predicted)
+    return TargetChoice(
+        architecture=built, vocabulary=vocabulary, lr_multiplier=0.75, point={}, train_bytes=1e6, predicted=predicted
+    )
 
 
 def at_target(*shortcomings: str) -> TargetComparison:

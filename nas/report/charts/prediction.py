@@ -7,17 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from nas.records.study import TrialRecord
+from nas.records.trial import TrialRecord
 from nas.report.parts.drawing import BLUE, BPB_AXIS, GREY, TEXT, styled
-from nas.scaling_law.fitted import INTERVAL, AtTarget, Choice, Predicted, ScalingLaw
+from nas.scaling_law.fitted_law import INTERVAL, Prediction, ScalingLaw, TargetChoice, TargetComparison
 from nas.scaling_law.law import TrainingPoint
 
 _STEPS = 25
-Path = list[tuple[float, Predicted]]
+Path = list[tuple[float, Prediction]]
 """(training FLOPs, what is predicted after them)."""
 
 
-def predicted_path(law: ScalingLaw, choice: Choice, from_flops: float, to_flops: float, steps: int = _STEPS) -> Path:
+def predicted_path(
+    law: ScalingLaw, choice: TargetChoice, from_flops: float, to_flops: float, steps: int = _STEPS
+) -> Path:
     """At evenly spaced budgets, in ratio; text is read in proportion to FLOPs."""
     found = []
     for flops in np.geomspace(from_flops, to_flops, steps):
@@ -28,7 +30,7 @@ def predicted_path(law: ScalingLaw, choice: Choice, from_flops: float, to_flops:
 
 
 def prediction_figure(
-    law: ScalingLaw, at: AtTarget, records: Sequence[TrialRecord], searched: TrialRecord | None
+    law: ScalingLaw, at: TargetComparison, records: Sequence[TrialRecord], searched: TrialRecord | None
 ) -> go.Figure:
     """The predicted best with its band, the best of the search without, and what trials scored at their rungs."""
     rungs = [(rung.train_flops, rung.val_bpb) for one in records for rung in one.rungs]

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Self
 
 from nas.records.holdout_comparison import Comparison, Finalist, comparison_of
-from nas.records.study import Metrics, StudyRecord, TrialRecord, completed, front
-from nas.scaling_law.fitted import AtTarget, NoLaw, ScalingLaw
+from nas.records.study import StudyRecord
+from nas.records.trial import Metrics, TrialRecord, completed, front
+from nas.scaling_law.fitted_law import NoLaw, ScalingLaw, TargetComparison
 
 
 @dataclass(frozen=True)
@@ -99,5 +100,5 @@ class StudyView:
         return self.study.law.reason if isinstance(self.study.law, NoLaw) else None
 
     @property
-    def at_target(self) -> AtTarget | None:
+    def at_target(self) -> TargetComparison | None:
         return self.study.at_target

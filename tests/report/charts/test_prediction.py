@@ -3,21 +3,23 @@ from __future__ import annotations
 import pytest
 
 from nas.report.charts.prediction import predicted_path, prediction_figure
-from nas.scaling_law.fitted import AtTarget, Choice
+from nas.scaling_law.fitted_law import TargetChoice, TargetComparison
 from nas.scaling_law.law import TrainingPoint
-from tests.helpers.laws import law_of
+from tests.helpers.laws import make_law
 from tests.helpers.report_studies import architecture
 from tests.report.charts.test_learning import climbed
 
 
-def choice(width: int) -> Choice:
+def choice(width: int) -> TargetChoice:
     built = architecture(hidden_dim=width)
-    at = law_of().interval(TrainingPoint(built, 1.0, 4e14, 4e8))
-    return Choice(architecture=built, vocabulary="bpe-1024", lr_multiplier=1.0, point={}, train_bytes=4e8, predicted=at)
+    at = make_law().interval(TrainingPoint(built, 1.0, 4e14, 4e8))
+    return TargetChoice(
+        architecture=built, vocabulary="bpe-1024", lr_multiplier=1.0, point={}, train_bytes=4e8, predicted=at
+    )
 
 
 def test_the_path_ends_at_the_target_and_its_band_widens() -> None:
-    law, best = law_of(), choice(96)
+    law, best = make_law(), choice(96)
     path = predicted_path(law, best, 4e12, 4e14, steps=3)
     assert [flops for flops, _ in path] == pytest.approx([4e12, 4e13, 4e14])
     middle = law.interval(TrainingPoint(best.architecture, 1.0, 4e13, 4e7))
@@ -28,8 +30,8 @@ def test_the_path_ends_at_the_target_and_its_band_widens() -> None:
 
 
 def test_both_architectures_are_drawn_where_they_differ() -> None:
-    at = AtTarget(target_flops=4e14, best=choice(96), searched=choice(64), chance=0.8, shortcomings=())
-    figure = prediction_figure(law_of(), at, [climbed(0, 2.5, 2.0)], None)
+    at = TargetComparison(target_flops=4e14, best=choice(96), searched=choice(64), win_probability=0.8, shortcomings=())
+    figure = prediction_figure(make_law(), at, [climbed(0, 2.5, 2.0)], None)
     assert {"90% interval", "predicted best", "best of the search"} <= {trace.name for trace in figure.data}
     same = at.model_copy(update={"searched": at.best})
-    assert "best of the search" not in {one.name for one in prediction_figure(law_of(), same, [], None).data}
+    assert "best of the search" not in {one.name for one in prediction_figure(make_law(), same, [], None).data}

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from nas.records.study import StudyRecord, TrialRecord
+from nas.records.study import StudyRecord
+from nas.records.trial import TrialRecord
 from nas.report.study.health import Finding, findings_of
-from nas.scaling_law.fitted import AtTarget, Choice, NoLaw, Predicted
+from nas.scaling_law.fitted_law import NoLaw, Prediction, TargetChoice, TargetComparison
 from tests.helpers.report_studies import ended, five, point, study, trial, verdict
 from tests.helpers.tiny_models import tiny
 
@@ -72,10 +73,10 @@ def test_a_best_at_the_edge_of_the_space_is_worth_a_look(search: dict[str, Any],
 def test_an_edge_that_the_predicted_best_lies_at_is_worth_a_look_too() -> None:
     """The best, of width 128, lies inside; what is predicted for the target has width 192, the most allowed."""
 
-    def choice(width: int) -> Choice:
+    def choice(width: int) -> TargetChoice:
         shape = tiny(hidden_dim=width)
-        predicted = Predicted(bpb=1.2, low=1.1, high=1.3)
-        return Choice(
+        predicted = Prediction(bpb=1.2, low=1.1, high=1.3)
+        return TargetChoice(
             architecture=shape,
             vocabulary="bytes",
             lr_multiplier=1.0,
@@ -84,7 +85,9 @@ def test_an_edge_that_the_predicted_best_lies_at_is_worth_a_look_too() -> None:
             predicted=predicted,
         )
 
-    at = AtTarget(target_flops=4e14, best=choice(192), searched=choice(128), chance=0.9, shortcomings=())
+    at = TargetComparison(
+        target_flops=4e14, best=choice(192), searched=choice(128), win_probability=0.9, shortcomings=()
+    )
     searched = {"search": {"hidden_dim": [64, 96, 128, 192]}}
     one = found("edges of the space", study(space=searched, at_target=at), five())
     assert one.kind == "look"
