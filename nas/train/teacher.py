@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas.audit.opening import OpenedModel, open_path
-from nas.audit.subject import AuditedModel
+from nas.audit.opened_model import OpenedModel, open_path
+from nas.audit.audited_model import AuditedModel
 from nas.errors import CheckpointError, UsageError
 from nas.model import Decoder, SoftTargets
 from nas.train.source import Source

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nas.audit.__main__ import main
-from nas.audit.on_text import TEXT_BYTES
+from nas.audit.text_checks import TEXT_BYTES
 from nas.data.prepared import PreparedData
 from nas.inference.language_model import BEST_WEIGHTS, TOKENIZER_FILE
 from nas.model import Decoder
@@ -21,13 +21,13 @@ from tests.helpers.tiny_models import NUMERICS, recipe, tiny
 FACTORIES = """
 from tests.helpers.leaky_models import LEAKY, NanModel, PlainModel
 
-def whole():
+def causal():
     return PlainModel()
 
 def leaking():
     return LEAKY["mask off by one"]
 
-def broken():
+def diverged():
     return NanModel()
 
 def nothing():
@@ -41,38 +41,38 @@ Audited = Callable[..., Ran]
 def audited(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Audited:
     (tmp_path / "factories_under_audit.py").write_text(FACTORIES)
     monkeypatch.syspath_prepend(str(tmp_path))
-    return lambda *argv: ran(main, "nas.audit", [str(one) for one in argv], capsys)
+    return lambda *argv: ran(main, "nas.audit", [str(argument) for argument in argv], capsys)
 
 
 SHAPE = ("--vocab-size", "48", "--seq-len", "64")
 
 
-def test_a_model_of_anyone_passes_or_is_caught(audited: Audited) -> None:
-    whole: Ran = audited("--model", "factories_under_audit:whole", *SHAPE)
+def test_any_model_passes_or_is_caught(audited: Audited) -> None:
+    whole: Ran = audited("--model", "factories_under_audit:causal", *SHAPE)
     assert whole.code == 0
     assert "no leak found; not checked: cache" in whole.out
     leaking: Ran = audited("--model", "factories_under_audit:leaking", *SHAPE, "--json")
     assert leaking.code == 1
-    verdicts = {one["check"]: one["verdict"] for one in json.loads(leaking.out)["findings"]}
-    assert [check for check, verdict in verdicts.items() if verdict == "leak"] == [
+    outcomes = {finding["check"]: finding["outcome"] for finding in json.loads(leaking.out)["findings"]}
+    assert [check for check, outcome in outcomes.items() if outcome == "leak"] == [
         "future tokens", "gradients", "probabilities",
     ]  # fmt: skip
-    assert verdicts["copied text"] == "not checked"
+    assert outcomes["copied text"] == "not checked"
 
 
-def test_every_finding_is_printed_with_what_was_done_its_figure_and_its_verdict(audited: Audited) -> None:
+def test_every_finding_is_printed_with_its_method_figure_and_outcome(audited: Audited) -> None:
     argv = ("--model", "factories_under_audit:leaking", *SHAPE, "--train")
     printed: Ran = audited(*argv)
     findings = json.loads(audited(*argv, "--json").out)["findings"]
-    assert {one["verdict"] for one in findings} == {"leak", "warning", "not checked"}
-    for one in findings:
-        sign = {"leak": "LEAK", "warning": "warning", "not checked": "not checked"}[one["verdict"]]
-        begun = f"\n{sign:<11} {one['check']}: "
-        if one["verdict"] == "not checked":
-            assert f"{begun}{one['advice']}\n" in printed.out
+    assert {finding["outcome"] for finding in findings} == {"leak", "warning", "not checked"}
+    for finding in findings:
+        sign = {"leak": "LEAK", "warning": "warning", "not checked": "not checked"}[finding["outcome"]]
+        head = f"\n{sign:<11} {finding['check']}: "
+        if finding["outcome"] == "not checked":
+            assert f"{head}{finding['advice']}\n" in printed.out
         else:
-            lines = "".join(f"            {line}\n" for line in (one["did"], one["advice"]))
-            assert f"{begun}{one['figure']}\n{lines}" in printed.out
+            lines = "".join(f"            {line}\n" for line in (finding["method"], finding["advice"]))
+            assert f"{head}{finding['figure']}\n{lines}" in printed.out
     assert printed.out.endswith(
         "\nleaks found by: future tokens, gradients, probabilities, learning noise; "
         "not checked: cache, target shifts, plausibility, copied text\n"
@@ -80,26 +80,26 @@ def test_every_finding_is_printed_with_what_was_done_its_figure_and_its_verdict(
 
 
 def test_where_nothing_could_be_checked_the_exit_code_is_2(audited: Audited) -> None:
-    found: Ran = audited("--model", "factories_under_audit:broken", *SHAPE)
-    assert found.code == 2
-    assert found.out.endswith("\nnothing could be checked\n")
-    assert found.out.count("not checked ") == 8
-    assert found.err == ""
+    result: Ran = audited("--model", "factories_under_audit:diverged", *SHAPE)
+    assert result.code == 2
+    assert result.out.endswith("\nnothing could be checked\n")
+    assert result.out.count("not checked ") == 8
+    assert result.err == ""
 
 
 def test_an_arch_json_is_audited_with_fresh_weights(audited: Audited, tmp_path: Path) -> None:
     path = tmp_path / "arch.json"
     path.write_text(tiny(vocab_size=64).model_dump_json())
-    found: Ran = audited(path)
-    assert found.code == 0
-    assert "ok          cache" in found.out
-    assert "ok          first loss" in found.out
-    assert "bits a token, a guess costs 6.00" in found.out
+    result: Ran = audited(path)
+    assert result.code == 0
+    assert "ok          cache" in result.out
+    assert "ok          first loss" in result.out
+    assert "bits per token, a guess costs 6.00" in result.out
 
 
 @pytest.fixture
 def exported(tmp_path: Path, data: PreparedData) -> Path:
-    """An arch JSON as a search exports it, its tokenizer in a folder beside it."""
+    """Write an arch JSON as a search exports it, with its tokenizer in a folder next to it."""
     (tmp_path / "tokenizers").mkdir()
     data.vocabulary("bpe-512").save(tmp_path / "tokenizers" / "bpe-512.json")
     path = tmp_path / "arch.json"
@@ -108,41 +108,41 @@ def exported(tmp_path: Path, data: PreparedData) -> Path:
     return path
 
 
-def test_the_first_loss_of_an_exported_architecture_is_in_bits_a_byte_of_the_corpus(
+def test_the_first_loss_of_an_exported_architecture_is_in_bits_per_byte_of_the_corpus(
     audited: Audited, exported: Path, data: PreparedData, corpus_folder: Path
 ) -> None:
-    found: Ran = audited(exported, "--corpus", corpus_folder, "--json")
-    assert found.code == 0
-    by_check = {one["check"]: one for one in json.loads(found.out)["findings"]}
+    result: Ran = audited(exported, "--corpus", corpus_folder, "--json")
+    assert result.code == 0
+    by_check = {finding["check"]: finding for finding in json.loads(result.out)["findings"]}
     documents = data.evaluation_documents("validation", TEXT_BYTES)
-    num_bytes = sum(len(one.encode()) + 1 for one in documents)
-    num_tokens = sum(len(data.vocabulary("bpe-512").encode(one)) + 1 for one in documents)
+    num_bytes = sum(len(document.encode()) + 1 for document in documents)
+    num_tokens = sum(len(data.vocabulary("bpe-512").encode(document)) + 1 for document in documents)
     guess = math.log2(512) * num_tokens / num_bytes
-    assert by_check["first loss"]["verdict"] == "passed"
-    assert f"bits a byte, a guess costs {guess:.2f} " in by_check["first loss"]["figure"]
+    assert by_check["first loss"]["outcome"] == "passed"
+    assert f"bits per byte, a guess costs {guess:.2f} " in by_check["first loss"]["figure"]
     assert by_check["copied text"]["advice"] == "the model is not trained"
 
 
-def test_without_a_corpus_or_a_tokenizer_the_first_loss_is_in_bits_a_token(
+def test_without_a_corpus_or_a_tokenizer_the_first_loss_is_in_bits_per_token(
     audited: Audited, exported: Path, corpus_folder: Path
 ) -> None:
-    assert "bits a token, a guess costs 9.00" in audited(exported).out
+    assert "bits per token, a guess costs 9.00" in audited(exported).out
     (exported.parent / "tokenizers" / "bpe-512.json").unlink()
-    assert "bits a token, a guess costs 9.00" in audited(exported, "--corpus", corpus_folder).out
+    assert "bits per token, a guess costs 9.00" in audited(exported, "--corpus", corpus_folder).out
 
 
 def test_a_tokenizer_of_another_size_is_refused_in_one_line(
     audited: Audited, exported: Path, data: PreparedData
 ) -> None:
     data.vocabulary("bytes").save(exported.parent / "tokenizers" / "bpe-512.json")
-    found: Ran = audited(exported)
-    assert found.code == 1
-    assert "a vocabulary of 512, its tokenizer" in found.error
+    result: Ran = audited(exported)
+    assert result.code == 1
+    assert "a vocabulary of 512, its tokenizer" in result.error
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, data: PreparedData) -> Path:
-    """The best weights of a short training and their tokenizer, as nas.train leaves them."""
+    """Return a folder with the best weights of a short training and their tokenizer, as nas.train leaves them."""
     folder = tmp_path_factory.mktemp("checkpoint")
     plan = recipe(num_steps=150, batch_size=16, seq_length=32)
     training = Trainer(Decoder(tiny(), seed=0), data.tokens("bytes", "train"), plan, NUMERICS)
@@ -152,22 +152,22 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, data: PreparedData) -> 
     return folder
 
 
-def test_a_checkpoint_is_judged_on_text(audited: Audited, checkpoint: Path, corpus_folder: Path) -> None:
-    found: Ran = audited(checkpoint, "--corpus", corpus_folder, "--json")
-    assert found.code == 0
-    by_check = {one["check"]: one for one in json.loads(found.out)["findings"]}
-    assert by_check["first loss"]["verdict"] == "not checked"
-    assert by_check["target shifts"]["verdict"] == "passed"
-    # It has learnt less than a compressor knows, and the audit says so.
-    assert by_check["plausibility"]["verdict"] == "warning"
-    assert by_check["copied text"]["verdict"] == "passed"
-    assert "validation documents" in by_check["copied text"]["did"]
+def test_a_checkpoint_is_checked_on_text(audited: Audited, checkpoint: Path, corpus_folder: Path) -> None:
+    result: Ran = audited(checkpoint, "--corpus", corpus_folder, "--json")
+    assert result.code == 0
+    by_check = {finding["check"]: finding for finding in json.loads(result.out)["findings"]}
+    assert by_check["first loss"]["outcome"] == "not checked"
+    assert by_check["target shifts"]["outcome"] == "passed"
+    # It has learned less than a compressor.
+    assert by_check["plausibility"]["outcome"] == "warning"
+    assert by_check["copied text"]["outcome"] == "passed"
+    assert "validation documents" in by_check["copied text"]["method"]
 
 
-def test_validation_text_that_stands_in_the_training_text_is_a_leak(
+def test_validation_text_that_is_in_the_training_text_is_a_leak(
     audited: Audited, checkpoint: Path, corpus_folder: Path, tmp_path: Path
 ) -> None:
-    """Each file and beside it a near-copy, by a recipe that takes no care; the split parts most of the pairs."""
+    """Check a corpus with a near-copy of each file, by a recipe that lets the split separate the pairs."""
     for path in corpus_folder.glob("*.py"):
         text = path.read_text(encoding="utf-8")
         (tmp_path / path.name).write_text(text, encoding="utf-8")
@@ -175,10 +175,10 @@ def test_validation_text_that_stands_in_the_training_text_is_a_leak(
     recipe = tmp_path / "careless.toml"
     careless = "[cleaning]\nnear_duplicates = 1\n[split]\ncluster_similarity = 1\ncopied_share = 1\n"
     recipe.write_text(f'[[sources]]\nfolder = "."\n{careless}')
-    found: Ran = audited(checkpoint, "--corpus", recipe, "--json")
-    assert found.code == 1
-    by_check = {one["check"]: one for one in json.loads(found.out)["findings"]}
-    assert [check for check, one in by_check.items() if one["verdict"] == "leak"] == ["copied text"]
+    result: Ran = audited(checkpoint, "--corpus", recipe, "--json")
+    assert result.code == 1
+    by_check = {finding["check"]: finding for finding in json.loads(result.out)["findings"]}
+    assert [check for check, finding in by_check.items() if finding["outcome"] == "leak"] == ["copied text"]
     assert "remove copies before the split" in by_check["copied text"]["advice"]
 
 
@@ -187,9 +187,9 @@ def test_validation_text_that_stands_in_the_training_text_is_a_leak(
     [
         ([], "either a PATH or --model"),
         (["arch.json", "--model", "a:b"], "not both"),
-        (["arch.json", "--vocab-size", "48"], "--vocab-size and --seq-len are of --model; arch.json says its own"),
-        (["arch.json", "--seq-len", "64"], "arch.json says its own, so leave them out"),
-        (["--model", "factories_under_audit:whole"], "needs --vocab-size and --seq-len"),
+        (["arch.json", "--vocab-size", "48"], "--vocab-size and --seq-len are for --model; arch.json"),
+        (["arch.json", "--seq-len", "64"], "arch.json has its own"),
+        (["--model", "factories_under_audit:causal"], "needs --vocab-size and --seq-len"),
         (["--model", "factories_under_audit:absent", *SHAPE], "cannot be imported"),
         (["--model", "no_such_module:whole", *SHAPE], "cannot be imported"),
         (["--model", "factories_under_audit", *SHAPE], "cannot be imported"),
@@ -198,6 +198,6 @@ def test_validation_text_that_stands_in_the_training_text_is_a_leak(
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(audited: Audited, argv: list[str], message: str) -> None:
-    found: Ran = audited(*argv)
-    assert found.code == 2
-    assert message in found.error
+    result: Ran = audited(*argv)
+    assert result.code == 2
+    assert message in result.error

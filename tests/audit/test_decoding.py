@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nas.audit.audited_model import AuditedModel
 from nas.audit.decoding import check_cache
-from nas.audit.subject import AuditedModel
 from nas.model import Decoder
 from nas.model.cache import KeyValueCache
 from tests.helpers.leaky_models import MAX_LENGTH, VOCAB_SIZE, PlainModel
@@ -17,10 +17,10 @@ def decoder(position: str) -> AuditedModel:
 
 
 @pytest.mark.parametrize("position", ["rope", "learned", "sinusoidal", "alibi", "none"])
-def test_our_own_cache_says_what_the_whole_sequence_says(position: str) -> None:
-    found = check_cache(decoder(position))
-    assert found.verdict == "passed"
-    assert "24 tokens" in found.did
+def test_our_own_cache_gives_the_logits_of_the_whole_sequence(position: str) -> None:
+    finding = check_cache(decoder(position))
+    assert finding.outcome == "passed"
+    assert "24 tokens" in finding.method
 
 
 def test_a_cache_that_is_off_by_one_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,9 +32,9 @@ def test_a_cache_that_is_off_by_one_is_caught(monkeypatch: pytest.MonkeyPatch) -
         return keys[:, :, first:], values[:, :, first:]
 
     monkeypatch.setattr(KeyValueCache, "extend", forgetful)
-    found = check_cache(decoder("none"))
-    assert found.verdict == "leak"
-    assert "cache" in found.advice
+    finding = check_cache(decoder("none"))
+    assert finding.outcome == "leak"
+    assert "cache" in finding.advice
 
 
 def test_a_cache_of_a_model_of_nan_is_not_checked() -> None:
@@ -51,8 +51,8 @@ def test_nan_from_the_cache_alone_is_caught(monkeypatch: pytest.MonkeyPatch) -> 
         return keys, values * float("nan")
 
     monkeypatch.setattr(KeyValueCache, "extend", unwritten)
-    assert check_cache(decoder("none")).verdict == "leak"
+    assert check_cache(decoder("none")).outcome == "leak"
 
 
 def test_a_model_without_a_cache_is_not_checked() -> None:
-    assert check_cache(AuditedModel(PlainModel(), VOCAB_SIZE, MAX_LENGTH)).verdict == "not checked"
+    assert check_cache(AuditedModel(PlainModel(), VOCAB_SIZE, MAX_LENGTH)).outcome == "not checked"

@@ -125,7 +125,7 @@ def test_what_no_class_represents_is_refused_with_what_would_do(export: Exported
     assert done.code == 2
     assert done.error == (
         "nas.export: error: no class of transformers represents gelu rmsnorm alibi exactly; "
-        "what would do: position_encoding rope"
+        "use position_encoding rope"
     )
     assert not (tmp_path / "mine" / "hf").exists()
 
@@ -189,11 +189,11 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(run: Path, form: str) -> Non
 
 def test_the_exported_folder_is_the_checkpoint(export: Exported, run: Path) -> None:
     """Read back by the audit, which opens folders of transformers'."""
-    from nas.audit.opening import open_path
+    from nas.audit.opened_model import open_path
 
     assert export(run, "--to", "hf").code == 0
     opened, ours = open_path(run / "hf"), language_model(activation="swiglu")
-    assert opened.subject.vocab_size == 400
+    assert opened.model.vocab_size == 400
     assert opened.encode is not None
     text = "def f():\n\treturn '<|endoftext|> Ā'\n"
     assert opened.encode([text]).tolist() == [*ours.vocabulary.encode(text), 0]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas.audit.subject import AuditedModel
+from nas.audit.audited_model import AuditedModel
 from nas.data.prepared import PreparedData
 from nas.errors import CheckpointError, UsageError
 from nas.model import Decoder

@@ -16,7 +16,7 @@ from nas.evaluate import metrics as judge_module
 from nas.evaluate.collapse import RULES
 from nas.inference.bits_per_byte import measure_likelihood
 from nas.model import Decoder
-from nas.records.study import TrialEnd, TrialRecord, completed, front
+from nas.records.trial import TrialEnd, TrialRecord, completed, front
 from nas.space.search_space import Candidate
 from nas.training.recipe import learning_rate_rule
 from nas.training.weights import load_weights
