@@ -17,7 +17,8 @@ from scipy.special import stdtr, stdtrit
 
 from nas.architecture.config import ArchitectureConfig
 from nas.records.fitness import fitness
-from nas.records.study import HoldoutResult, StudyRecord, TrialRecord, completed
+from nas.records.study import HoldoutResult, StudyRecord
+from nas.records.trial import TrialRecord, completed
 
 SIGNIFICANCE = 0.05
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from nas.errors import StudyError, validation_message
 from nas.records.trial import SCHEMA_VERSION, Metrics, Record
@@ -48,7 +48,7 @@ class StudyRecord(Record):
     """What the law predicts at the full budget; None without a law."""
     provenance: dict[str, Any]
     """Command, versions, machine, date."""
-    measured: dict[str, float] = {}
+    measured: dict[str, float] = Field(default_factory=dict)
     """Phase -> seconds, summed over the runs of this study."""
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from nas.architecture.config import ArchitectureConfig
 from nas.errors import CheckpointError, validation_message
 from nas.records.json_lines import read_json_lines
-from nas.records.study import Metrics
+from nas.records.trial import Metrics
 
 RUN_FILE = "run.json"
 LOG_FILE = "log.jsonl"
@@ -128,7 +128,11 @@ class TrainingSummary(_OpenRecord):
     @classmethod
     def _without_the_derived(cls, stored: Any) -> Any:
         """The file also holds the collapse rate, which Metrics derives."""
-        return {key: value for key, value in stored.items() if key != "collapse_rate"} if isinstance(stored, dict) else stored
+        return (
+            {key: value for key, value in stored.items() if key != "collapse_rate"}
+            if isinstance(stored, dict)
+            else stored
+        )
 
 
 @dataclass(frozen=True)

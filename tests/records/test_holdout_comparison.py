@@ -6,7 +6,8 @@ from scipy import stats
 
 from nas.architecture.config import ArchitectureConfig
 from nas.records.holdout_comparison import compare_finalists
-from nas.records.study import HoldoutResult, Metrics
+from nas.records.study import HoldoutResult
+from nas.records.trial import Metrics
 
 
 def result(number: int, seed: int, bpb: float, greedy: float = 0.0) -> HoldoutResult:
