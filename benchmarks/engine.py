@@ -20,7 +20,7 @@ from optuna.samplers import GPSampler, NSGAIISampler, TPESampler
 
 from benchmarks.results import parser, write_result
 from nas import cli
-from nas.records.study import RungResult, TrialRecord
+from nas.records.trial import RungResult, TrialRecord
 from nas.search.driver import Budget
 from nas.search.proposals.sampler import DistinctSampler
 from nas.search.run_study import Scores, run_study
@@ -34,7 +34,9 @@ _BLOCK = 100
 
 def main(argv: list[str] | None = None) -> int:
     built = parser("engine", "Time a search whose trials take no time.")
-    built.add_argument("--trials", type=cli.positive_int, default=1000, metavar="N", help="of each search (default: 1000)")
+    built.add_argument(
+        "--trials", type=cli.positive_int, default=1000, metavar="N", help="of each search (default: 1000)"
+    )
     arguments = built.parse_args(argv)
     found = [
         search(name, min(arguments.trials, _MAX_OF_SLOW) if name in _SLOW else arguments.trials) for name in SAMPLERS

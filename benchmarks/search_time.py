@@ -15,7 +15,8 @@ from typing import Any
 from benchmarks.results import parser, write_result
 from nas import cli
 from nas.errors import StudyError
-from nas.records.study import StudyRecord, TrialRecord, read_study, read_trials
+from nas.records.study import StudyRecord, read_study
+from nas.records.trial import TrialRecord, read_trials
 
 DEFAULTS = (Path("trials/base"), Path("trials/reference/base"))
 MAX_TEXTS = 2000

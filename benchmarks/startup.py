@@ -20,7 +20,7 @@ from benchmarks.results import parser, write_result
 from benchmarks.timing import interleaved, spread
 from nas import cli
 from nas.errors import StudyError
-from nas.records.study import read_trials
+from nas.records.trial import read_trials
 
 HELP = ["-m", "nas.search", "--help"]
 TRIAL_FLOPS = 1e10

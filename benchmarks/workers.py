@@ -18,9 +18,9 @@ from typing import Any
 
 from benchmarks.results import parser, write_result
 from nas import cli
-from nas.data.prepare import say
+from nas.data.prepare import print_progress
 from nas.errors import StudyError, UsageError
-from nas.records.study import TrialRecord, read_trials
+from nas.records.trial import TrialRecord, read_trials
 
 CONTENDERS = (1, 2)
 
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
                 out = Path(folder) / f"{number}-{workers}"
                 records = run_search(out, cores[:workers], workers, arguments.trials, arguments.trial_flops)
                 searches.append(rate(records, workers))
-                say(f"{workers} workers: {searches[-1]['trials_per_hour']:.1f} trials per hour")
+                print_progress(f"{workers} workers: {searches[-1]['trials_per_hour']:.1f} trials per hour")
     of = {workers: [one["trials_per_hour"] for one in searches if one["workers"] == workers] for workers in CONTENDERS}
     found = {
         "trials": arguments.trials,

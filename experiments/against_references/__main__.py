@@ -1,7 +1,8 @@
-"""`python -m experiments.against_references`: is what a search finds better than what people take without one?
+"""`python -m experiments.against_references`: is what a search finds better than what people use without one?
 
-Of finished searches, each with a seed of its own, the verdict: the architecture it takes and the references, trained
-again with fresh seeds at equal FLOPs, on the holdout. The difference to each reference is one number a search.
+Reads the verdicts of finished searches, each with a seed of its own: the architecture that was chosen and the
+references, trained again with fresh seeds at equal FLOPs, on the holdout. The difference to each reference is one
+number per search.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments import options
 from nas import cli
 
-Measures = Mapping[str, float | str]
+Scores = Mapping[str, float | str]
 
 
 def parser() -> argparse.ArgumentParser:
-    built = cli.parser("experiments.against_references", "Set what searches found against reference architectures.")
-    built.add_argument("studies", nargs="+", type=Path, metavar="STUDY", help="the folder of a search with its verdict")
-    built.add_argument(
-        "--data", type=Path, default=Path("experiments/against_references/against-references.json"), metavar="FILE"
+    built = options.parser(
+        "against_references",
+        "Compare what searches found with reference architectures.",
+        data="against-references.json",
     )
-    built.add_argument("--doc", type=Path, default=Path("experiments/against_references/README.md"), metavar="FILE")
+    built.add_argument("studies", nargs="+", type=Path, metavar="STUDY", help="the folder of a search with its verdict")
     return built
 
 
@@ -32,23 +34,23 @@ def main(argv: list[str] | None = None) -> int:
     from experiments.document import write_tables
     from nas.system.files import write_json
 
-    searches = [search_of(one) for one in arguments.studies]
-    write_json(
-        arguments.data, {"command": cli.command_line("experiments.against_references", argv), "searches": searches}
-    )
+    searches = [read_search(folder) for folder in arguments.studies]
+    command = cli.command_line("experiments.against_references", argv)
+    write_json(arguments.data, {"command": command, "searches": searches})
     write_tables(arguments.doc, "searches", tables(searches))
     print(f"written: {arguments.data}, {arguments.doc}")
     return 0
 
 
-def search_of(folder: Path) -> dict[str, Any]:
-    """Where it comes from, its `seed` and `measures`: of `search`, what it took, and of each reference.
+def read_search(folder: Path) -> dict[str, Any]:
+    """Return the provenance and seed of a search, and its `scores`: of `search`, its choice, and of each reference.
 
-    Means over the verdict's fresh seeds, on the holdout. StudyError where there is no verdict yet.
+    Scores are means over the verdict's fresh seeds, on the holdout. Raises StudyError where there is no verdict yet.
     """
     from nas.errors import StudyError
     from nas.records.holdout_comparison import comparison_of
-    from nas.records.study import read_study, read_trials
+    from nas.records.study import read_study
+    from nas.records.trial import read_trials
     from nas.search.verdict import is_complete_verdict
     from nas.space.search_space import SearchSpace
 
@@ -56,63 +58,66 @@ def search_of(folder: Path) -> dict[str, Any]:
     comparison = comparison_of(study, records, study.collapse_weight)
     space = SearchSpace.model_validate(study.space)
     if comparison is None or not is_complete_verdict(records, study.verdict, space, study.seed):
-        raise StudyError(f"{folder} has no whole verdict; run its search to the end")
-    by_number = {one.number: one for one in records}
-    measures: dict[str, Measures] = {}
-    for one in comparison.finalists:
-        record = by_number[one.number]
-        values: Measures = {
+        raise StudyError(f"{folder} has no complete verdict; run its search to the end")
+    by_number = {record.number: record for record in records}
+    scores: dict[str, Scores] = {}
+    for finalist in comparison.finalists:
+        record = by_number[finalist.number]
+        values: Scores = {
             "architecture": record.architecture.describe(),
-            "fitness": one.fitness,
-            "bpb": one.bpb,
-            "collapse_rate": one.collapse_rate,
+            "fitness": finalist.fitness,
+            "bpb": finalist.bpb,
+            "collapse_rate": finalist.collapse_rate,
         }
-        if one.number == comparison.chosen:
-            measures["search"] = values
+        if finalist.number == comparison.chosen:
+            scores["search"] = values
         if record.reference:
-            measures[record.reference] = values
-    return {"provenance": study.provenance, "seed": study.seed, "measures": measures}
+            scores[record.reference] = values
+    return {"provenance": study.provenance, "seed": study.seed, "scores": scores}
 
 
 def tables(searches: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: what each search took, and how far each reference is behind it, with 95% intervals over searches."""
+    """Return Markdown: the choice of each search, and how much worse each reference is, with 95% intervals."""
     from experiments.document import markdown
 
-    found: list[Mapping[str, Measures]] = [one["measures"] for one in searches]
-    names = list(dict.fromkeys(name for one in found for name in one if name != "search"))
+    all_scores: list[Mapping[str, Scores]] = [search["scores"] for search in searches]
+    references = list(dict.fromkeys(name for scores in all_scores for name in scores if name != "search"))
     rows = [
         [
-            f"with seed {one['seed']}",
-            str(measures["search"]["architecture"]),
-            *(_shown(measures[name]) if name in measures else "" for name in ("search", *names)),
+            str(search["seed"]),
+            str(scores["search"]["architecture"]),
+            *(_shown(scores[name]) if name in scores else "" for name in ("search", *references)),
         ]
-        for one, measures in zip(searches, found, strict=True)
+        for search, scores in zip(searches, all_scores, strict=True)
     ]
-    behind = [[name, *(_behind(found, name, key) for key in ("fitness", "bpb", "collapse_rate"))] for name in names]
+    gaps = [
+        [name, *(_gap(all_scores, name, key) for key in ("fitness", "bpb", "collapse_rate"))] for name in references
+    ]
     return "\n\n".join(
         [
             "Fitness = bits per byte + weight x collapse rate, means over the fresh seeds.",
-            markdown(("search", "takes", "what it takes", *names), rows),
-            markdown(("behind the search", "fitness", "bits per byte", "collapse rate"), behind),
+            markdown(("seed of the search", "chosen", "its scores", *references), rows),
+            markdown(("reference minus search", "fitness", "bits per byte", "collapse rate"), gaps),
         ]
     )
 
 
-def _shown(measures: Measures) -> str:
-    return f"{measures['fitness']:.3f} ({measures['bpb']:.3f}, {measures['collapse_rate']:.2f})"
+def _shown(scores: Scores) -> str:
+    return f"{scores['fitness']:.3f} ({scores['bpb']:.3f}, {scores['collapse_rate']:.2f})"
 
 
-def _behind(searches: Sequence[Mapping[str, Measures]], name: str, key: str) -> str:
-    """The mean of reference less search, with Student's interval; in how many searches the reference was behind."""
+def _gap(all_scores: Sequence[Mapping[str, Scores]], reference: str, key: str) -> str:
+    """Return the mean of reference minus search, with Student's interval, and how often the reference was worse."""
     import numpy as np
-    from scipy.special import stdtrit
+    from scipy.stats import sem, t
 
-    gaps = np.array([float(one[name][key]) - float(one["search"][key]) for one in searches if name in one])
-    won = f"{int((gaps > 0).sum())} of {len(gaps)}"
+    both = [scores for scores in all_scores if reference in scores]
+    gaps = np.array([float(scores[reference][key]) - float(scores["search"][key]) for scores in both])
+    worse = f"{int((gaps > 0).sum())} of {len(gaps)}"
     if len(gaps) < 2:
-        return f"{gaps.mean():+.3f}, {won}"
-    half = float(stdtrit(len(gaps) - 1, 0.975)) * gaps.std(ddof=1) / len(gaps) ** 0.5
-    return f"{gaps.mean():+.3f} ± {half:.3f}, {won}"
+        return f"{gaps.mean():+.3f}, {worse}"
+    half = float(t.ppf(0.975, len(gaps) - 1) * sem(gaps))
+    return f"{gaps.mean():+.3f} ± {half:.3f}, {worse}"
 
 
 if __name__ == "__main__":

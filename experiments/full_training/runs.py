@@ -1,4 +1,4 @@
-"""Full trainings of a study in docs/: each in its own run folder, judged at its end, one JSON line each."""
+"""Full trainings, each in its own run folder, evaluated at its end and kept as one line of a results file."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from experiments.full_training.contenders import Contender
+from experiments.full_training.model_specs import ModelSpec
+from experiments.results_file import ResultsFile, read_results
 from nas.architecture.config import ArchitectureConfig
 from nas.data.prepared import PreparedData
 from nas.errors import StudyError
+from nas.evaluate.code_prompts import PROMPTS_VERSION
+from nas.evaluate.collapse import DETECTOR_VERSION
 from nas.evaluate.compressors import compressor_bpb
 from nas.evaluate.quality.evaluation import evaluate_model
 from nas.evaluate.quality.prompts import choose_prompts
 from nas.evaluate.quality.protocols import PROTOCOLS
+from nas.inference.bits_per_byte import EVALUATION_VERSION
 from nas.inference.language_model import LanguageModel
-from nas.records.json_lines import read_json_lines
-from nas.records.study import Metrics
+from nas.records.trial import Metrics
+from nas.search.executors.executor import run_tasks
 from nas.search.executors.workers import WorkerPool
-from nas.system.files import write_text
 from nas.system.lock import locked
 from nas.train.plan import TrainingPlan, plan_evaluations
 from nas.train.run import FullTraining
@@ -30,22 +34,23 @@ from nas.train.source import Source
 from nas.train.teacher import Teacher, open_teacher
 from nas.train.verdict import evaluate_on_holdout, holdout_settings, write_summary
 from nas.training.numerics import Numerics
+from nas.training.recipe import RECIPE_VERSION
 
 
 @dataclass(frozen=True)
 class Job:
-    """One full training."""
+    """One full training to do."""
 
-    contender: Contender
+    model: ModelSpec
     train_flops: float
     seed: int
     teacher: Path | None = None
-    """The run folder of the model it learns from, whose FLOPs of answering are paid for too."""
+    """The run folder of the model to learn from; the FLOPs of its answers are part of `train_flops`."""
 
     @property
     def name(self) -> str:
         taught = f"-taught-by-{self.teacher.name}" if self.teacher else ""
-        return f"{self.contender.name}-{self.train_flops:g}-seed{self.seed}{taught}".replace("+", "")
+        return f"{self.model.name}-{self.train_flops:g}-seed{self.seed}{taught}".replace("+", "")
 
 
 class FullRun(BaseModel):
@@ -54,7 +59,8 @@ class FullRun(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    contender: str
+    model: str
+    """The name of its ModelSpec."""
     architecture: ArchitectureConfig
     vocabulary: str
     corpus_hash: str
@@ -71,7 +77,7 @@ class FullRun(BaseModel):
     rollbacks: int
     holdout: Metrics
     compressors: dict[str, float]
-    """Bits per byte of others on the holdout's bytes."""
+    """Bits per byte of general compressors on the holdout's bytes."""
     protocols: dict[str, tuple[float, float, float]]
     """Protocol -> collapse rate on the one-line prompts, with its 95% interval."""
     train_seconds: float
@@ -79,56 +85,67 @@ class FullRun(BaseModel):
 
 
 def read_runs(path: Path) -> dict[str, FullRun]:
-    """By name; a torn last line is left out. StudyError when another is damaged."""
-    lines = read_json_lines(path, FullRun, "training", StudyError) if path.exists() else []
-    return {one.name: one for one in lines}
+    """Return the trainings of the file by name; StudyError when a line is damaged."""
+    return read_results(path, FullRun, _name)
+
+
+def open_runs(path: Path, data: PreparedData, command: str, num_workers: int) -> ResultsFile[FullRun]:
+    """Open or begin the file; StudyMismatch when it is of another corpus or of other versions.
+
+    The device is no part of the identity: short trainings may be done on a CPU and long ones on a GPU.
+    """
+    identity = {
+        "corpus": data.corpus_hash,
+        "versions": {
+            "recipe": RECIPE_VERSION,
+            "detector": DETECTOR_VERSION,
+            "prompts": PROMPTS_VERSION,
+            "evaluation": EVALUATION_VERSION,
+        },
+    }
+    return ResultsFile(path, FullRun, _name, identity=identity, command=command, num_workers=num_workers)
 
 
 def run_jobs(
-    jobs: Sequence[Job], data: PreparedData, numerics: Numerics, folder: Path, path: Path, num_workers: int
+    jobs: Sequence[Job],
+    results: ResultsFile[FullRun],
+    data: PreparedData,
+    numerics: Numerics,
+    folder: Path,
+    num_workers: int,
 ) -> None:
-    """Do those of `jobs` that are not in the file `path`, in order; StudyError when one failed, or is another there."""
-    done = read_runs(path)
-    for one in jobs:
-        if one.name in done and done[one.name].architecture != one.contender.architecture:
-            shown = f"{done[one.name].architecture.describe()}, not of {one.contender.architecture.describe()}"
-            raise StudyError(f"{path} holds a training '{one.name}' of {shown}; use another --data and --runs")
-    missing = [one for one in jobs if one.name not in done]
+    """Do the missing jobs in order, each in a run folder inside `folder`.
+
+    Raises StudyError when one failed, StudyMismatch when its name stands for another architecture in the file.
+    """
+    missing = [job for job in jobs if not results.has(job.name, architecture=_json(job.model.architecture))]
     if not missing:
         return
-    if path.exists():  # without the line that a kill may have torn
-        write_text(path, "".join(one.model_dump_json() + "\n" for one in done.values()))
+    tasks = ((job.name, partial(run_job, job, data, numerics, folder / job.name)) for job in missing)
     with WorkerPool(num_workers, numerics.apply) as pool:
-        while missing or pool.num_free < num_workers:
-            while missing and pool.num_free:
-                job = missing.pop(0)
-                pool.submit(job.name, partial(run_job, job, data, numerics, folder / job.name))
-            for ended in pool.wait():
-                if not isinstance(ended.value, FullRun):
-                    raise StudyError(f"the training '{ended.key}' failed: {ended.error}")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("a", encoding="utf-8") as file:
-                    file.write(ended.value.model_dump_json() + "\n")
-                said = f"{ended.key}: holdout {ended.value.holdout.bpb:.4f} bits per byte"
-                print(f"{said}, {ended.value.train_seconds / 60:.0f} min", file=sys.stderr, flush=True)
+        for ended in run_tasks(pool, tasks):
+            if not isinstance(ended.value, FullRun):
+                raise StudyError(f"the training '{ended.key}' failed: {ended.error}")
+            results.add(ended.value)
+            scores = f"{ended.key}: holdout {ended.value.holdout.bpb:.4f} bits per byte"
+            print(f"{scores}, {ended.value.train_seconds / 60:.0f} min", file=sys.stderr, flush=True)
 
 
 def run_job(job: Job, data: PreparedData, numerics: Numerics, folder: Path) -> FullRun:
-    """Train, or go on, and judge; FolderBusy when another process does."""
+    """Train, or resume, and evaluate; FolderBusy when another process uses the run folder."""
     with locked(folder, f"the run in {folder}", "choose another --runs"):
         return _run_locked(job, data, numerics, folder)
 
 
 def _run_locked(job: Job, data: PreparedData, numerics: Numerics, folder: Path) -> FullRun:
-    contender = job.contender
-    vocabulary = data.vocabulary(contender.vocabulary)
-    source = Source(data, vocabulary, data.tokens(contender.vocabulary, "train"))
+    model = job.model
+    vocabulary = data.vocabulary(model.vocabulary)
+    source = Source(data, vocabulary, data.tokens(model.vocabulary, "train"))
     teacher = _open_teacher(job, source, numerics)
-    cost = teacher.distillation.flops_per_token if teacher else 0
-    recipe = contender.recipe(job.train_flops, job.seed, cost)
-    every, size = plan_evaluations(contender.architecture, recipe, numerics, source.bytes_per_token, None)
+    recipe = model.recipe(job.train_flops, job.seed, teacher.distillation.flops_per_token if teacher else 0)
+    every, size = plan_evaluations(model.architecture, recipe, numerics, source.bytes_per_token, None)
     plan = TrainingPlan(
-        contender.architecture,
+        model.architecture,
         recipe,
         numerics,
         data.corpus_hash,
@@ -141,17 +158,13 @@ def _run_locked(job: Job, data: PreparedData, numerics: Numerics, folder: Path) 
         pass
     verdict = evaluate_on_holdout(training, source)
     write_summary(training, source, verdict, "python -m experiments.full_training")
-    model, protocols = LanguageModel.load(folder), {}
-    for one in evaluate_model(model, folder, choose_prompts(None, None), list(PROTOCOLS)):
-        report = one.report
-        protocols[str(report.protocol)] = (report.collapse_rate, *report.collapse_rate_interval)
-    settings, _ = holdout_settings(contender.architecture)
+    settings, _ = holdout_settings(model.architecture)
     assert training.progress.best_val_bpb is not None
     return FullRun(
         name=job.name,
-        contender=contender.name,
-        architecture=contender.architecture,
-        vocabulary=contender.vocabulary,
+        model=model.name,
+        architecture=model.architecture,
+        vocabulary=model.vocabulary,
         corpus_hash=data.corpus_hash,
         threads=numerics.threads,
         dtype=numerics.dtype,
@@ -166,10 +179,19 @@ def _run_locked(job: Job, data: PreparedData, numerics: Numerics, folder: Path) 
         rollbacks=len(training.progress.rollbacks),
         holdout=verdict.metrics,
         compressors=compressor_bpb(data.evaluation_bytes("holdout", settings.validation_bytes)),
-        protocols=protocols,
+        protocols=_protocol_collapse(folder),
         train_seconds=round(training.seconds.training, 1),
         watch_seconds=round(training.seconds.watching, 1),
     )
+
+
+def _protocol_collapse(folder: Path) -> dict[str, tuple[float, float, float]]:
+    """Return the collapse rate of a trained model under each protocol, with its 95% interval."""
+    rates = {}
+    for evaluation in evaluate_model(LanguageModel.load(folder), folder, choose_prompts(None, None), list(PROTOCOLS)):
+        report = evaluation.report
+        rates[str(report.protocol)] = (report.collapse_rate, *report.collapse_rate_interval)
+    return rates
 
 
 def _open_teacher(job: Job, source: Source, numerics: Numerics) -> Teacher | None:
@@ -178,9 +200,17 @@ def _open_teacher(job: Job, source: Source, numerics: Numerics) -> Teacher | Non
     return open_teacher(
         job.teacher,
         source,
-        job.contender.recipe(job.train_flops, job.seed).seq_length,
+        job.model.recipe(job.train_flops, job.seed).seq_length,
         numerics,
         share=0.5,
         temperature=1.0,
         top_k=64,
     )
+
+
+def _name(run: FullRun) -> str:
+    return run.name
+
+
+def _json(architecture: ArchitectureConfig) -> dict[str, Any]:
+    return architecture.model_dump(mode="json")

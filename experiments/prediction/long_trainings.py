@@ -90,7 +90,7 @@ def summary(trainings: Sequence[LongTraining], at_target: TargetComparison) -> l
     law_best = next(training for training in trainings if training.name == PREDICTED_BEST)
     shortcomings = "; ".join(at_target.shortcomings)
     exported = (
-        PREDICTED_BEST if at_target.holds else f"choice of the verdict, as the law does not hold ({shortcomings})"
+        PREDICTED_BEST if at_target.is_trusted else f"choice of the verdict, as the law is not trusted ({shortcomings})"
     )
     return [
         rankings,

@@ -14,7 +14,7 @@ from nas.evaluate.code_prompts import cut_available_prompts, cut_prompts, prompt
 from nas.evaluate.collapse import collapse_rule
 from nas.inference.bits_per_byte import measure_with_novel
 from nas.model import GREEDY, Decoder, SamplingSettings, generate
-from nas.records.study import Metrics
+from nas.records.trial import Metrics
 from nas.space.sections import EvaluationSection
 from nas.tokenizer.vocabulary import Vocabulary
 

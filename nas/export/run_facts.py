@@ -14,8 +14,8 @@ from nas.data.prepared import MANIFEST, read_manifest
 from nas.errors import CacheError, CheckpointError
 from nas.inference.language_model import BEST_WEIGHTS
 from nas.records.json_lines import read_json_lines
-from nas.records.study import Metrics
 from nas.records.training import LOG_FILE, RUN_FILE, SUMMARY_FILE, TrainingLine
+from nas.records.trial import Metrics
 from nas.system.cache_folder import cache_root
 from nas.training.recipe import Recipe
 

@@ -170,7 +170,7 @@ def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
 
 def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
     """The end of a search as JSON data."""
-    from nas.records.study import completed
+    from nas.records.trial import completed
     from nas.search.export import exported_front
 
     ranked = completed(outcome.records)
@@ -193,7 +193,7 @@ def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
 
 
 def print_summary(outcome: SearchOutcome, report: Path) -> None:
-    from nas.records.study import completed
+    from nas.records.trial import completed
     from nas.report.study.commands import next_commands
     from nas.report.study.text import result_lines
     from nas.report.study.view import StudyView

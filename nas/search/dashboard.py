@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.trial import Trial
 
-from nas.records.study import TrialRecord
+from nas.records.trial import TrialRecord
 from nas.search.folder import StudyFolder
 
 _MAX = 2000

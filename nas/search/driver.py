@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from nas.errors import SpaceError
-from nas.records.study import TrialRecord
+from nas.records.trial import TrialRecord
 from nas.search.executors.executor import Executor, Task, TaskResult, run_tasks
 from nas.search.proposals.sampler import RANDOM_ATTEMPTS
 from nas.search.trials import Trials

@@ -11,7 +11,8 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from nas.errors import StudyError
-from nas.records.study import StudyRecord, TrialRecord, read_study, read_trials
+from nas.records.study import StudyRecord, read_study
+from nas.records.trial import TrialRecord, read_trials
 from nas.system.files import write_json, write_text
 from nas.system.lock import locked
 from nas.trial.run import TrialPaths

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nas.errors import UsageError, unknown_name
 from nas.records.fitness import pareto_front
-from nas.records.study import RungResult, TrialRecord, completed
+from nas.records.trial import RungResult, TrialRecord, completed
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import optuna
 
 from nas.errors import UsageError
 from nas.records.fitness import fitness
-from nas.records.study import Cost, RungResult, TrialEnd, TrialRecord, completed
+from nas.records.trial import Cost, RungResult, TrialEnd, TrialRecord, completed
 from nas.search.driver import Budget, run_trials
 from nas.search.executors.executor import InProcess
 from nas.search.executors.workers import WorkerPool

@@ -8,7 +8,8 @@ from nas.data.prepared import PreparedData
 from nas.data.relocation import local_data
 from nas.errors import TrialFailure
 from nas.records.fitness import fitness
-from nas.records.study import HoldoutResult, TrialRecord
+from nas.records.study import HoldoutResult
+from nas.records.trial import TrialRecord
 from nas.search.folder import StudyFolder
 from nas.space.search_space import Candidate
 from nas.training.allocator import release_freed_memory

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.records.study import TrialRecord
+from nas.records.trial import TrialRecord
 
 RECORD_KEY = "record"
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.errors import StudyError
-from nas.records.study import RungResult, TrialEnd, TrialRecord
+from nas.records.trial import RungResult, TrialEnd, TrialRecord
 from nas.search.objectives import Metric
 from nas.search.proposals.sampler import DistinctSampler, suggest
 from nas.search.rungs.feasibility import measured_excess
@@ -160,7 +160,11 @@ class Trials:
         is_top = rung.rung == len(self.rung_flops) - 1
         before = [one for one in self._results if one.order < rung.order]
         if over := _over(measured_excess(record, self._space)):
-            self._end(number, record.ended(TrialEnd.OVER_MEASURED_LIMIT, f"over the limit, as measured: {_shares(over)}"), over)
+            self._end(
+                number,
+                record.ended(TrialEnd.OVER_MEASURED_LIMIT, f"over the limit, as measured: {_shares(over)}"),
+                over,
+            )
         elif reason := self._rule.stops(result_of(record, rung, self._metrics, self._space), before):
             self._end(number, record.ended(TrialEnd.STOPPED, reason), {})
         elif is_top:

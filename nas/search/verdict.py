@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from nas.errors import StudyError
-from nas.records.study import HoldoutResult, TrialRecord, completed
+from nas.records.study import HoldoutResult
+from nas.records.trial import TrialRecord, completed
 from nas.search.executors.executor import Executor, run_tasks
 from nas.search.rungs.feasibility import is_feasible
 from nas.search.train_and_evaluate import TrainAndEvaluate

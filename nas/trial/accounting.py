@@ -12,7 +12,7 @@ import torch
 from nas.architecture.config import ArchitectureConfig
 from nas.evaluate.metrics import Evaluation
 from nas.records.fitness import fitness
-from nas.records.study import Cost, Measured, Metrics, RungResult
+from nas.records.trial import Cost, Measured, Metrics, RungResult
 from nas.training.numerics import Numerics
 from nas.training.recipe import Recipe
 from nas.trial.train import Trained

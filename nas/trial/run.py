@@ -18,7 +18,7 @@ from nas.errors import Collapsed, Diverged, Leak, OutOfMemory, TrialFailure
 from nas.evaluate.compressors import compressor_bpb
 from nas.evaluate.metrics import EvaluatedCompletion, Evaluation, evaluate
 from nas.model import Decoder
-from nas.records.study import Metrics, TrialEnd, TrialRecord
+from nas.records.trial import Metrics, TrialEnd, TrialRecord
 from nas.space.search_space import Candidate
 from nas.space.sections import EvaluationSection, TrainingSection
 from nas.system.files import write_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from nas.records.study import TrialEnd, TrialRecord
+from nas.records.trial import TrialEnd, TrialRecord
 from nas.space.search_space import Candidate
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from nas.architecture.config import ArchitectureConfig
 from nas.data.prepared import PreparedData
 from nas.model import Decoder
-from nas.records.study import CurvePoint
+from nas.records.trial import CurvePoint
 from nas.training.numerics import Numerics
 from nas.training.recipe import Recipe
 from nas.training.trainer import Trainer

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from nas.records.fitness import pareto_front
-from nas.records.study import CurvePoint, RungResult, TrialRecord, completed
+from nas.records.trial import CurvePoint, RungResult, TrialRecord, completed
 from nas.report.study.page import write_report
 from nas.report.study.samples import read_samples
+from nas.report.study.view import StudyView
 from tests.browser.conftest import Opened
 from tests.helpers.report_studies import ended, many, metrics, study, trial, verdict, write_samples
 
@@ -51,7 +52,7 @@ def report(tmp_path_factory: pytest.TempPathFactory, records: list[TrialRecord])
     judged = verdict((best, 1.95, 0.2, 0.3), (40, 2.30, 0.0, 0.1), seed=7)
     judged += verdict((best, 1.96, 0.2, 0.3), (40, 2.32, 0.0, 0.1), seed=8)
     samples = read_samples(folder, [one.number for one in records])
-    return write_report(folder, study(verdict=judged), records, samples)
+    return write_report(folder, StudyView.build(study(verdict=judged), records), samples)
 
 
 def test_every_chart_is_drawn_without_an_error_or_a_request(opened: Open, report: Path) -> None:
@@ -255,14 +256,14 @@ def test_printing_draws_every_chart(opened: Open, report: Path) -> None:
     "records",
     [
         [],
-        [ended(0, "FAIL", HOSTILE), ended(1, "PRUNED", "over the limit, not trained: max_params by 3%")],
+        [ended(0, "fault", HOSTILE), ended(1, "over_limit", "over the limit, not trained: max_params by 3%")],
         [with_curves(trial(0, 2.1, 0.1, 0.1))],
         [trial(0, 2.1, 0.1, 0.1), trial(1, 2.2, 0.0, 0.0, 64, 512)],
     ],
     ids=["no trial", "only failures", "one trial", "two trials"],
 )
 def test_a_study_that_has_hardly_begun_has_a_page(opened: Open, tmp_path: Path, records: list[TrialRecord]) -> None:
-    found = opened(write_report(tmp_path, study(complete=False, verdict=()), records), width=360)
+    found = opened(write_report(tmp_path, StudyView.build(study(complete=False, verdict=()), records)), width=360)
     found.scroll_through()
     assert "Not complete: the search is running or was stopped" in found.page.locator("header").inner_text()
     assert found.page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -273,7 +274,7 @@ def test_two_hundred_trials_are_small_and_open_at_once(opened: Open, tmp_path: P
     records = [with_curves(one) for one in many(200)]
     for one in records:
         write_samples(tmp_path, one.number, prompts=128, completion=120 * "ab = c\n")
-    path = write_report(tmp_path, study(), records, read_samples(tmp_path, range(200)))
+    path = write_report(tmp_path, StudyView.build(study(), records), read_samples(tmp_path, range(200)))
     assert path.stat().st_size < 6_000_000
     ready = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
     assert min(opened(path).page.evaluate(ready) for _ in range(3)) < 2000

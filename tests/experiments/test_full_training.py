@@ -7,66 +7,66 @@ import pytest
 
 from experiments.full_training import __main__ as full_training
 from experiments.full_training import runs as full_runs
-from experiments.full_training.contenders import NAMES, Contender, contenders
-from experiments.full_training.runs import FullRun, Job, read_runs, run_job, run_jobs
+from experiments.full_training.model_specs import NAMES, ModelSpec, model_specs
+from experiments.full_training.runs import FullRun, Job, open_runs, read_runs, run_job, run_jobs
 from experiments.full_training.tables import tables
 from nas.data.prepared import PreparedData
-from nas.errors import StudyError, UsageError
+from nas.errors import StudyMismatch, UsageError
 from nas.evaluate.quality.prompts import choose_prompts
-from nas.records.study import Metrics
+from nas.records.trial import Metrics
 from nas.search.references import compute_optimal_params
 from tests.helpers.tiny_models import NUMERICS, tiny
 
-CONTENDER = Contender("tiny", tiny(max_seq_length=256, num_layers=2), "bytes")
+MODEL = ModelSpec("tiny", tiny(max_seq_length=256, num_layers=2), "bytes")
 
 
 @pytest.mark.parametrize("flops", [1e13, 1e14, 1e15])
-def test_contenders_train_under_the_same_flops_and_no_giant_by_few_steps(flops: float) -> None:
-    found = contenders(flops)
-    assert tuple(found) == NAMES
-    for one in found.values():
-        recipe = one.recipe(flops, seed=3)
-        spent = one.architecture.train_flops_per_token(256) * recipe.batch_tokens * recipe.num_steps
+def test_models_train_under_the_same_flops_and_a_large_one_in_enough_steps(flops: float) -> None:
+    specs = model_specs(flops)
+    assert tuple(specs) == NAMES
+    for spec in specs.values():
+        recipe = spec.recipe(flops, seed=3)
+        spent = spec.architecture.train_flops_per_token(256) * recipe.batch_tokens * recipe.num_steps
         assert 0.99 * flops < spent <= flops
         assert recipe.num_steps >= 1000 or recipe.batch_tokens == 256
         assert recipe.seed == 3
-    assert found["origin-c"].architecture.num_params == 28_355_328
+    assert specs["origin-c"].architecture.num_params == 28_355_328
 
 
 def test_the_llama_of_a_budget_has_about_the_size_that_is_best_for_it() -> None:
     for flops in (1e13, 1e14, 1e15):
-        size = contenders(flops)["llama"].architecture.non_embedding_params
+        size = model_specs(flops)["llama"].architecture.non_embedding_params
         assert 0.6 < size / compute_optimal_params(flops) < 1.6
 
 
 def test_a_teacher_is_paid_for_out_of_the_same_flops() -> None:
-    per_token = CONTENDER.architecture.train_flops_per_token(256)
-    alone, taught = CONTENDER.recipe(1e12, 0), CONTENDER.recipe(1e12, 0, teacher_flops_per_token=per_token)
-    tokens = [one.num_steps * one.batch_tokens for one in (alone, taught)]
+    per_token = MODEL.architecture.train_flops_per_token(256)
+    alone, taught = MODEL.recipe(1e12, 0), MODEL.recipe(1e12, 0, teacher_flops_per_token=per_token)
+    tokens = [recipe.num_steps * recipe.batch_tokens for recipe in (alone, taught)]
     assert tokens[1] == pytest.approx(tokens[0] / 2, rel=0.01)
 
 
-def test_a_run_is_trained_judged_and_learnt_from(
+def test_a_run_is_trained_evaluated_and_can_be_a_teacher(
     data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(full_runs, "choose_prompts", lambda path, count: choose_prompts(path, 8))
-    steps = CONTENDER.architecture.train_flops_per_token(256) * 256
-    short = Contender("tiny", CONTENDER.architecture, "bytes", batch_tokens=256)
-    found = run_job(Job(short, 3.5 * steps, seed=1), data, NUMERICS, tmp_path / "teacher")
-    assert (found.num_steps, found.batch_tokens, found.train_bytes) == (3, 256, 768)
-    assert found.train_flops == 3 * steps
-    assert (found.teacher_flops, found.rollbacks) == (0, 0)
-    assert found.protocols.keys() == {"origin", "greedy", "plain"}
-    assert all(low <= rate <= high for rate, low, high in found.protocols.values())
-    assert found.compressors["xz"] < found.compressors["gzip"] < found.holdout.bpb
+    steps = MODEL.architecture.train_flops_per_token(256) * 256
+    short = ModelSpec("tiny", MODEL.architecture, "bytes", batch_tokens=256)
+    first = run_job(Job(short, 3.5 * steps, seed=1), data, NUMERICS, tmp_path / "teacher")
+    assert (first.num_steps, first.batch_tokens, first.train_bytes) == (3, 256, 768)
+    assert first.train_flops == 3 * steps
+    assert (first.teacher_flops, first.rollbacks) == (0, 0)
+    assert first.protocols.keys() == {"origin", "greedy", "plain"}
+    assert all(low <= rate <= high for rate, low, high in first.protocols.values())
+    assert first.compressors["xz"] < first.compressors["gzip"] < first.holdout.bpb
     job = Job(short, 3.5 * steps, seed=1, teacher=tmp_path / "teacher")
     assert job.name.endswith("-seed1-taught-by-teacher")
     taught = run_job(job, data, NUMERICS, tmp_path / "student")
     assert taught.num_steps == 2
-    assert taught.teacher_flops == 2 * 256 * CONTENDER.architecture.forward_flops_per_token(256)
+    assert taught.teacher_flops == 2 * 256 * MODEL.architecture.forward_flops_per_token(256)
     lines = tmp_path / "runs.jsonl"
-    lines.write_text(f"{found.model_dump_json()}\n{taught.model_dump_json()}\n{taught.model_dump_json()[:40]}")
-    assert read_runs(lines) == {found.name: found, taught.name: taught}
+    lines.write_text(f"{first.model_dump_json()}\n{taught.model_dump_json()}\n{taught.model_dump_json()[:40]}")
+    assert read_runs(lines) == {first.name: first, taught.name: taught}
 
 
 def run(**changes: Any) -> FullRun:
@@ -82,7 +82,7 @@ def run(**changes: Any) -> FullRun:
         collapse_rules={},
     )
     values: dict[str, Any] = {
-        **{"name": "a", "contender": "winner", "architecture": tiny(), "vocabulary": "bytes", "corpus_hash": "x"},
+        **{"name": "a", "model": "winner", "architecture": tiny(), "vocabulary": "bytes", "corpus_hash": "x"},
         **{"threads": 1, "dtype": "float32", "seed": 0, "train_flops": 9.99e13, "teacher_flops": 0, "num_steps": 10},
         **{"batch_tokens": 64, "learning_rate": 0.1, "train_bytes": 2e6, "val_bpb": 1.5, "rollbacks": 0},
         "compressors": {"gzip": 2.0, "xz": 1.5},
@@ -96,7 +96,7 @@ def test_the_table_has_means_over_seeds_the_best_first_and_the_taught_apart() ->
     runs = [
         run(bpb=1.5),
         run(bpb=1.7, name="b", seed=1, greedy=0.25),
-        run(bpb=1.2, name="c", contender="llama"),
+        run(bpb=1.2, name="c", model="llama"),
         run(bpb=1.9, name="d", teacher_flops=1e13),
     ]
     header, _, *rows, last = tables(runs).splitlines()
@@ -109,18 +109,16 @@ def test_the_table_has_means_over_seeds_the_best_first_and_the_taught_apart() ->
     assert "gzip 2.000, xz 1.500" in last
 
 
-def test_an_unknown_contender_is_refused() -> None:
-    with pytest.raises(UsageError, match="unknown architecture 'lama'; did you mean 'llama'"):
+def test_an_unknown_architecture_is_refused() -> None:
+    with pytest.raises(UsageError, match="'lama'.*'llama'"):
         full_training.main(["--only", "lama"])
 
 
-def test_a_name_that_stands_for_another_architecture_now_is_refused(data: PreparedData, tmp_path: Path) -> None:
-    job = Job(CONTENDER, 1e12, seed=0)
+def test_a_name_that_now_means_another_architecture_is_refused(data: PreparedData, tmp_path: Path) -> None:
+    job = Job(MODEL, 1e12, seed=0)
     lines = tmp_path / "runs.jsonl"
     lines.write_text(run(name=job.name, architecture=tiny()).model_dump_json() + "\n")
-    with pytest.raises(
-        StudyError, match=r"holds a training 'tiny-1e12-seed0' of L1 .*, not of L2 .*; use another --data"
-    ):
-        run_jobs([job], data, NUMERICS, tmp_path, lines, num_workers=1)
-    lines.write_text(run(name=job.name, architecture=CONTENDER.architecture).model_dump_json() + "\n")
-    run_jobs([job], data, NUMERICS, tmp_path, lines, num_workers=1)
+    with pytest.raises(StudyMismatch, match=r"'tiny-1e12-seed0'.*num_layers: stored 1, .* 2.*--data"):
+        run_jobs([job], open_runs(lines, data, "x", 1), data, NUMERICS, tmp_path, num_workers=1)
+    lines.write_text(run(name=job.name, architecture=MODEL.architecture).model_dump_json() + "\n")
+    run_jobs([job], open_runs(lines, data, "x", 1), data, NUMERICS, tmp_path, num_workers=1)

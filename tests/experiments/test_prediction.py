@@ -9,8 +9,8 @@ import pytest
 import nas.data.prepare
 from experiments import trainings
 from experiments.prediction import __main__ as prediction
-from experiments.prediction.__main__ import LongTraining, reached, spread, summary
-from experiments.trainings import Wanted
+from experiments.prediction.long_trainings import LongTraining, score_in_search, spread, summary
+from experiments.trainings import TrainingSpec
 from nas.architecture.config import ArchitectureConfig
 from nas.records.study import read_study
 from nas.records.trial import Cost, RungResult, TrialEnd, TrialRecord
@@ -49,35 +49,35 @@ def rung(number: int, bpb: float) -> RungResult:
     )
 
 
-def test_the_front_is_among_what_is_trained_again_and_the_rest_is_spread_over_the_ranking() -> None:
+def test_the_front_is_chosen_and_the_rest_is_spread_over_the_ranking() -> None:
     widths = [64, 32, 16, *[64] * 9]
     trials = [trial(number, width, 1.5 + 0.01 * number) for number, width in enumerate(widths)]
-    chosen = [one.number for one in spread(trials, 6)]
+    chosen = [record.number for record in spread(trials, 6)]
     assert chosen[:3] == [0, 1, 2], "the front of bits per byte and parameters"
     assert chosen[3:] == [3, 6, 9]
-    assert [one.number for one in spread(trials, 40)] == list(range(12))
+    assert [record.number for record in spread(trials, 40)] == list(range(12))
 
 
-def test_what_was_stopped_is_trained_again_too_and_ranks_by_how_far_it_came() -> None:
+def test_stopped_trials_are_chosen_too_and_rank_by_their_rung() -> None:
     whole = [trial(number, 64, 1.5 + 0.01 * number, below=(2.0,)) for number in range(2)]
     stopped = [
         trial(number, 64, bpb).model_copy(update={"end": TrialEnd.STOPPED}) for number, bpb in ((2, 1.9), (3, 1.4))
     ]
-    assert [one.number for one in spread([*stopped, *whole], 12)] == [0, 1, 3, 2]
-    assert (reached(whole[0]), reached(stopped[0])) == ("1.500", "1.900 at rung 1")
+    assert [record.number for record in spread([*stopped, *whole], 12)] == [0, 1, 3, 2]
+    assert (score_in_search(whole[0]), score_in_search(stopped[0])) == ("1.500", "1.900 at rung 1")
 
 
 def test_ranking_error_and_regret_by_hand() -> None:
-    """The search ranks a, b, c; they come as c, b, a, all three pairs turned round, and the law has two right."""
+    """The search ranks a, b, c; measured is c, b, a, so all three pairs are reversed, and the law has two right."""
 
-    def came(name: str, rank: int | None, predicted: float, actual: float) -> LongTraining:
-        return LongTraining(name, "L1", rank, "", predicted, predicted - 0.05, predicted + 0.05, actual)
+    def trained(name: str, rank: int | None, predicted: float, measured: float) -> LongTraining:
+        return LongTraining(name, "L1", rank, "", predicted, predicted - 0.05, predicted + 0.05, measured)
 
-    found = [
-        came("trial 1", 0, 1.30, 1.32),
-        came("trial 2", 1, 1.31, 1.31),
-        came("trial 3", 2, 1.20, 1.30),
-        came("predicted best", None, 1.19, 1.25),
+    trainings = [
+        trained("trial 1", 0, 1.30, 1.32),
+        trained("trial 2", 1, 1.31, 1.31),
+        trained("trial 3", 2, 1.20, 1.30),
+        trained("predicted best", None, 1.19, 1.25),
     ]
     shape = trial(0, 16, 1.0).architecture
     choice = TargetChoice(
@@ -89,22 +89,22 @@ def test_ranking_error_and_regret_by_hand() -> None:
         predicted=Prediction(bpb=1.19, low=1.14, high=1.24),
     )
     at = TargetComparison(target_flops=1e13, best=choice, searched=choice, win_probability=0.9, shortcomings=())
-    lines = summary(found, at)
+    lines = summary(trainings, at)
     assert lines[0] == "Kendall's tau with what came: the search's own ranking -1.00, the law's 0.33."
     assert lines[1] == "Mean error of a prediction 0.040 bits per byte; 2 of 4 came inside their intervals."
     assert "the search's first in bits per byte 5.6%, predicted best 0.0%. Exported is the predicted best." in lines[2]
     doubtful = at.model_copy(update={"shortcomings": ("too few trials",)})
     assert (
         "Exported is the one the verdict took, as the law does not hold (too few trials)."
-        in summary(found, doubtful)[2]
+        in summary(trainings, doubtful)[2]
     )
-    assert summary([found[0], found[3]], at)[0] == "Two trials at least make a ranking."
+    assert summary([trainings[0], trainings[3]], at)[0] == "Two trials at least make a ranking."
 
 
 STUDY = Path(__file__).parent.parent.parent / "trials/reference/longer"
 
 
-def test_what_the_law_takes_for_the_best_is_trained_alone_where_that_is_asked(
+def test_the_predicted_best_alone_is_trained_on_request(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """On a real study; the training itself is replaced."""

@@ -5,9 +5,6 @@ import math
 from pathlib import Path
 
 import pytest
-from experiments.search_benchmark.table_space import cells, table_space
-
-from experiments.search_benchmark import __main__ as search_benchmark
 from experiments.search_benchmark.figures import (
     flops_to_reach,
     hypervolumes,
@@ -16,12 +13,15 @@ from experiments.search_benchmark.figures import (
     regret_steps,
     stays_from,
 )
-from experiments.search_benchmark.results_table import Table
 from experiments.search_benchmark.rivals import RIVALS
+from experiments.search_benchmark.table_space import cells, table_space
+
+from experiments.search_benchmark import __main__ as search_benchmark
+from experiments.search_benchmark.results_table import Table
 from experiments.search_table import __main__ as search_table
 from experiments.search_table.__main__ import JUDGED, SEARCHED, best_half
 from nas.errors import UsageError
-from nas.records.study import Cost, RungResult, TrialEnd, TrialRecord
+from nas.records.trial import Cost, RungResult, TrialEnd, TrialRecord
 from nas.space.search_space import Candidate, load_space
 from nas.training.recipe import rung_cost
 

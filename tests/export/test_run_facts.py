@@ -7,8 +7,8 @@ import pytest
 
 from nas.data.prepared import PreparedData
 from nas.export.run_facts import RunFacts
-from nas.records.study import Metrics
 from nas.records.training import TrainingLine
+from nas.records.trial import Metrics
 from nas.system.files import write_json
 from tests.helpers.tiny_models import recipe
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nas.errors import OutOfMemory
 from nas.records.fitness import fitness
-from nas.records.study import Cost, Metrics, RungResult, TrialEnd, TrialRecord
+from nas.records.trial import Cost, Metrics, RungResult, TrialEnd, TrialRecord
 from nas.trial.task import RungTask
 
 

@@ -7,16 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nas.architecture.config import ArchitectureConfig
-from nas.records.study import (
-    Cost,
-    HoldoutResult,
-    Measured,
-    Metrics,
-    RungResult,
-    StudyRecord,
-    TrialEnd,
-    TrialRecord,
-)
+from nas.records.study import HoldoutResult, StudyRecord
+from nas.records.trial import Cost, Measured, Metrics, RungResult, TrialEnd, TrialRecord
 from nas.space.dimension import Point
 
 HOSTILE = "<script>alert(1)</script></pre>\x00\x1b[31m\u202e & done"

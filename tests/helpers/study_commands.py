@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from nas import cli
-from nas.records.study import TrialRecord, read_trials
+from nas.records.trial import TrialRecord, read_trials
 
 # Two torch threads that share a core with other programs wait for each other by spinning, ten times as long as
 # they compute; asleep they do not. Results are the same.

@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import TrialState
 
 from nas.errors import SpaceError, StudyError, StudyMismatch
-from nas.records.study import RungResult, TrialEnd, TrialRecord
+from nas.records.trial import RungResult, TrialEnd, TrialRecord
 from nas.search.driver import Budget, run_trials
 from nas.search.executors.workers import WorkerPool
 from nas.search.objectives import metrics_of

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from nas.architecture.config import ArchitectureConfig
-from nas.records.study import TrialEnd, TrialRecord
+from nas.records.trial import TrialEnd, TrialRecord
 from nas.search.verdict import finalists
 from nas.space.search_space import Candidate
 from nas.space.sections import ConstraintsSection

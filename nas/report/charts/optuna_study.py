@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from nas.records.study import TrialRecord
+from nas.records.trial import TrialRecord
 from nas.space.dimension import Scalar
 
 LOGARITHMIC = frozenset({"hidden_dim", "vocab_size", "lr_multiplier"})

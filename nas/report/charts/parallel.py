@@ -11,7 +11,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from nas.records.study import TrialRecord, completed
+from nas.records.trial import TrialRecord, completed
 from nas.report.charts.optuna_study import varying
 from nas.report.parts.drawing import BLUE, GREY, TEXT, styled
 from nas.report.parts.hover import HOVER_OF_TRIAL, Excerpts, hover

@@ -7,7 +7,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from nas.records.study import TrialRecord, completed
+from nas.records.trial import TrialRecord, completed
 from nas.report.parts.drawing import styled
 from nas.report.parts.hover import HOVER_OF_TRIAL, hover
 from nas.report.parts.scores import fitness

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas.records.study import RungResult, TrialEnd, TrialRecord, completed
+from nas.records.trial import RungResult, TrialEnd, TrialRecord, completed
 
 
 def val_bpb(record: TrialRecord) -> float:

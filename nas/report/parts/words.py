@@ -6,7 +6,7 @@ import unicodedata
 from typing import NamedTuple
 
 from nas.architecture.config import ArchitectureConfig
-from nas.records.study import TrialRecord
+from nas.records.trial import TrialRecord
 
 MISSING = "–"  # noqa: RUF001 - an en dash is what a table shows for no value
 

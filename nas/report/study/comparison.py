@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.records.holdout_comparison import chosen_trial, comparison_of
-from nas.records.study import StudyRecord, TrialRecord, completed, front
+from nas.records.study import StudyRecord
+from nas.records.trial import TrialRecord, completed, front
 from nas.report.charts.overlaid import Named, front_of, fronts_figure, progress_figure, spent_flops
 from nas.report.parts.document import document, embedded
 from nas.report.parts.key_values import flat
 from nas.report.parts.markup import behind, paragraph, section, table
 from nas.report.parts.tables import Cell, Row, count_cell, figure_cell
 from nas.report.parts.words import MISSING
+from nas.report.study.view import StudyView
 from nas.system.files import write_text
 
 _HEADS = (
@@ -44,13 +46,13 @@ class Compared:
         return chosen_trial(self.study, self.records, self.study.collapse_weight)
 
 
-def named(
-    folders: Sequence[Path], studies: Sequence[StudyRecord], records: Sequence[Sequence[TrialRecord]]
-) -> list[Compared]:
+def named(folders: Sequence[Path], views: Sequence[StudyView]) -> list[Compared]:
     """By the names of their folders, with as much of the path as tells them apart."""
     names = [one.name for one in folders]
     unique = len(set(names)) == len(names)
     labels = names if unique else [str(one) for one in folders]
+    studies = [view.study.model_copy(update={"collapse_weight": view.weight}) for view in views]
+    records = [view.records for view in views]
     return [Compared(*one) for one in zip(labels, studies, records, strict=True)]
 
 

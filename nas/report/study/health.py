@@ -3,78 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nas.records.holdout_comparison import chosen_trial
-from nas.records.study import StudyRecord, TrialEnd, TrialRecord, completed
-from nas.report.parts.markup import paragraph, section, text
+from nas.records.trial import TrialEnd, TrialRecord
 from nas.report.study.intervals import fitness_noise
-from nas.scaling_law.fitted import Choice, NoLaw, ScalingLaw
-from nas.space.dimension import NATURAL_MIN
+from nas.report.study.view import StudyView
+from nas.space.dimension import NATURAL_MIN, Point
 
 _MIN_FOR_EDGE = 3
 """Of a dimension with two values each is an edge."""
 _NOISE_MARGIN = 2.0
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check and what it found."""
-
-    name: str
-    kind: Literal["fine", "look", "unknown"]
-    words: str
-
-
-def findings_of(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float) -> list[Finding]:
-    """Nothing before a trial has ended."""
-    if not records:
-        return []
-    checks: list[Callable[[], Finding]] = [
-        lambda: _leaks(records),
-        lambda: _unfinished(records),
-        lambda: _noise(study, records, collapse_weight),
-        lambda: _edges(study, records, collapse_weight),
-        lambda: _copies(study),
-        lambda: _law(study),
-    ]
-    return [check() for check in checks]
-
-
-def health_section(findings: Sequence[Finding], records: Sequence[TrialRecord]) -> str:
-    if not findings:
-        return ""
-    items = "".join(
-        f'<li class="{one.kind}"><b>{_WORDS[one.kind]}</b><p><strong>{text(one.name)}.</strong> {text(one.words)}</p>'
-        "</li>"
-        for one in findings
-    )
-    return section("Health", f'<ul class="checks">{items}</ul>', _reasons(records))
-
-
-_WORDS = {"fine": "✓ fine", "look": "! look", "unknown": "? unknown"}
-
-
-def _leaks(records: Sequence[TrialRecord]) -> Finding:
-    found = [one for one in records if one.end is TrialEnd.LEAK]
-    if found:
-        return Finding("leak gates", "look", f"Refused, as they can read what they predict: {_numbers(found)}.")
-    return Finding(
-        "leak gates",
-        "fine",
-        "No trial was refused for reading what it predicts, or for being better than its size allows.",
-    )
-
-
-def kind_of(record: TrialRecord) -> str:
-    """Why a trial has no result, in a word or two."""
-    return _KINDS[record.end]
-
-
-_KINDS = {
-    TrialEnd.STOPPED: "stopped early by the rungs",
+_CAUSES = {
+    TrialEnd.STOPPED: "stopped early",
     TrialEnd.OVER_LIMIT: "over a limit",
     TrialEnd.OVER_MEASURED_LIMIT: "over a limit",
     TrialEnd.LEAK: "leak",
@@ -83,67 +25,102 @@ _KINDS = {
     TrialEnd.OUT_OF_MEMORY: "out of memory",
     TrialEnd.FAULT: "failed",
 }
+_EXPECTED = {TrialEnd.STOPPED, TrialEnd.OVER_LIMIT, TrialEnd.OVER_MEASURED_LIMIT}
+"""Ends that a search plans for."""
 
 
-def _unfinished(records: Sequence[TrialRecord]) -> Finding:
-    ended = Counter(kind_of(one) for one in records if not one.is_complete)
-    bad = {name: number for name, number in ended.items() if name not in ("stopped early by the rungs", "over a limit")}
-    rest = {name: number for name, number in ended.items() if name not in bad}
-    planned = f" {_counted(rest)}, as planned." if rest else ""
-    if bad:
-        return Finding("trials without a result", "look", f"Of {len(records)}: {_counted(bad)}.{planned}")
-    return Finding("trials without a result", "fine", f"None diverged or failed.{planned}")
+@dataclass(frozen=True)
+class Finding:
+    """One check and its outcome."""
+
+    name: str
+    kind: Literal["fine", "look", "unknown"]
+    words: str
 
 
-def _noise(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float) -> Finding:
+def findings_of(view: StudyView) -> list[Finding]:
+    """Return the outcome of each check; none before a trial has ended."""
+    checks = (_leaks, _unfinished, _noise, _edges, _copies, _law) if view.records else ()
+    return [check(view) for check in checks]
+
+
+def lost_trials(view: StudyView) -> list[TrialRecord]:
+    """Return the trials without a result that were not stopped by the stopping rule."""
+    return [record for record in view.unfinished if record.end is not TrialEnd.STOPPED]
+
+
+def _leaks(view: StudyView) -> Finding:
+    leaking = [str(record.number) for record in view.records if record.end is TrialEnd.LEAK]
+    if leaking:
+        words = f"Refused, because the model can read what it predicts: trials {', '.join(leaking)}."
+        return Finding("leak gates", "look", words)
+    return Finding(
+        "leak gates",
+        "fine",
+        "No trial was refused for reading what it predicts, or for scoring better than its size allows.",
+    )
+
+
+def _unfinished(view: StudyView) -> Finding:
+    name = "trials without a result"
+    expected = Counter(_CAUSES[record.end] for record in view.unfinished if record.end in _EXPECTED)
+    unexpected = Counter(_CAUSES[record.end] for record in view.unfinished if record.end not in _EXPECTED)
+    planned = f" {_counted(expected)}, as planned." if expected else ""
+    if unexpected:
+        return Finding(name, "look", f"Of {len(view.records)}: {_counted(unexpected)}.{planned}")
+    return Finding(name, "fine", f"None diverged or failed.{planned}")
+
+
+def _counted(causes: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {cause}" for cause, number in causes.items())
+
+
+def _noise(view: StudyView) -> Finding:
     name = "seed noise against the gap"
-    ranked = [one for one in completed(records) if not one.reference]
-    noise = fitness_noise(study.verdict, collapse_weight)
-    if len(ranked) < 2:
+    if len(view.searched) < 2:
         return Finding(name, "unknown", "There are no two complete trials of the search to compare.")
-    gap = (ranked[1].fitness or 0.0) - (ranked[0].fitness or 0.0)
-    pair = f"trials {ranked[0].number} and {ranked[1].number}"
+    best, second = view.searched[:2]
+    gap = (second.fitness or 0.0) - (best.fitness or 0.0)
+    pair = f"trials {best.number} and {second.number}"
     between = f"the two best of the search, {pair}, are {gap:.3f} apart in fitness"
+    noise = fitness_noise(view.study.verdict, view.weight)
     if noise is None:
         return Finding(name, "unknown", f"On validation {between}. No architecture was trained with two seeds here.")
     spread = f"one training of the finalists varies by {noise.sd:.3f} (standard deviation over seeds)"
     if gap < _NOISE_MARGIN * noise.sd:
-        why = "their order there may be chance, which is why finalists are trained again"
+        why = "their order may be chance, which is why the finalists are trained again"
         return Finding(name, "look", f"On validation {between}, and {spread}: {why}.")
     return Finding(name, "fine", f"On validation {between}; {spread}.")
 
 
-def _edges(study: StudyRecord, records: Sequence[TrialRecord], collapse_weight: float) -> Finding:
+def _edges(view: StudyView) -> Finding:
     name = "edges of the space"
-    best = chosen_trial(study, records, collapse_weight)
-    searched = study.space.get("search", {})
+    searched, best, target = view.study.space.get("search", {}), view.best, view.at_target
     if best is None or not searched or best.reference:
-        return Finding(name, "unknown", "There is no searched architecture that could lie at one.")
-    found = []
-    if hit := _edges_hit(searched, best):
-        found.append(f"The best lies at {hit}. A wider range may hold a better one.")
-    target = study.at_target
-    if target is not None and target.best != target.searched and (hit := _edges_hit(searched, target.best)):
-        found.append(
-            f"What is predicted best at {target.target_flops:.2g} FLOPs lies at {hit}. For so much training a wider "
-            "range may hold a better one still."
+        return Finding(name, "unknown", "The search has no best architecture of its own that could lie at an edge.")
+    edges = []
+    if hit := _edges_hit(searched, best.point):
+        edges.append(f"The best lies at {hit}. A wider range may hold a better one.")
+    if target is not None and target.best != target.searched and (hit := _edges_hit(searched, target.best.point)):
+        edges.append(
+            f"The predicted best at {target.target_flops:.2g} FLOPs lies at {hit}. A wider range may hold a better one "
+            "for so much training."
         )
-    if found:
-        return Finding(name, "look", " ".join(found))
+    if edges:
+        return Finding(name, "look", " ".join(edges))
     return Finding(name, "fine", "The best lies inside every numeric range that was searched.")
 
 
-def _edges_hit(searched: Mapping[str, Any], one: TrialRecord | Choice) -> str:
-    hit = [
+def _edges_hit(searched: Mapping[str, Any], point: Point) -> str:
+    return "; ".join(
         f"{dimension} = {value:g}, the {edge} allowed"
         for dimension, allowed in searched.items()
-        if dimension in one.point and (edge := _edge(dimension, allowed, value := one.point[dimension]))
-    ]
-    return "; ".join(hit)
+        if dimension in point and (edge := _edge(dimension, allowed, value := point[dimension]))
+    )
 
 
 def _edge(dimension: str, allowed: Any, value: Any) -> str | None:
-    """Which end of what is allowed `value` is at, where that end could be moved."""
+    """Return at which end of the allowed values `value` is; None if at neither, or at one that cannot be moved."""
     if isinstance(allowed, dict) and {"min", "max"} <= allowed.keys():
         low, high = allowed["min"], allowed["max"]
     elif isinstance(allowed, list) and len(allowed) >= _MIN_FOR_EDGE and _are_numbers([*allowed, value]):
@@ -153,57 +130,39 @@ def _edge(dimension: str, allowed: Any, value: Any) -> str | None:
     if low == high or not _are_numbers([value]):
         return None
     if value >= high:
-        return "most"
-    return "least" if value <= low and low != NATURAL_MIN.get(dimension) else None
+        return "maximum"
+    return "minimum" if value <= low and low != NATURAL_MIN.get(dimension) else None
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:
-    return all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in values)
+    return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
 
 
-def _copies(study: StudyRecord) -> Finding:
+def _copies(view: StudyView) -> Finding:
     name = "copies across the split"
-    found = study.corpus.get("similarity")
-    if not isinstance(found, dict) or "train_to_evaluation_at_most" not in found:
-        return Finding(name, "unknown", "This record does not say how like training the judged text is.")
-    seen = study.corpus.get("splits", {}).get("holdout", {}).get("seen_line_share")
+    similarity = view.study.corpus.get("similarity")
+    if not isinstance(similarity, dict) or "train_to_evaluation_at_most" not in similarity:
+        return Finding(name, "unknown", "This record does not say how similar the held-out text is to training text.")
+    seen = view.study.corpus.get("splits", {}).get("holdout", {}).get("seen_line_share")
     words = (
-        "No document of validation or holdout is more like one of training than "
-        f"{found['train_to_evaluation_at_most']:.2f} (of 1), and at most {found.get('copied_share_at_most', 0.0):.0%} "
-        "of one stands word for word in training."
+        "The similarity of a validation or holdout document to a training document is at most "
+        f"{similarity['train_to_evaluation_at_most']:.2f} (of 1), and at most "
+        f"{similarity.get('copied_share_at_most', 0.0):.0%} of one occurs word for word in training."
     )
-    words += f" {seen:.0%} of the holdout's lines stand in training." if seen is not None else ""
+    words += f" {seen:.0%} of the holdout's lines occur in training." if seen is not None else ""
     return Finding(name, "fine", words)
 
 
-def _law(study: StudyRecord) -> Finding:
+def _law(view: StudyView) -> Finding:
     name = "the law's prediction"
-    if isinstance(study.law, NoLaw):
-        return Finding(name, "unknown", f"There is none: {study.law.reason}.")
-    if not isinstance(study.law, ScalingLaw):
-        return Finding(name, "unknown", "There is none in this record.")
-    tested = study.law.forecast
+    if view.law is None:
+        return Finding(name, "unknown", f"There is none: {view.no_law_reason or 'this record has no law'}.")
+    forecast = view.law.forecast
     words = (
-        f"Tested on {tested.num_trials} trials at {tested.train_flops:.2g} FLOPs that it had not seen: off by "
-        f"{tested.unseen.mean_error:.3f} bits per byte, ranks them at {tested.unseen.rank_correlation:.2f} (Spearman)."
+        f"Tested on {forecast.num_trials} trials at {forecast.train_flops:.2g} FLOPs that it was not fitted to: off by "
+        f"{forecast.unseen.mean_absolute_error:.3f} bits per byte on average; it ranks them with a correlation of "
+        f"{forecast.unseen.rank_correlation:.2f} (Spearman)."
     )
-    if study.law.shortcomings:
-        return Finding(name, "look", f"{words} Not to be relied on: {'; '.join(study.law.shortcomings)}.")
+    if view.law.shortcomings:
+        return Finding(name, "look", f"{words} Do not rely on it: {'; '.join(view.law.shortcomings)}.")
     return Finding(name, "fine", words)
-
-
-def _reasons(records: Sequence[TrialRecord]) -> str:
-    """Every trial without a result, with its reason, but for those that the rungs stopped."""
-    lost = [one for one in records if not one.is_complete and kind_of(one) != "stopped early by the rungs"]
-    if not lost:
-        return ""
-    items = "".join(f"<li>{text(f'trial {one.number}, {one.state.lower()}: {one.reason}')}</li>" for one in lost)
-    return paragraph("Without a result:", "soft") + f'\n<ul class="soft">{items}</ul>'
-
-
-def _counted(kinds: dict[str, int]) -> str:
-    return ", ".join(f"{number} {name}" for name, number in kinds.items())
-
-
-def _numbers(records: Sequence[TrialRecord]) -> str:
-    return "trials " + ", ".join(str(one.number) for one in records)

@@ -1,4 +1,4 @@
-"""How surely a figure is known: 95% intervals of a finalist's means, and what another seed would change."""
+"""How surely a figure is known: 95% intervals of a finalist's means, and how much another seed changes it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from nas.records.fitness import fitness
-from nas.records.study import HoldoutResult, Metrics
+from nas.records.study import HoldoutResult
+from nas.records.trial import Metrics
 
 LEVEL = 0.95
 
@@ -23,16 +24,16 @@ class SeedNoise:
     freedom: int
 
     def half_width(self, num_seeds: int) -> float:
-        """Of the interval of a mean of so many seeds, by Student's t."""
+        """Return half the interval of a mean over so many seeds, by Student's t."""
         return float(stdtrit(self.freedom, 0.5 + LEVEL / 2)) * self.sd / math.sqrt(num_seeds)
 
 
-def seed_noise(results: Sequence[HoldoutResult], of: Callable[[Metrics], float]) -> SeedNoise | None:
-    """None where no finalist was trained with two seeds."""
+def seed_noise(results: Sequence[HoldoutResult], figure: Callable[[Metrics], float]) -> SeedNoise | None:
+    """Return the noise of a figure of the metrics; None if no finalist was trained with two seeds."""
     by_number: dict[int, list[float]] = {}
-    for one in results:
-        if one.metrics is not None:
-            by_number.setdefault(one.number, []).append(of(one.metrics))
+    for result in results:
+        if result.metrics is not None:
+            by_number.setdefault(result.number, []).append(figure(result.metrics))
     freedom = sum(len(values) - 1 for values in by_number.values())
     if not freedom:
         return None
@@ -41,12 +42,17 @@ def seed_noise(results: Sequence[HoldoutResult], of: Callable[[Metrics], float])
 
 
 def fitness_noise(results: Sequence[HoldoutResult], collapse_weight: float) -> SeedNoise | None:
-    return seed_noise(results, lambda one: fitness(one.bpb, one.collapse_rate, collapse_weight))
+    return seed_noise(results, lambda metrics: fitness(metrics.bpb, metrics.collapse_rate, collapse_weight))
 
 
 def share_interval(share: float, count: int) -> tuple[float, float]:
-    """Return Wilson's 95% interval (1927) of a share measured on `count` cases."""
+    """Return Wilson's interval (1927) of a share that was found in `count` cases."""
     from scipy.stats import binomtest
 
     interval = binomtest(round(share * count), count).proportion_ci(LEVEL, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def max_half_width(count: int) -> float:
+    """Return half the 95% interval of a share near one half, the widest, by the normal approximation."""
+    return 1.96 * 0.5 / math.sqrt(count)

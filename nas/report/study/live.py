@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nas.records.study import RungResult, TrialRecord, completed
+from nas.records.trial import RungResult, TrialRecord, completed
 from nas.report.parts.words import MISSING, duration, fixed, title, visible
 
 ENDED_SHOWN = 10

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from ray import tune
 
-from nas.records.study import TrialRecord
+from nas.records.trial import TrialRecord
 from nas.search.executors.executor import attempt
 from nas.trial.task import RungTask, RunRung
 

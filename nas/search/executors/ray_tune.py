@@ -26,7 +26,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from nas.records.study import TrialRecord
+from nas.records.trial import TrialRecord
 from nas.search.driver import Budget, TrialQueue, record_ended
 from nas.search.executors.executor import result_from
 from nas.search.executors.ray_pool import MAX_LOSSES, RayPool, cause_of_loss, given_up, is_of_node

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.records.study import TrialRecord
+from nas.records.trial import TrialRecord
 from nas.search.objectives import METRICS, Metric
 from nas.search.rungs.feasibility import excess_of
 from nas.search.rungs.gains import Gains

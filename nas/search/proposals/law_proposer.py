@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from nas.architecture.config import ArchitectureConfig
-from nas.records.study import TrialRecord
-from nas.scaling_law.law import SIZES, Array, ScalingPoint, TrainingPoint, centre_of, features, log_bpb
+from nas.records.trial import TrialRecord
+from nas.scaling_law.law import SIZES, Array, ScalingPoint, TrainingPoint, feature_centre, features, log_bpb
 from nas.scaling_law.parameters import MEASURED, budget_weights, fit_parameters
 from nas.search.rungs.feasibility import excess_of
 from nas.space.search_space import Candidate, SearchSpace
@@ -49,7 +49,7 @@ class LawProposer:
         self._excess = np.array([[one.get(name, 0.0) for name in _LIMITS] for one in excesses])
         self._num_trials = len(records)
         at = features(self._points, _ENDLESS)
-        self._centre = centre_of(at)
+        self._centre = feature_centre(at)
         self._at = at - self._centre
         self._last = np.array([np.flatnonzero(self._of_trial == index)[-1] for index in range(len(records))])
 
@@ -60,7 +60,7 @@ class LawProposer:
         """
         rng = np.random.default_rng(seed)
         weights = rng.exponential(size=self._num_trials)
-        priors = MEASURED.drawn(rng)
+        priors = MEASURED.resample(rng)
         val_bpb = np.array([one.val_bpb for one in self._points])
         parameters = fit_parameters(self._at, val_bpb, priors, weights[self._of_trial] * budget_weights(self._points))
         top = self._space.training.rung_flops[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.records.study import Measured, TrialRecord
+from nas.records.trial import Measured, TrialRecord
 from nas.space import SearchSpace
 from nas.space.sections import ConstraintsSection
 

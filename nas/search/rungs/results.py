@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nas.records.study import RungResult, TrialRecord
+from nas.records.trial import RungResult, TrialRecord
 from nas.search.objectives import Metric
 from nas.search.rungs.feasibility import is_feasible
 from nas.space.search_space import SearchSpace

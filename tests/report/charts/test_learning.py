@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from nas.records.study import CurvePoint, RungResult, TrialRecord
+from nas.records.trial import CurvePoint, RungResult, TrialRecord
 from nas.report.charts.learning import learning_figure, rung_flops, training_bpb
 from tests.helpers.report_studies import ended, trial
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from nas.records.study import Cost, RungResult, TrialEnd, TrialRecord
+from nas.records.trial import Cost, RungResult, TrialEnd, TrialRecord
 from nas.report.parts.scores import at_widest_rung
 from tests.helpers.report_studies import metrics
 from tests.helpers.tiny_models import tiny

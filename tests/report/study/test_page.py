@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from plotly.offline import get_plotlyjs
 
-from nas.records.study import TrialRecord
+from nas.records.study import StudyRecord
+from nas.records.trial import TrialRecord
 from nas.report.parts.words import MISSING
 from nas.report.study.page import write_report
 from nas.report.study.samples import read_samples
+from nas.report.study.view import StudyView
 from tests.helpers.report_studies import ended, five, many, study, trial, verdict, write_samples
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -80,10 +82,14 @@ def read(path: Path) -> Page:
     return Page(path.read_text(encoding="utf-8"))
 
 
+def page_of(folder: Path, record: StudyRecord, records: list[TrialRecord]) -> Page:
+    return read(write_report(folder, StudyView.build(record, records)))
+
+
 def test_a_whole_study_has_every_section_and_makes_no_request(tmp_path: Path) -> None:
     for number in (38, 40, 41):
         write_samples(tmp_path, number)
-    path = write_report(tmp_path, study(), many(), read_samples(tmp_path, [38, 40, 41]))
+    path = write_report(tmp_path, StudyView.build(study(), many()), read_samples(tmp_path, [38, 40, 41]))
     assert path == tmp_path / "report.html"
     page = read(path)
     assert page.headings == [
@@ -108,7 +114,7 @@ def test_a_whole_study_has_every_section_and_makes_no_request(tmp_path: Path) ->
 
 def test_generated_text_is_shown_and_never_run(tmp_path: Path) -> None:
     write_samples(tmp_path, 1)
-    path = write_report(tmp_path, study(), five(), read_samples(tmp_path, [1]))
+    path = write_report(tmp_path, StudyView.build(study(), five()), read_samples(tmp_path, [1]))
     html = path.read_text(encoding="utf-8")
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&lt;/pre&gt;␀␛[31m\\u202e &amp; done" in html
@@ -127,7 +133,7 @@ def test_markup_in_a_record_is_escaped(tmp_path: Path, place: str) -> None:
         trial(0, 2.0, 0.1, 0.2, reference=hostile if place == "reference" else None),
         ended(1, "fault", hostile if place == "reason" else "broken"),
     ]
-    path = write_report(tmp_path, study(**changes), records)
+    path = write_report(tmp_path, StudyView.build(study(**changes), records))
     assert hostile not in path.read_text(encoding="utf-8")
     assert hostile in read(path).words
 
@@ -136,7 +142,7 @@ def test_the_verdict_table_ranks_the_holdout_beside_the_compressors(tmp_path: Pa
     """On the holdout trial 0 (2.10 + 0.10) beats trial 1 (1.95 + 0.30), the best on validation, with either seed."""
     rows = (1, 1.95, 0.2, 0.3), (0, 2.10, 0.0, 0.1), (4, 2.70, 0.3, 0.4)
     judged = verdict(*rows, seed=7) + verdict(*rows[:2], (4, 2.72, 0.3, 0.4), seed=8)
-    page = read(write_report(tmp_path, study(verdict=judged), five()))
+    page = page_of(tmp_path, study(verdict=judged), five())
     start = next(index for index, row in enumerate(page.rows) if row and row[0] == "model")
     assert [row[0].split()[0:2] for row in page.rows[start + 1 : start + 7]] == [
         ["trial", "0"],
@@ -160,13 +166,13 @@ def test_the_verdict_table_ranks_the_holdout_beside_the_compressors(tmp_path: Pa
 def test_a_study_of_before_novel_lines_has_its_tables_without_them(tmp_path: Path) -> None:
     (result,) = verdict((1, 1.95, 0.2, 0.3))
     old = result.model_copy(update={"metrics": result.metrics.model_copy(update={"novel_bpb": None})})
-    page = read(write_report(tmp_path, study(verdict=(old,)), five()))
+    page = page_of(tmp_path, study(verdict=(old,)), five())
     assert page.row("trial 1")[1:3] == ["1.950", MISSING]
     assert "stand in no training document," not in page.words
 
 
 def test_all_trials_have_their_figure_on_novel_lines(tmp_path: Path) -> None:
-    page = read(write_report(tmp_path, study(), [*five(), ended(5, "fault", "broken")]))
+    page = page_of(tmp_path, study(), [*five(), ended(5, "fault", "broken")])
     start = next(index for index, row in enumerate(page.rows) if row[:2] == ["trial", "fitness"])
     assert page.rows[start][2:5] == ["bits per byte", "on novel lines", "sampled"]
     assert {len(row) for row in page.rows[start : start + 7]} == {11}
@@ -177,8 +183,8 @@ def test_all_trials_have_their_figure_on_novel_lines(tmp_path: Path) -> None:
 def test_another_weight_ranks_anew_in_a_file_of_its_own(tmp_path: Path) -> None:
     """On the holdout trial 1 has 2.25 and trial 0 2.40; at weight 3 they have 2.85 and 2.60."""
     judged = verdict((1, 1.95, 0.2, 0.3), (0, 2.30, 0.0, 0.1))
-    own = write_report(tmp_path, study(verdict=judged), five())
-    path = write_report(tmp_path, study(verdict=judged), five(), collapse_weight=3.0)
+    own = write_report(tmp_path, StudyView.build(study(verdict=judged), five()))
+    path = write_report(tmp_path, StudyView.build(study(verdict=judged), five(), 3.0))
     assert path == tmp_path / "report-w3.html"
     assert "The best architecture is trial 1:" in read(own).words
     page = read(path)
@@ -189,7 +195,7 @@ def test_another_weight_ranks_anew_in_a_file_of_its_own(tmp_path: Path) -> None:
 
 def test_a_best_model_above_gzip_is_said_plainly(tmp_path: Path) -> None:
     judged = verdict((1, 2.04, 0.1, 0.1))
-    page = read(write_report(tmp_path, study(verdict=judged), five()))
+    page = page_of(tmp_path, study(verdict=judged), five())
     assert (
         "The best model is not below gzip: 2.040 against 2.000 bits per byte on the same holdout bytes." in page.words
     )
@@ -197,12 +203,12 @@ def test_a_best_model_above_gzip_is_said_plainly(tmp_path: Path) -> None:
 
 def test_a_reference_that_nothing_beats_is_said_plainly(tmp_path: Path) -> None:
     records = [trial(0, 2.5, 0.0, 0.0), trial(1, 2.0, 0.0, 0.0, reference="gpt2")]
-    words = read(write_report(tmp_path, study(), records)).words
+    words = page_of(tmp_path, study(), records).words
     assert "No searched architecture beats the reference gpt2 on validation" in words
 
 
 def test_trials_without_a_result_are_dimmed_with_their_reason(tmp_path: Path) -> None:
-    page = read(write_report(tmp_path, study(), [*five(), ended(5, "over_limit", "over max_params by 3%")]))
+    page = page_of(tmp_path, study(), [*five(), ended(5, "over_limit", "over max_params by 3%")])
     index = next(index for index, row in enumerate(page.rows) if row and row[-1] == "pruned: over max_params by 3%")
     assert page.row_kinds[index] == "aside"
     assert page.rows[index][0] == "5"
@@ -211,9 +217,9 @@ def test_trials_without_a_result_are_dimmed_with_their_reason(tmp_path: Path) ->
 def test_the_command_to_go_on_names_the_arch_json(tmp_path: Path) -> None:
     folder = tmp_path / "with space"
     folder.mkdir()
-    assert "--arch-json" not in read(write_report(folder, study(), five())).words
+    assert "--arch-json" not in page_of(folder, study(), five()).words
     (folder / "arch.json").write_text("{}")
-    words = read(write_report(folder, study(), five())).words
+    words = page_of(folder, study(), five()).words
     assert f"python -m nas.train --arch-json '{folder}/arch.json' --max-steps 2000" in words
 
 
@@ -227,7 +233,7 @@ def test_the_command_to_go_on_names_the_arch_json(tmp_path: Path) -> None:
 )
 def test_a_study_that_has_just_begun_has_a_page(tmp_path: Path, records: list[TrialRecord], sentence: str) -> None:
     bare = study(complete=False, budget=None, compressors={}, corpus={}, provenance={}, measured={}, space={})
-    page = read(write_report(tmp_path, bare, records))
+    page = page_of(tmp_path, bare, records)
     assert sentence in page.words
     assert "Not complete: the search is running or was stopped" in page.words
     assert "This page holds samples" not in page.words
@@ -237,11 +243,11 @@ def test_trials_of_an_objective_of_ones_own_have_a_page(tmp_path: Path) -> None:
     """No text was judged: there are scores and rungs alone."""
     bare = {"validation": None, "measured": None, "learning_rate": None}
     records = [one.model_copy(update=bare) for one in many()]
-    page = read(write_report(tmp_path, study(compressors={}, corpus={}), records))
+    page = page_of(tmp_path, study(compressors={}, corpus={}), records)
     assert "pareto" in page.charts
     assert "on novel lines" not in page.words.partition("All trials")[0].partition("Pareto front")[0]
 
 
 def test_equal_records_give_an_equal_page(tmp_path: Path) -> None:
-    first = write_report(tmp_path, study(), many()).read_bytes()
-    assert write_report(tmp_path, study(), many()).read_bytes() == first
+    first = write_report(tmp_path, StudyView.build(study(), many())).read_bytes()
+    assert write_report(tmp_path, StudyView.build(study(), many())).read_bytes() == first

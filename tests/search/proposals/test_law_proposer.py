@@ -8,7 +8,7 @@ import pytest
 
 from nas.architecture.config import ArchitectureConfig
 from nas.errors import UsageError
-from nas.records.study import Measured, RungResult, TrialEnd, TrialRecord
+from nas.records.trial import Measured, RungResult, TrialEnd, TrialRecord
 from nas.search.driver import Budget
 from nas.search.proposals.law_proposer import LawProposer, tokens_per_character
 from nas.search.proposals.samplers import chosen_sampler
