@@ -23,7 +23,7 @@ from nas import cli
 from nas.corpus.recipe import find_recipe
 from nas.corpus.sources import WheelSource
 from nas.corpus.wheels import fetch_wheels
-from nas.data.prepare import prepare_data, say
+from nas.data.prepare import prepare_data, print_progress
 from nas.data.prepared import PreparedData
 from nas.errors import CacheError
 from nas.space.search_space import load_space
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         wheels = [one for one in find_recipe(CORPUS).sources if isinstance(one, WheelSource)]
-        fetched = fetch_wheels(wheels, say)
+        fetched = fetch_wheels(wheels, print_progress)
         (root / "wheels").mkdir()
         for path in fetched:
             (root / "wheels" / path.name).symlink_to(path)

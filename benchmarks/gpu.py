@@ -16,7 +16,7 @@ from benchmarks.results import parser, write_result
 from benchmarks.shapes import Shape
 from benchmarks.timing import interleaved, ratio, spread
 from nas import cli
-from nas.data.prepare import say
+from nas.data.prepare import print_progress
 
 SHAPES = {
     "trial": Shape(num_layers=3, hidden_dim=64, vocab_size=2048, batch_size=4, seq_length=256),
@@ -40,11 +40,11 @@ def main(argv: list[str] | None = None) -> int:
     import torch
 
     if not torch.cuda.is_available():
-        say("this torch sees no CUDA device: nothing was measured, and results that stand there stay")
+        print_progress("this torch sees no CUDA device: nothing was measured, and results that stand there stay")
         return 0
     cases = []
     for name in arguments.shapes:
-        say(f"{name}: {SHAPES[name].name}")
+        print_progress(f"{name}: {SHAPES[name].name}")
         cases.append(in_fresh_process(measured, SHAPES[name], arguments.rounds, threads=1))
         write_result("gpu", arguments.out, argv, {"rounds": arguments.rounds, "steps": STEPS, "cases": cases})
     return 0

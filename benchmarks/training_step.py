@@ -16,7 +16,7 @@ from benchmarks.results import parser, write_result
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import interleaved, peak_flops, products, ratio, spread
 from nas import cli
-from nas.data.prepare import say
+from nas.data.prepare import print_progress
 from nas.training.numerics import plan_numerics
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ def main(argv: list[str] | None = None) -> int:
     cases = []
     for name in arguments.shapes:
         shape = SHAPES[name]
-        say(f"{shape.name}: choosing the peer's attention")
+        print_progress(f"{shape.name}: choosing the peer's attention")
         settings = in_fresh_process(chosen_settings, shape, threads=max(arguments.threads))
-        say(f"{shape.name}: losses after {arguments.quality_steps} steps")
+        print_progress(f"{shape.name}: losses after {arguments.quality_steps} steps")
         losses = losses_of(shape, [one for one in settings if not one.is_compiled], arguments.quality_steps)
         for threads in arguments.threads:
-            say(f"{shape.name}: timing on {threads} threads")
+            print_progress(f"{shape.name}: timing on {threads} threads")
             timed = in_fresh_process(timed_steps, shape, settings, arguments.rounds, threads, threads=threads)
             cases.append(case(shape, threads, settings, losses, timed))
     settings_found = {"rounds": arguments.rounds, "quality_steps": arguments.quality_steps, "most_loss": MAX_LOSS}

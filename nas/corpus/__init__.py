@@ -1,1 +1,1 @@
-"""Turn sources into documents: read, clean, remove near-copies and split."""
+"""Corpora: sources are read, cleaned, stripped of near-duplicates and split."""

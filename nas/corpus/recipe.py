@@ -1,4 +1,4 @@
-"""The recipe of a corpus: its sources, how they are cleaned, how they are split. A TOML file, or a path for short."""
+"""The recipe of a corpus: its sources, the rules of cleaning, and the rules of the split."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _PATH_KEYS = ("folder", "git", "glob", "text")
 
 
 class SplitRules(BaseModel):
-    """The [split] section."""
+    """The [split] section of a recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     by: Literal["document", "package"] = "document"
-    """`document`: near-duplicates stay on one side. `package`: whole packages are held out."""
+    """`document` splits by document and keeps near-duplicates on one side; `package` holds out whole packages."""
     evaluation_bytes: int = Field(default=2_000_000, ge=1)
-    """Validation and holdout are no longer than this, each."""
+    """Maximum length of validation, and of holdout."""
     cluster_similarity: float = Field(default=0.5, gt=0, le=1)
-    """Documents this similar never stand on both sides."""
+    """Documents at least this similar are never on both sides of the split."""
     copied_share: float = Field(default=COPY_SHARE, gt=0, le=1)
-    """Documents of which so much stands word for word in training are not judged on, but trained on."""
+    """Documents of which at least this share occurs word for word in training are moved to training."""
 
 
 class CorpusRecipe(BaseModel):
-    """What a corpus is made from. Its files decide the rest."""
+    """The sources of a corpus and the rules for it; together with the files they determine the corpus."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,40 +49,42 @@ class CorpusRecipe(BaseModel):
     @classmethod
     def _by_kind(cls, values: Any) -> Any:
         if not isinstance(values, list | tuple):
-            raise ValueError(f"sources are tables, [[sources]], found {values!r}")
+            raise ValueError(f"sources must be tables, each under [[sources]], found {values!r}")
         return [_source(value) if isinstance(value, Mapping) else value for value in values]
 
     @model_validator(mode="after")
     def _has_training(self) -> Self:
-        if all(one.split not in (None, "train") for one in self.sources):
-            raise ValueError("no source is left for training: each has a `split` of validation or holdout")
+        if all(source.split not in (None, "train") for source in self.sources):
+            raise ValueError(
+                "no source is left for training: each has a `split` of validation or holdout; add one without `split`"
+            )
         return self
 
     @property
     def description(self) -> str:
-        """The sources in a few words."""
-        labels = [one.label for one in self.sources]
+        """The labels of the first three sources."""
+        labels = [source.label for source in self.sources]
         more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
         return ", ".join(labels[:3]) + more
 
     def digest(self) -> dict[str, Any]:
-        """What decides the corpus, as plain data: rules, and content of the sources wherever they lie."""
+        """Return what determines the corpus as plain data: the rules, and the contents of the sources."""
         rules = self.model_dump(mode="json", include={"cleaning", "split"})
-        return rules | {"sources": [[one.digest(), one.split] for one in self.sources]}
+        return rules | {"sources": [[source.digest(), source.split] for source in self.sources]}
 
     def revisions(self) -> dict[str, str]:
-        """The commit of each git checkout."""
-        return {one.git: one.revision() for one in self.sources if isinstance(one, GitSource)}
+        """Return the commit of each git checkout by its path."""
+        return {source.git: source.revision() for source in self.sources if isinstance(source, GitSource)}
 
 
 def find_recipe(corpus: str) -> CorpusRecipe:
-    """The recipe behind what a user gives as a corpus; CorpusError with one line when there is none.
+    """Return the recipe of a corpus that a user names; raise CorpusError with one line if there is none.
 
-    `corpus` is a shipped recipe's name, a recipe's TOML file, the manifest of a corpus that was built, a folder,
-    a glob pattern, or a text file.
+    `corpus` is the name of a shipped recipe, the TOML file of a recipe, the manifest of a built corpus, a folder, a
+    glob pattern, or a text file.
     """
     if not corpus.strip():
-        raise CorpusError(f"the corpus has no name; {_allowed()}")
+        raise CorpusError(f"the name of the corpus is empty; {_allowed()}")
     if corpus in shipped_recipes():
         return read_recipe(_recipe_folder() / f"{corpus}.toml")
     path = Path(corpus).expanduser()
@@ -90,12 +92,12 @@ def find_recipe(corpus: str) -> CorpusRecipe:
         if path.suffix == ".toml" or path.name == "manifest.json":
             return read_recipe(path)
         return CorpusRecipe(name=corpus, sources=(_local_source(corpus, path),))
-    except OSError as error:  # such as a name that is too long
+    except OSError as error:  # for example, the name is too long
         raise CorpusError(f"cannot read corpus '{corpus}': {error.strerror or error}") from None
 
 
 def pair_recipe(train: str, validation: str) -> CorpusRecipe:
-    """Two text files as they were split by their owner; half of the validation becomes the holdout."""
+    """Return the recipe of two text files that are already split; half of `validation` becomes the holdout."""
     return CorpusRecipe(
         name=f"{train} and {validation}",
         sources=(TextSource(text=train, split="train"), TextSource(text=validation, split="validation")),
@@ -103,7 +105,7 @@ def pair_recipe(train: str, validation: str) -> CorpusRecipe:
 
 
 def read_recipe(path: Path) -> CorpusRecipe:
-    """Read a recipe; its paths are relative to its own folder. CorpusError with one line if it cannot be used."""
+    """Read a recipe, whose paths are relative to its folder; raise CorpusError with one line if it is invalid."""
     try:
         text = path.read_text(encoding="utf-8")
         values = json.loads(text).get("recipe", {}) if path.suffix == ".json" else tomllib.loads(text)
@@ -114,7 +116,7 @@ def read_recipe(path: Path) -> CorpusRecipe:
         if key not in CorpusRecipe.model_fields:
             raise CorpusError(f"{path.name}: {unknown_name('key', key, CorpusRecipe.model_fields)}")
     if isinstance(values.get("sources"), list):
-        values["sources"] = [_beside(path, one) for one in values["sources"]]
+        values["sources"] = [_resolve_paths(source, path.parent) for source in values["sources"]]
     try:
         return CorpusRecipe(**{"name": path.stem, **values})
     except ValidationError as error:
@@ -132,7 +134,9 @@ def _recipe_folder() -> Path:
 def _source(values: Mapping[str, Any]) -> Source:
     kinds = [key for key in SOURCE_KINDS if key in values]
     if len(kinds) != 1:
-        raise ValueError(f"a source has one of {', '.join(SOURCE_KINDS)}; found {', '.join(values) or 'nothing'}")
+        raise ValueError(
+            f"a source needs one of the keys {', '.join(SOURCE_KINDS)}; found {', '.join(values) or 'nothing'}"
+        )
     kind = SOURCE_KINDS[kinds[0]]
     for key in values:
         if key not in kind.model_fields:
@@ -143,11 +147,11 @@ def _source(values: Mapping[str, Any]) -> Source:
         raise ValueError(validation_message(error, f"the {kinds[0]} source '{values[kinds[0]]}'")) from None
 
 
-def _beside(recipe: Path, source: Any) -> Any:
+def _resolve_paths(source: Any, folder: Path) -> Any:
     if not isinstance(source, Mapping):
         return source
     paths = {key: source[key] for key in _PATH_KEYS if isinstance(source.get(key), str)}
-    return {**source, **{key: str(recipe.parent / Path(path).expanduser()) for key, path in paths.items()}}
+    return {**source, **{key: str(folder / Path(path).expanduser()) for key, path in paths.items()}}
 
 
 def _local_source(corpus: str, path: Path) -> Source:
@@ -161,4 +165,4 @@ def _local_source(corpus: str, path: Path) -> Source:
 
 
 def _allowed() -> str:
-    return f"give a folder, a file, a pattern, a recipe's TOML file or one of: {', '.join(shipped_recipes())}"
+    return f"give a folder, a file, a pattern, the TOML file of a recipe, or one of: {', '.join(shipped_recipes())}"

@@ -1,6 +1,6 @@
-"""What a corpus is read from: wheels, folders, git checkouts, patterns, text files, the standard library.
+"""Sources of a corpus: wheels, folders, git checkouts, glob patterns, text files, the standard library.
 
-Each kind is one table of a recipe. All give raw files; nothing in them is ever imported or run.
+Each kind is a table of a recipe and yields raw files. Nothing in them is ever imported or run.
 """
 
 from __future__ import annotations
@@ -31,12 +31,11 @@ from nas.errors import CorpusError
 
 STDLIB = "stdlib"
 
-# Whole folders of the standard library that are not code as people write it: its tests, copies of
-# installed packages, and tables written by programs.
+# Folders of the standard library without typical code: tests, installed packages, and generated tables.
 STDLIB_SKIPPED_FOLDERS = frozenset(
     {"test", "tests", "idle_test", "site-packages", "dist-packages", "encodings", "pydoc_data"}
 )
-# The second one is the configuration of one build, full of its paths.
+# The second prefix is that of a build's configuration, which is full of local paths.
 STDLIB_SKIPPED_FILES = ("test_", "_sysconfigdata_")
 
 SplitName = Literal["train", "validation", "holdout"]
@@ -46,11 +45,11 @@ class _Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     split: SplitName | None = None
-    """Put all of it there; by default the recipe decides."""
+    """The split of all its documents; by default the recipe decides."""
 
 
 class WheelSource(_Source, Wheel):
-    """A wheel of the package index, pinned by hash; its .py files."""
+    """The .py files of a wheel from the package index, pinned by hash."""
 
     @property
     def label(self) -> str:
@@ -58,7 +57,7 @@ class WheelSource(_Source, Wheel):
 
     def read(self, progress: Callable[[str], None]) -> Iterator[RawFile]:
         path = fetch_wheel(self, progress)
-        for name, content in read_members(path, lambda one: one.endswith(".py"), MAX_CODE_BYTES):
+        for name, content in read_members(path, lambda name: name.endswith(".py"), MAX_CODE_BYTES):
             yield raw_file(f"{self.package}/{name}", self.package, content)
 
     def digest(self) -> str:
@@ -66,21 +65,21 @@ class WheelSource(_Source, Wheel):
 
 
 class _LocalSource(_Source):
-    """Files of this machine."""
+    """Files on this machine."""
 
-    def found(self) -> tuple[Path, list[Path]]:
-        """The folder that names are relative to, and the files, each once."""
+    def find_files(self) -> tuple[Path, list[Path]]:
+        """Return the folder that names are relative to, and the files, each once."""
         raise NotImplementedError
 
     def read(self, progress: Callable[[str], None]) -> Iterator[RawFile]:
-        root, paths = self._listed()
+        root, paths = self._readable_files()
         for name, path in by_name(root, paths):
             yield from read_file(path, name, package_of(name))
 
     def digest(self) -> str:
-        """SHA-256 over names and contents: where the folder lies makes no difference."""
+        """Return the SHA-256 of names and contents, which does not depend on the folder's place."""
         digest = hashlib.sha256()
-        root, paths = self._listed()
+        root, paths = self._readable_files()
         for name, path in by_name(root, paths):
             try:
                 with path.open("rb") if path.is_file() else open(os.devnull, "rb") as file:  # noqa: PTH123
@@ -90,12 +89,14 @@ class _LocalSource(_Source):
             digest.update(f"{name}\0{content}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
-    def _listed(self) -> tuple[Path, list[Path]]:
+    def _readable_files(self) -> tuple[Path, list[Path]]:
         try:
-            return self.found()
+            return self.find_files()
         except (OSError, RuntimeError, ValueError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise CorpusError(f"cannot read corpus {self.label}: {reason}") from None
+            raise CorpusError(
+                f"cannot read corpus {self.label}: {reason}; check the path and its permissions"
+            ) from None
 
     @property
     def label(self) -> str:
@@ -103,7 +104,7 @@ class _LocalSource(_Source):
 
 
 class FolderSource(_LocalSource):
-    """Each .py file below a folder; hidden folders and links to folders are left out."""
+    """The .py files below a folder, except hidden folders and links to folders."""
 
     folder: str
 
@@ -111,15 +112,15 @@ class FolderSource(_LocalSource):
     def label(self) -> str:
         return f"'{self.folder}'"
 
-    def found(self) -> tuple[Path, list[Path]]:
+    def find_files(self) -> tuple[Path, list[Path]]:
         root = Path(self.folder).expanduser()
         if not root.is_dir():
-            raise CorpusError(f"corpus folder '{self.folder}' does not exist")
+            raise CorpusError(f"corpus folder '{self.folder}' does not exist; check the path")
         return root, list(code_below(root))
 
 
 class GitSource(_LocalSource):
-    """The .py files that a git checkout tracks, as they lie in its work tree."""
+    """The .py files that a git checkout tracks, with the content of its work tree."""
 
     git: str
 
@@ -127,20 +128,20 @@ class GitSource(_LocalSource):
     def label(self) -> str:
         return f"'{self.git}'"
 
-    def found(self) -> tuple[Path, list[Path]]:
+    def find_files(self) -> tuple[Path, list[Path]]:
         root = Path(self.git).expanduser()
-        listed = _git(root, "ls-files", "-z", "--", "*.py")
-        return root, [root / name for name in listed.split("\0") if name and not (root / name).is_symlink()]
+        names = _git(root, "ls-files", "-z", "--", "*.py")
+        return root, [root / name for name in names.split("\0") if name and not (root / name).is_symlink()]
 
     def revision(self) -> str:
-        """The commit that is checked out, `+` after it where tracked files were changed since."""
+        """Return the checked-out commit, with `+` after it if tracked files were changed."""
         root = Path(self.git).expanduser()
         changed = _git(root, "status", "--porcelain", "--untracked-files=no").strip()
         return _git(root, "rev-parse", "HEAD").strip() + ("+" if changed else "")
 
 
 class GlobSource(_LocalSource):
-    """Matching folders as FolderSource reads them, matching files each for itself."""
+    """The matching files, and the .py files below matching folders."""
 
     glob: str
 
@@ -148,17 +149,18 @@ class GlobSource(_LocalSource):
     def label(self) -> str:
         return f"'{self.glob}'"
 
-    def found(self) -> tuple[Path, list[Path]]:
+    def find_files(self) -> tuple[Path, list[Path]]:
         root, paths = match_pattern(Path(self.glob).expanduser())
         if not paths:
             raise CorpusError(
-                f"no file matches the corpus pattern '{self.glob}'; quote it so that the shell leaves it alone"
+                f"no file matches the corpus pattern '{self.glob}'; check it, and quote it "
+                "so that the shell does not expand it"
             )
         return root, paths
 
 
 class TextSource(_LocalSource):
-    """A file of any length, cut at line ends into blocks of about 16 KB, each a document."""
+    """A text file of any length, cut at line ends into blocks of about 16 KB, each of which is a document."""
 
     text: str
 
@@ -166,14 +168,14 @@ class TextSource(_LocalSource):
     def label(self) -> str:
         return f"'{self.text}'"
 
-    def found(self) -> tuple[Path, list[Path]]:
+    def find_files(self) -> tuple[Path, list[Path]]:
         path = Path(self.text).expanduser()
         if not path.exists():
-            raise CorpusError(f"corpus file '{self.text}' does not exist")
+            raise CorpusError(f"corpus file '{self.text}' does not exist; check the path")
         return path.parent, [path]
 
     def read(self, progress: Callable[[str], None]) -> Iterator[RawFile]:
-        root, paths = self._listed()
+        root, paths = self._readable_files()
         for name, path in by_name(root, paths):
             yield from read_blocks(path, name, path.stem)
 
@@ -187,7 +189,7 @@ class StdlibSource(_LocalSource):
     def label(self) -> str:
         return STDLIB
 
-    def found(self) -> tuple[Path, list[Path]]:
+    def find_files(self) -> tuple[Path, list[Path]]:
         root = Path(sysconfig.get_path("stdlib"))
         paths = [
             path
@@ -198,7 +200,7 @@ class StdlibSource(_LocalSource):
         if not paths:
             raise CorpusError(
                 f"the standard library at {root} has no .py files (as in Python's embeddable zip for Windows); "
-                "name a folder of Python code as the corpus"
+                "give a folder of Python code as the corpus"
             )
         return root, paths
 
@@ -213,16 +215,18 @@ SOURCE_KINDS: dict[str, type[Source]] = {
     "text": TextSource,
     "stdlib": StdlibSource,
 }
-"""The key by which a recipe says what a source is."""
+"""The kinds of sources by the key that marks them in a recipe."""
 
 
 def _git(root: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, check=False, text=True, errors="surrogateescape"
         )
     except FileNotFoundError:
-        raise CorpusError("git is not installed; name the checkout as a folder in place of `git`") from None
-    if done.returncode:
-        raise CorpusError(f"cannot read the git checkout '{root}': {done.stderr.strip()}")
-    return done.stdout
+        raise CorpusError(
+            "git is not installed; install it, or give the checkout as `folder` instead of `git`"
+        ) from None
+    if process.returncode:
+        raise CorpusError(f"cannot read the git checkout '{root}': {process.stderr.strip()}")
+    return process.stdout

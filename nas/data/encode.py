@@ -1,11 +1,10 @@
-"""The vocabularies of prepared data: trained on the train split or fetched, and every split encoded by each.
+"""The vocabularies of prepared data: trained on the train split or fetched, with every split encoded by each.
 
-A batch of documents at a time, so that a corpus may be larger than memory.
+Documents are read in batches, so that a corpus may be larger than memory.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,12 +14,12 @@ from typing import Any
 
 from nas.corpus.split_files import SPLITS
 from nas.data.prepared import iterate_documents, tokens_file, vocabulary_file
-from nas.system.files import write_atomically
+from nas.system.files import write_atomically, write_hashed
 from nas.tokenizer.gpt2 import GPT2, fetch_gpt2
 from nas.tokenizer.vocabulary import BATCH_DOCUMENTS, FILE_PREFIX, Vocabulary, bpe_size, train_bpe, train_char
 
 TOKENIZER_BYTES = 1 << 28
-"""Tokenizers learn from this much of the train split at most."""
+"""Maximum length of the part of the train split that tokenizers are trained on."""
 
 
 def add_vocabularies(
@@ -30,11 +29,11 @@ def add_vocabularies(
     given: Mapping[str, Vocabulary],
     progress: Callable[[str], None],
 ) -> None:
-    """Train and write vocabularies and their tokens, and enter them in the manifest."""
+    """Write the named vocabularies and their tokens, and add them to the manifest."""
     progress(f"preparing vocabularies {', '.join(names)}")
     for name, vocabulary in _train(folder, manifest, names, given, progress):
         tokenizer = vocabulary.to_json().encode()
-        files = {vocabulary_file(name): _write(folder / vocabulary_file(name), tokenizer)}
+        files = {vocabulary_file(name): write_hashed(folder / vocabulary_file(name), tokenizer)}
         tokens = {}
         for split in SPLITS:
             files[tokens_file(name, split)] = _write_tokens(folder, name, split, vocabulary)
@@ -56,16 +55,16 @@ def _train(
     given: Mapping[str, Vocabulary],
     progress: Callable[[str], None],
 ) -> Iterator[tuple[str, Vocabulary]]:
-    """The named vocabularies. All BPEs are cut from the largest one, which the cache may hold already."""
-    asked = {name: None if name in given else bpe_size(name) for name in names}
+    """Yield the named vocabularies; all BPEs are cut from the largest one, which the cache may already have."""
+    sizes = {name: None if name in given else bpe_size(name) for name in names}
     cached = {name: bpe_size(name) or 0 for name in manifest["vocabularies"] if not name.startswith(FILE_PREFIX)}
-    largest = max((size for size in asked.values() if size), default=0)
+    largest = max((size for size in sizes.values() if size), default=0)
     bpe: Vocabulary | None = None
     if largest and largest <= max(cached.values(), default=0):
         bpe = Vocabulary.load(folder / vocabulary_file(max(cached, key=cached.__getitem__)))
     elif largest:
         bpe = train_bpe(_training_texts(folder), largest)
-    for name, size in asked.items():
+    for name, size in sizes.items():
         if name in given:
             yield name, given[name]
         elif name == GPT2:
@@ -75,17 +74,17 @@ def _train(
 
 
 def _training_texts(folder: Path) -> Iterator[str]:
-    """The documents of the train split, in its hashed order, that tokenizers learn from: TOKENIZER_BYTES of them."""
-    read = 0
+    """Yield documents of the train split, in its hashed order, up to TOKENIZER_BYTES."""
+    num_read = 0
     for text in iterate_documents(folder, "train"):
         yield text
-        read += len(text)
-        if read >= TOKENIZER_BYTES:
+        num_read += len(text)
+        if num_read >= TOKENIZER_BYTES:
             break
 
 
 def _write_tokens(folder: Path, name: str, split: str, vocabulary: Vocabulary) -> dict[str, Any]:
-    """Encode a split, a batch of documents at a time, on all cores; its entry in the manifest."""
+    """Encode a split in batches on all cores, and return the file's entry for the manifest."""
     path = folder / tokens_file(name, split)
 
     def write(temporary: Path) -> None:
@@ -98,17 +97,11 @@ def _write_tokens(folder: Path, name: str, split: str, vocabulary: Vocabulary) -
     return {"bytes": path.stat().st_size}
 
 
-def _write(path: Path, content: bytes) -> dict[str, Any]:
-    """Write a file so that it is whole or not there, and return its entry in the manifest."""
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-
 @contextmanager
 def parallel_tokenizers() -> Iterator[None]:
-    """Encode on all cores here, and on one from then on: a process forked later must not use the threads.
+    """Encode on all cores inside the context and on one core after it, because forked processes cannot use threads.
 
-    Without a setting the library warns at such a fork. The user's own setting is left alone.
+    Without a setting the library warns at such a fork. A setting of the user is not changed.
     """
     if "TOKENIZERS_PARALLELISM" in os.environ:
         yield

@@ -1,6 +1,6 @@
-"""Preparing data: a source becomes a complete folder of the cache, or is found there.
+"""The preparation of data: a corpus becomes a complete folder of the cache, unless it is there already.
 
-Reading, filtering, de-duplication, the split, training of vocabularies on the train split, encoding.
+The corpus is built (nas/corpus/build.py), vocabularies are trained on its train split, and all splits are encoded.
 """
 
 from __future__ import annotations
@@ -34,99 +34,105 @@ from nas.system.cache_folder import cache_root
 from nas.system.files import remove_leftovers, write_json
 from nas.tokenizer.vocabulary import FILE_PREFIX, Vocabulary, bpe_size
 
-_OTHER_FOLDER = "build the corpus in a writable folder with enough room, named with --out"
+_FOLDER_ADVICE = "build the corpus in a writable folder with enough space, given by --out"
 
 
-def say(line: str) -> None:
-    """Progress for people, out of the way of what a command prints."""
+def print_progress(line: str) -> None:
+    """Print a progress line to standard error, as standard output belongs to the result of a command."""
     print(line, file=sys.stderr, flush=True)
 
 
 def prepare_data(
-    source: str | CorpusRecipe,
+    corpus: str | CorpusRecipe,
     vocabularies: Sequence[str | Vocabulary],
     *,
     split_seed: int = 0,
     cache: Path | None = None,
-    progress: Callable[[str], None] = say,
+    progress: Callable[[str], None] = print_progress,
 ) -> PreparedData:
-    """Build a corpus, train tokenizers and encode it; or find all that in the cache.
+    """Build a corpus, train vocabularies and encode it with each, as far as the cache does not have it already.
 
-    `source` is a recipe, what `find_recipe` reads, or the folder of a corpus that was built. `vocabularies` are
-    `bytes`, `char`, `bpe-N` and `gpt2`, trained or fetched here, and any that is at hand, which has its `file_name` in
-    what is returned. Later calls add vocabularies and leave those there as they are. A folder that was built keeps its
-    own seed, and is not compared with its sources, which may be gone.
+    `corpus` is a recipe, a name that `find_recipe` knows, or the folder of a built corpus. A built corpus keeps its
+    split seed and is not compared with its sources, which may no longer exist. `vocabularies` are the names `bytes`,
+    `char`, `bpe-N` and `gpt2`, which are trained or fetched here, and opened vocabularies, which get their `file_name`
+    as the name. Later calls add vocabularies and do not change those that are there.
 
-    Raises UsageError for a vocabulary's name, CorpusError for the corpus, CacheError for the cache.
+    Raises UsageError for the name of a vocabulary, CorpusError for the corpus, CacheError for the cache.
     """
-    if isinstance(source, CorpusRecipe):
-        return prepare_corpus(source, vocabularies, split_seed=split_seed, cache=cache, progress=progress)
-    if not is_built_corpus(source):
-        recipe = find_recipe(source)
+    if isinstance(corpus, CorpusRecipe):
+        return prepare_corpus(corpus, vocabularies, split_seed=split_seed, cache=cache, progress=progress)
+    if not is_built_corpus(corpus):
+        recipe = find_recipe(corpus)
         return prepare_corpus(
-            recipe, vocabularies, source=source, split_seed=split_seed, cache=cache, progress=progress
+            recipe, vocabularies, corpus=corpus, split_seed=split_seed, cache=cache, progress=progress
         )
-    folder = Path(source).expanduser()
+    folder = Path(corpus).expanduser()
     stored_seed = read_manifest(folder)["split_seed"]
-    wanted = _Wanted(read_recipe(folder / MANIFEST), source, stored_seed, tuple(vocabularies))
-    with _writable(f"the corpus folder {folder}", _OTHER_FOLDER):
-        return _prepare(folder, wanted, progress)
+    request = _Request(read_recipe(folder / MANIFEST), corpus, stored_seed, tuple(vocabularies))
+    with _writable(f"the corpus folder {folder}", _FOLDER_ADVICE):
+        return _prepare(folder, request, progress)
 
 
 def prepare_corpus(
     recipe: CorpusRecipe,
     vocabularies: Sequence[str | Vocabulary],
     *,
-    source: str | None = None,
+    corpus: str | None = None,
     split_seed: int = 0,
     folder: Path | None = None,
     cache: Path | None = None,
-    progress: Callable[[str], None] = say,
+    progress: Callable[[str], None] = print_progress,
 ) -> PreparedData:
-    """As `prepare_data`, of a recipe; `source` is what the user called it, if anything.
+    """Prepare the corpus of a recipe, in `folder` or in the cache; `corpus` is the user's name for it, if there is one.
 
-    In `folder`, or in the cache, where the key is what the recipe and the content of its sources say, and the seed:
-    a corpus of pinned wheels is found without reading one. Any number of processes may call this at once. A damaged
-    folder is built again, and `progress` told so. UsageError for a `folder` that holds anything else.
+    The key in the cache is a hash of the rules, the contents of the sources and the seed, so that a corpus of pinned
+    wheels is found without reading one. Any number of processes may call this at the same time. A damaged folder is
+    built again, which `progress` reports. Raises the errors of `prepare_data`, and UsageError for a `folder` with
+    anything else in it.
     """
-    wanted = _Wanted(recipe, source, split_seed, tuple(vocabularies))
+    request = _Request(recipe, corpus, split_seed, tuple(vocabularies))
     if folder is None:
         root = cache or cache_root()
-        with _writable(f"the data cache {root}", "set CODENAS_CACHE to a writable folder with enough room"):
-            return _prepare(root / wanted.cache_key, wanted, progress)
+        with _writable(f"the data cache {root}", "set CODENAS_CACHE to a writable folder with enough space"):
+            return _prepare(root / request.cache_key, request, progress)
 
-    with _writable(f"the corpus folder {folder}", _OTHER_FOLDER):
-        check = partial(check_out_folder, folder, recipe, wanted.source_hashes, split_seed)
-        check()  # before the lock, whose file would stay
-        return _prepare(folder, wanted, progress, check)
+    with _writable(f"the corpus folder {folder}", _FOLDER_ADVICE):
+        check = partial(check_out_folder, folder, recipe, request.source_hashes, split_seed)
+        check()  # before locking, as the lock file would stay
+        return _prepare(folder, request, progress, check)
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """What a folder is to hold; UsageError for a vocabulary's name."""
+class _Request:
+    """A requested corpus with its vocabularies; raises UsageError for an unknown vocabulary name."""
 
     recipe: CorpusRecipe
-    source: str | None
+    corpus: str | None
     split_seed: int
     vocabularies: tuple[str | Vocabulary, ...]
 
     def __post_init__(self) -> None:
         for name in self.names:
-            if name not in self.given:
+            if name not in self.opened:
                 bpe_size(name)
 
     @cached_property
-    def given(self) -> dict[str, Vocabulary]:
-        """The vocabularies that are at hand."""
-        return {one.file_name: one for one in self.vocabularies if isinstance(one, Vocabulary)}
+    def opened(self) -> dict[str, Vocabulary]:
+        """The vocabularies that were given opened, by name."""
+        return {
+            vocabulary.file_name: vocabulary for vocabulary in self.vocabularies if isinstance(vocabulary, Vocabulary)
+        }
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one if isinstance(one, str) else one.file_name for one in self.vocabularies))
+        names = (
+            vocabulary if isinstance(vocabulary, str) else vocabulary.file_name for vocabulary in self.vocabularies
+        )
+        return tuple(dict.fromkeys(names))
 
     @cached_property
     def digest(self) -> dict[str, Any]:
-        """Reads each local source once."""
+        """The digest of the recipe, computed once because it reads all local sources."""
         return self.recipe.digest()
 
     @property
@@ -139,43 +145,43 @@ class _Wanted:
         return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def is_built_corpus(source: str) -> bool:
-    """Whether `source` is the folder of a corpus that was built."""
+def is_built_corpus(corpus: str) -> bool:
+    """Return whether `corpus` is the folder of a built corpus."""
     try:
-        return bool(source.strip()) and read_manifest(Path(source).expanduser()).keys() >= MANIFEST_KEYS
+        return bool(corpus.strip()) and read_manifest(Path(corpus).expanduser()).keys() >= MANIFEST_KEYS
     except (CacheError, RuntimeError):
         return False
 
 
-def describe_corpus(source: str) -> str:
-    """What a corpus is, in a few words, with nothing fetched or written; CorpusError when it cannot be used."""
-    if is_built_corpus(source):
-        splits = read_manifest(Path(source).expanduser())["splits"].values()
-        return (
-            f"{sum(one['bytes'] for one in splits) / 1e6:.1f} MB in {sum(one['documents'] for one in splits)} documents"
-        )
-    recipe = find_recipe(source)
-    if any(isinstance(one, WheelSource) for one in recipe.sources):
-        return recipe.description
-    corpus = read_corpus(source)
-    return f"{corpus.num_bytes / 1e6:.1f} MB in {len(corpus.documents)} documents"
+def describe_corpus(corpus: str) -> str:
+    """Describe a corpus in a few words without fetching or writing; raise CorpusError if it cannot be used."""
+    if is_built_corpus(corpus):
+        splits = read_manifest(Path(corpus).expanduser())["splits"].values()
+        num_bytes, num_documents = (sum(split[key] for split in splits) for key in ("bytes", "documents"))
+    else:
+        recipe = find_recipe(corpus)
+        if any(isinstance(source, WheelSource) for source in recipe.sources):
+            return recipe.description
+        read = read_corpus(corpus)
+        num_bytes, num_documents = read.num_bytes, len(read.documents)
+    return f"{num_bytes / 1e6:.1f} MB in {num_documents} documents"
 
 
 def _prepare(
-    folder: Path, wanted: _Wanted, progress: Callable[[str], None], check: Callable[[], None] = lambda: None
+    folder: Path, request: _Request, progress: Callable[[str], None], check: Callable[[], None] = lambda: None
 ) -> PreparedData:
-    """Bring the folder to hold what is wanted; `check` is asked again when no other process can write there."""
+    """Complete the folder under its lock; `check` runs again once no other process can write there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder, progress), parallel_tokenizers():
         check()
-        _complete(folder, wanted, progress)
-    return PreparedData(folder, wanted.names)
+        _complete(folder, request, progress)
+    return PreparedData(folder, request.names)
 
 
-def _complete(folder: Path, wanted: _Wanted, progress: Callable[[str], None]) -> None:
-    """Add to what is there and is sound."""
+def _complete(folder: Path, request: _Request, progress: Callable[[str], None]) -> None:
+    """Build what the folder lacks or has damaged."""
     remove_leftovers(folder)
-    names: Sequence[str] = wanted.names
+    names: Sequence[str] = request.names
     manifest: dict[str, Any] | None = None
     if (folder / MANIFEST).exists():
         try:
@@ -187,29 +193,30 @@ def _complete(folder: Path, wanted: _Wanted, progress: Callable[[str], None]) ->
         names = [*(name for name in manifest["vocabularies"] if not name.startswith(FILE_PREFIX)), *names]
         manifest = None
     if manifest is None:
-        manifest = _write_texts(folder, wanted, progress)
-        kept = sum(one["bytes"] for one in manifest["splits"].values())
-        progress(f"corpus '{wanted.recipe.name}': {kept:,} bytes in {manifest['counts']['kept']:,} documents")
+        manifest = _write_texts(folder, request, progress)
+        kept = sum(split["bytes"] for split in manifest["splits"].values())
+        progress(f"corpus '{request.recipe.name}': {kept:,} bytes in {manifest['counts']['kept']:,} documents")
     missing = [name for name in dict.fromkeys(names) if name not in manifest["vocabularies"]]
     if missing:
-        add_vocabularies(folder, manifest, missing, wanted.given, progress)
+        add_vocabularies(folder, manifest, missing, request.opened, progress)
     if missing or not (folder / MANIFEST).exists():
         write_json(folder / MANIFEST, manifest)
 
 
-def _write_texts(folder: Path, wanted: _Wanted, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Write the three splits and begin the manifest."""
-    recipe, seed = wanted.recipe, wanted.split_seed
-    source = wanted.source or str(folder / MANIFEST)
-    source_hashes = wanted.source_hashes  # first: of sources that change meanwhile the next build sees another corpus
+def _write_texts(folder: Path, request: _Request, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Write the three splits and return a manifest without vocabularies."""
+    recipe, seed = request.recipe, request.split_seed
+    corpus = request.corpus or str(folder / MANIFEST)
+    # Hashed before reading, so that a source that changes in between counts as another corpus in the next build.
+    source_hashes = request.source_hashes
     (folder / MANIFEST).unlink(missing_ok=True)
     built = build_texts(recipe, folder, seed, progress)
     hashes = [built["files"][text_file(split)]["sha256"] for split in SPLITS]
     by_package = ["--split", "package"] if recipe.split.by == "package" else []
     return {
         "format": FORMAT_VERSION,
-        "source": source,
-        "command": shlex.join(["python", "-m", "nas.corpus", "build", source, *by_package, "--seed", str(seed)]),
+        "source": corpus,
+        "command": shlex.join(["python", "-m", "nas.corpus", "build", corpus, *by_package, "--seed", str(seed)]),
         "recipe": recipe.model_dump(mode="json", exclude_none=True),
         "source_hashes": source_hashes,
         "revisions": recipe.revisions(),
@@ -225,14 +232,14 @@ def _write_texts(folder: Path, wanted: _Wanted, progress: Callable[[str], None])
 def _writable(place: str, advice: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
+    except (OSError, NotImplementedError) as error:  # NotImplementedError: a file system without locks
         reason = getattr(error, "strerror", None) or error
         raise CacheError(f"cannot use {place}: {reason}; {advice}") from None
 
 
 @contextmanager
 def _locked(folder: Path, progress: Callable[[str], None]) -> Iterator[None]:
-    lock = FileLock(f"{folder.absolute()}.lock")  # beside it, for a folder called "." too
+    lock = FileLock(f"{folder.absolute()}.lock")  # next to the folder, even if that is "."
     try:
         lock.acquire(blocking=False)
     except Timeout:

@@ -1,10 +1,10 @@
-"""Prepared data: a corpus read, split and encoded once, then opened by every trial of every search.
+"""Prepared data: a corpus that is built, split and encoded once, and opened by every trial of every search.
 
-One folder of the cache holds one corpus under one split seed:
+A folder of the cache has one corpus with one split seed:
 
-    manifest.json             what is here; written last, so that its existence means completeness
-    text/SPLIT.bin            the documents in UTF-8, each ended by a NUL byte
-    novel/SPLIT.bin           of validation and holdout: for each byte of the text a 1 in novel lines, else a 0
+    manifest.json             facts about the folder; written last, so that its existence means completeness
+    text/SPLIT.bin            the documents in UTF-8, each followed by a NUL byte
+    novel/SPLIT.bin           for validation and holdout: 1 for each byte of the text in a novel line, else 0
     vocabularies/NAME.json    tokenizers, trained on the train split only
     tokens/NAME/SPLIT.bin     the same documents as token ids, to be memory-mapped
 """
@@ -30,21 +30,23 @@ from nas.tokenizer.vocabulary import TokenType, Vocabulary, token_dtype
 _BLOCK_BYTES = 1 << 22
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 3
-"""Part of what names a corpus in the cache: raise it whenever the same source would give other files."""
+"""Part of the key of a corpus in the cache: raise it whenever the same corpus would give other files."""
 MANIFEST_KEYS = {"format", "source", "content_hash", "split_seed", "counts", "splits", "vocabularies", "files"}
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A complete folder of the cache and the vocabularies asked for. Cheap to pickle: files are opened on use, only the
-    manifest goes along."""
+    """A complete folder of prepared data, and the requested vocabularies.
+
+    It is cheap to pickle: files are opened on use, and only the manifest is sent.
+    """
 
     folder: Path
     vocabulary_names: tuple[str, ...]
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """All vocabularies of a folder; CacheError when a file of it is missing or changed."""
+        """Open a folder with all its vocabularies; raise CacheError if a file is missing or changed."""
         manifest = read_manifest(folder)
         if damage := find_damage(folder, manifest):
             raise CacheError(f"data cache {folder} is damaged: {damage}; prepare the data again")
@@ -52,52 +54,52 @@ class PreparedData:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """What is in the folder, as plain data; the source is the first that led to this content.
+        """The facts about the folder as plain data, with at least MANIFEST_KEYS.
 
-        Its keys are MANIFEST_KEYS. A split has `documents` and `bytes` (NULs counted), and those of
-        evaluation a `seen_line_share` (nas/corpus/novel_lines.py). A vocabulary has its real `size`, `tokens`
-        by split, and `validation_bytes_per_token`.
+        `source` is the corpus as the user named it (--corpus) when the folder was built. A split has `documents` and
+        `bytes` (including NULs); validation and holdout also have a `seen_line_share` (nas/corpus/novel_lines.py). A
+        vocabulary has its real `size`, `tokens` by split, and `validation_bytes_per_token`.
         """
         return read_manifest(self.folder)
 
     def __getstate__(self) -> dict[str, Any]:
-        """With the manifest, by which another machine finds or makes the same data (nas/data/relocation.py)."""
+        # The manifest goes along, so that another machine can find or build the same data (nas/data/relocation.py).
         return {**self.__dict__, "manifest": self.manifest}
 
     @property
     def corpus_hash(self) -> str:
-        """SHA-256 of names and contents of the documents."""
+        """Hash of the texts of the three splits."""
         return str(self.manifest["content_hash"])
 
     @property
     def vocabulary_sizes(self) -> dict[str, int]:
-        """The real number of ids of each vocabulary that was asked for: a small corpus may end a BPE early."""
-        return {name: self._facts(name)["size"] for name in self.vocabulary_names}
+        """The real number of ids of each requested vocabulary; a small corpus may yield fewer ids than requested."""
+        return {name: self._vocabulary_entry(name)["size"] for name in self.vocabulary_names}
 
     def vocabulary(self, name: str) -> Vocabulary:
-        self._facts(name)
+        self._vocabulary_entry(name)
         return Vocabulary.load(self.folder / vocabulary_file(name))
 
     def tokens(self, name: str, split: str) -> np.memmap[Any, TokenType]:
-        """The token ids of a split, shape (tokens,), read-only; uint16 where every id fits, else uint32."""
-        dtype = token_dtype(self._facts(name)["size"])
+        """Return the token ids of a split, (tokens,), read-only; uint16 if every id fits, else uint32."""
+        dtype = token_dtype(self._vocabulary_entry(name)["size"])
         with _readable(self.folder):
             return np.memmap(self.folder / tokens_file(name, split), dtype=dtype, mode="r")
 
     def bytes_per_token(self, name: str) -> float:
-        """On the train split."""
-        return float(self.manifest["splits"]["train"]["bytes"]) / int(self._facts(name)["tokens"]["train"])
+        """Return the mean bytes per token of a vocabulary on the train split."""
+        return float(self.manifest["splits"]["train"]["bytes"]) / int(self._vocabulary_entry(name)["tokens"]["train"])
 
     def documents(self, split: str) -> list[str]:
-        """The texts of a split, without their NULs."""
+        """Return the texts of a split, without their NULs."""
         with _readable(self.folder):
             return read_documents(self.folder, split)
 
     def evaluation_documents(self, split: str, num_bytes: int) -> list[str]:
-        """The first whole documents of a split that fit within `num_bytes`, each counted with its NUL.
+        """Return the first whole documents of a split that fit into `num_bytes`, each counted with its NUL.
 
-        Where at least half of the bytes would stay unused the next document is added too, cut after
-        its last whole line that fits. At least one character in any case.
+        If at least half of the bytes would stay unused, the next document is added too, cut after its last line that
+        fits. The result has at least one character.
         """
         chosen: list[str] = []
         room = num_bytes
@@ -112,26 +114,26 @@ class PreparedData:
         return chosen
 
     def evaluation_bytes(self, split: str, num_bytes: int) -> bytes:
-        """`evaluation_documents` as every vocabulary's tokens decode to: UTF-8, a NUL after each."""
+        """Return `evaluation_documents` in UTF-8 with a NUL after each, the bytes that tokens decode to."""
         return join_documents(self.evaluation_documents(split, num_bytes))
 
     def novel_bytes(self, split: str, num_bytes: int) -> NDArray[np.bool_]:
-        """Which bytes of `evaluation_bytes` stand in novel lines (nas/corpus/novel_lines.py), (bytes,).
+        """Return a mask of the bytes of `evaluation_bytes` in novel lines (nas/corpus/novel_lines.py), (bytes,).
 
-        A line that was cut keeps the mark it has as a whole.
+        A line that was cut keeps the mark of the whole line.
         """
         count = len(self.evaluation_bytes(split, num_bytes))
         with _readable(self.folder):
             mask = np.fromfile(self.folder / novel_file(split), dtype=np.bool_, count=count)
-        mask[-1] = False  # the NUL of a document that was cut stands where its text goes on
+        mask[-1] = False  # the NUL of a cut document takes the place of a byte of its text
         return mask
 
-    def about(self, vocabularies: Sequence[str]) -> dict[str, Any]:
-        """What a study writes down of its data: the manifest without files and packages, of its vocabularies these."""
+    def manifest_for(self, vocabularies: Sequence[str]) -> dict[str, Any]:
+        """Return what a study records about its data: the manifest of these vocabularies without files and packages."""
         kept = {key: value for key, value in self.manifest.items() if key not in ("files", "packages")}
-        return kept | {"vocabularies": {name: self._facts(name) for name in vocabularies}}
+        return kept | {"vocabularies": {name: self._vocabulary_entry(name) for name in vocabularies}}
 
-    def _facts(self, name: str) -> dict[str, Any]:
+    def _vocabulary_entry(self, name: str) -> dict[str, Any]:
         vocabularies: dict[str, dict[str, Any]] = self.manifest["vocabularies"]
         if name not in vocabularies:
             raise UsageError(unknown_name("vocabulary", name, vocabularies))
@@ -139,7 +141,7 @@ class PreparedData:
 
 
 def find_damage(folder: Path, manifest: Mapping[str, Any]) -> str | None:
-    """What is wrong with the first bad file, or None. Token files are judged by their size only."""
+    """Return what is wrong with the first damaged file, or None; only the size of token files is checked."""
     for relative, expected in manifest["files"].items():
         path = folder / relative
         try:
@@ -147,7 +149,7 @@ def find_damage(folder: Path, manifest: Mapping[str, Any]) -> str | None:
             if size != expected["bytes"]:
                 return f"{relative} has {size:,} bytes, not {expected['bytes']:,}"
             if "sha256" in expected:
-                with path.open("rb") as file:  # in pieces: a split may be larger than memory
+                with path.open("rb") as file:  # in blocks, as a split may be larger than memory
                     if hashlib.file_digest(file, "sha256").hexdigest() != expected["sha256"]:
                         return f"{relative} has changed since it was written"
         except OSError as error:
@@ -156,6 +158,7 @@ def find_damage(folder: Path, manifest: Mapping[str, Any]) -> str | None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read the manifest of a folder; raise CacheError if it is missing, damaged or of another kind."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except OSError as error:
@@ -185,7 +188,7 @@ def read_documents(folder: Path, split: str) -> list[str]:
 
 
 def iterate_documents(folder: Path, split: str) -> Iterator[str]:
-    """As `read_documents`, a block of the file at a time."""
+    """Yield the documents of `read_documents`, reading one block of the file at a time."""
     with (folder / text_file(split)).open("rb") as file:
         rest = b""
         while block := file.read(_BLOCK_BYTES):
@@ -194,7 +197,7 @@ def iterate_documents(folder: Path, split: str) -> Iterator[str]:
 
 
 def _cut_at_line_end(data: bytes, num_bytes: int) -> str:
-    """The whole lines within the first bytes, or where not one line fits, the whole characters."""
+    """Return the whole lines within the first bytes, or the whole characters if no line fits."""
     head = data[: max(num_bytes, 0)]
     return head[: head.rfind(b"\n") + 1 or len(head)].decode(errors="ignore")
 

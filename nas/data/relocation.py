@@ -1,4 +1,4 @@
-"""Prepared data on another machine than the one that prepared it."""
+"""Prepared data on a machine that did not prepare it."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from typing import Any
 
 from nas.corpus.recipe import CorpusRecipe
 from nas.corpus.split_files import EVALUATION_SPLITS, SPLITS, novel_file, text_file
-from nas.data.prepare import prepare_corpus, say
+from nas.data.prepare import prepare_corpus, print_progress
 from nas.data.prepared import PreparedData, read_manifest, vocabulary_file
 from nas.errors import CacheError, CorpusError
 
 
 @cache
-def local_data(data: PreparedData, progress: Callable[[str], None] = say) -> PreparedData:
-    """The same data as this machine has them: in the same folder, or prepared anew in its own cache, once.
+def local_data(data: PreparedData, progress: Callable[[str], None] = print_progress) -> PreparedData:
+    """Return the same data on this machine: in the same folder, or prepared once in the machine's own cache.
 
-    The former is for a cache that machines share, the latter for corpora that they share or can fetch. CorpusError
-    where the corpus is another one here, such as the standard library of another Python.
+    The folder is the same if machines share a cache; otherwise they must share the sources of the corpus or be able to
+    fetch them. Raises CorpusError if the corpus differs here, such as the standard library of another Python.
     """
-    if _is_there(data):
+    if _is_in_place(data):
         return data
     recipe = CorpusRecipe.model_validate(data.manifest["recipe"])
-    source, split_seed = data.manifest["source"], data.manifest["split_seed"]
-    mine = prepare_corpus(recipe, data.vocabulary_names, source=source, split_seed=split_seed, progress=progress)
-    if different := _different(data, mine.manifest):
+    corpus, split_seed = data.manifest["source"], data.manifest["split_seed"]
+    prepared = prepare_corpus(recipe, data.vocabulary_names, corpus=corpus, split_seed=split_seed, progress=progress)
+    if different := _first_difference(data, prepared.manifest):
         raise CorpusError(
-            f"corpus '{source}' is another one on this machine: {different} differs; let the machines share the "
+            f"corpus '{corpus}' differs on this machine: {different} has other content; let the machines share the "
             "data cache (CODENAS_CACHE) or the corpus"
         )
-    return mine
+    return prepared
 
 
-def _is_there(data: PreparedData) -> bool:
+def _is_in_place(data: PreparedData) -> bool:
     try:
-        return _different(data, read_manifest(data.folder)) is None
+        return _first_difference(data, read_manifest(data.folder)) is None
     except CacheError:
         return False
 
 
-def _different(data: PreparedData, other: Mapping[str, Any]) -> str | None:
-    """The first file that decides a result and is not there with the same content."""
+def _first_difference(data: PreparedData, other: Mapping[str, Any]) -> str | None:
+    """Return the first file that affects results and differs in the other manifest."""
     files = [
         *map(text_file, SPLITS),
         *map(novel_file, EVALUATION_SPLITS),
         *map(vocabulary_file, data.vocabulary_names),
     ]
-    return next((one for one in files if other["files"].get(one) != data.manifest["files"][one]), None)
+    return next((file for file in files if other["files"].get(file) != data.manifest["files"][file]), None)

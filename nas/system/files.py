@@ -6,6 +6,7 @@ By hand: no maintained package also replaces folders or keeps the temporary file
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -87,6 +88,12 @@ def remove_leftovers(folder: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
+
+
+def write_hashed(path: Path, content: bytes) -> dict[str, Any]:
+    """Write a file atomically and return its entry for a manifest: its size in bytes and its SHA-256."""
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def write_text(path: Path, text: str) -> None:

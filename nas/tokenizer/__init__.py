@@ -1,1 +1,1 @@
-"""Convert text to token ids and back, with our own vocabularies and those of others."""
+"""Tokenizers: our own vocabularies and foreign ones convert text to token ids and back, byte for byte."""

@@ -1,4 +1,4 @@
-"""`python -m nas.tokenizer`: train a tokenizer or check anyone's, and show how it cuts code."""
+"""The command `python -m nas.tokenizer`: train or check a tokenizer, and show how it splits code."""
 
 from __future__ import annotations
 
@@ -26,28 +26,32 @@ _WHITESPACE = str.maketrans({" ": "·", "\t": "→", "\n": "⏎"})
 
 
 def parser() -> argparse.ArgumentParser:
-    built = cli.parser("nas.tokenizer", "Train a tokenizer, check anyone's, show how it cuts code.")
-    commands = built.add_subparsers(dest="command", required=True, metavar="train|show")
-    train = commands.add_parser("train", help="train one on a corpus, or check one that is there", allow_abbrev=False)
+    command_parser = cli.parser(
+        "nas.tokenizer", "Train a tokenizer, check an existing one, or show how one splits code."
+    )
+    commands = command_parser.add_subparsers(dest="command", required=True, metavar="train|show")
+    train = commands.add_parser(
+        "train", help="train a tokenizer on a corpus, or check an existing one", allow_abbrev=False
+    )
     train.add_argument(
         "kind",
         metavar="SIZE|chars|bytes|gpt2|FILE",
-        help="a byte-level BPE of 257 to 65,536 tokens, characters, plain bytes, GPT-2's, or any tokenizer.json",
+        help="the size of a byte-level BPE (257 to 65,536), characters, plain bytes, GPT-2's, or any tokenizer.json",
     )
-    train.add_argument("--corpus", default="stdlib", metavar="PATH", help="as in nas.search (default: stdlib)")
+    train.add_argument(
+        "--corpus", default="stdlib", metavar="NAME|PATH", help="a corpus, as in nas.corpus build (default: stdlib)"
+    )
     train.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="the tokenizer's JSON (default: runs/tokenizers/NAME.json; none for a FILE)",
+        help="where the tokenizer.json is written (default: runs/tokenizers/NAME.json; a FILE is not copied)",
     )
     train.add_argument("--json", action="store_true", help="print the report as one JSON object")
-    show = commands.add_parser("show", help="show how a tokenizer cuts a text", allow_abbrev=False)
-    show.add_argument(
-        "tokenizer", metavar="TOKENIZER", help="a file that train wrote, any tokenizer.json, gpt2 or bytes"
-    )
-    show.add_argument("text", metavar="TEXTFILE|-", help="what is cut; - reads standard input")
-    return built
+    show = commands.add_parser("show", help="show how a tokenizer splits a text", allow_abbrev=False)
+    show.add_argument("tokenizer", metavar="TOKENIZER", help="any tokenizer.json, gpt2 or bytes")
+    show.add_argument("text", metavar="TEXTFILE|-", help="the text to split; - reads standard input")
+    return command_parser
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,9 +62,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train on the train split, or read; report; write the file unless a document does not come back."""
+    """Train or read a tokenizer, report on it, and write it unless it changes a document."""
     if arguments.out and arguments.out.is_dir():
-        raise UsageError(f"--out {arguments.out} is a folder; give a file")
+        raise UsageError(f"--out {arguments.out} is a folder; give the name of a file")
     from nas.data.prepare import prepare_data
     from nas.data.tokenizer_report import report_tokenizer
     from nas.system.files import write_atomically
@@ -82,44 +86,44 @@ def train(arguments: argparse.Namespace) -> int:
     if report.failures:
         count = len(report.failures)
         raise CodenasError(
-            f"{count} of {report.checked_documents} documents do not come back, the first is {report.failures[0]}; "
-            "take another tokenizer"
+            f"{count} of {report.checked_documents} documents change when encoded and decoded, the first is "
+            f"{report.failures[0]}; use another tokenizer"
         )
     return 0
 
 
 def as_json(report: TokenizerReport, written: Path | None) -> dict[str, Any]:
-    facts = asdict(report) | {"longest_tokens": [shown(one) for one in report.longest_tokens]}
+    facts = asdict(report) | {"longest_tokens": [visible(token) for token in report.longest_tokens]}
     return facts | {"file": str(written) if written else None}
 
 
 def lines(report: TokenizerReport, path: Path) -> list[str]:
-    """The report for people; `path` is where the tokenizer is."""
-    from nas.data.tokenizer_report import RARE
+    """Return the report as lines for people; `path` is the file of the tokenizer."""
+    from nas.data.tokenizer_report import RARE_COUNT
 
     share = f"{report.unused_tokens / report.num_ids:.1%}"
     left_out = [f"left out        {', '.join(report.left_out)}"] if report.left_out else []
     return [
-        f"tokenizer       {report.name}: {report.num_ids:,} ids, {report.eot_id} ends a text",
+        f"tokenizer       {report.name}: {report.num_ids:,} ids, {report.eot_id} is the end of text",
         *left_out,
         f"validation      {report.bytes_per_token:.3f} bytes per token",
         f"train           {report.train_tokens:,} tokens",
-        f"unused          {report.unused_tokens:,} ids ({share}) never in train, "
-        f"{report.rare_tokens:,} fewer than {RARE} times",
-        "longest         " + "  ".join(f"{shortened(one)} ({len(one)} bytes)" for one in report.longest_tokens),
+        f"unused          {report.unused_tokens:,} ids ({share}) never occur in train, "
+        f"{report.rare_tokens:,} occur fewer than {RARE_COUNT} times",
+        "longest         " + "  ".join(f"{shortened(token)} ({len(token)} bytes)" for token in report.longest_tokens),
         f"round trip      {report.checked_documents - len(report.failures):,} of {report.checked_documents:,} "
-        "documents of validation and holdout come back",
+        "documents of validation and holdout are reproduced",
         f"file            {path}",
         f"next            python -m nas.tokenizer show {shlex.quote(str(path))} FILE.py",
     ]
 
 
 def show(tokenizer: str, source: str) -> int:
-    """Print a text with its tokens apart."""
+    """Print a text with bars between its tokens."""
     vocabulary = open_trained(tokenizer)
     text = read_text(source)
     ids = vocabulary.encode(text)
-    print(cut_text(vocabulary, ids, coloured=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+    print(split_text(vocabulary, ids, coloured=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
     num_bytes = len(text.encode())
     ratio = f"{num_bytes / len(ids):.3f}" if ids else "no"
     print(f"\n{len(ids):,} tokens, {num_bytes:,} bytes, {ratio} bytes per token")
@@ -127,8 +131,8 @@ def show(tokenizer: str, source: str) -> int:
 
 
 def open_trained(given: str) -> Vocabulary:
-    """A tokenizer that needs no corpus; UsageError for one that is yet to be trained."""
-    from nas.data.prepare import say
+    """Return a tokenizer that needs no corpus; raise UsageError for one that has to be trained."""
+    from nas.data.prepare import print_progress
     from nas.tokenizer.choice import choose_tokenizer
     from nas.tokenizer.gpt2 import fetch_gpt2
     from nas.tokenizer.vocabulary import Vocabulary, train_bpe
@@ -137,44 +141,45 @@ def open_trained(given: str) -> Vocabulary:
     if isinstance(chosen, Vocabulary):
         return chosen
     if chosen == "gpt2":
-        return Vocabulary(fetch_gpt2(say))
+        return Vocabulary(fetch_gpt2(print_progress))
     if chosen == "bytes":
         return train_bpe([], 256)
     raise UsageError(
-        f"'{given}' is trained on a corpus; python -m nas.tokenizer train {given} does, then show the file it writes"
+        f"'{given}' must be trained on a corpus first; run python -m nas.tokenizer train {given}, "
+        "then show the file that it writes"
     )
 
 
 def read_text(source: str) -> str:
-    """The text of a file, or of standard input for `-`, every byte kept; UsageError when it cannot be read."""
+    """Return the unchanged text of a file, or of standard input for `-`; raise UsageError if it cannot be read."""
     try:
         data = sys.stdin.buffer.read() if source == "-" else Path(source).expanduser().read_bytes()
         return data.decode()
     except UnicodeDecodeError:
-        raise UsageError(f"{source} is not UTF-8; give a text file") from None
+        raise UsageError(f"{source} is not in UTF-8; give a text file in UTF-8") from None
     except OSError as error:
         raise UsageError(
             f"cannot read {source}: {error.strerror or error}; give a text file, or - to read standard input"
         ) from None
 
 
-def cut_text(vocabulary: Vocabulary, ids: list[int], *, coloured: bool) -> str:
-    """The tokens with a bar between them, and a line break after one that holds any."""
+def split_text(vocabulary: Vocabulary, ids: list[int], *, coloured: bool) -> str:
+    """Return the tokens with a bar between them, and a line break after each token with a line feed."""
     pieces = []
-    for number, colour in zip(ids, itertools.cycle(_COLOURS)):
-        token = vocabulary.token_bytes[number]
-        piece = f"{colour}{shown(token)}{_DEFAULT_COLOUR}" if coloured else shown(token)
+    for token_id, colour in zip(ids, itertools.cycle(_COLOURS)):
+        token = vocabulary.token_bytes[token_id]
+        piece = f"{colour}{visible(token)}{_DEFAULT_COLOUR}" if coloured else visible(token)
         pieces.append(piece + ("\n" if b"\n" in token else "│"))
     return "".join(pieces).removesuffix("│").removesuffix("\n")
 
 
 def shortened(token: bytes) -> str:
-    text = shown(token)
+    text = visible(token)
     return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
 
 
-def shown(token: bytes) -> str:
-    """A token on one line: whitespace visible, bytes that are no character and control characters escaped."""
+def visible(token: bytes) -> str:
+    """Return a token on one line with visible white space; control characters and broken bytes are escaped."""
     return cli.printable(token.decode(errors="backslashreplace")).translate(_WHITESPACE)
 
 

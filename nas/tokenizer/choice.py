@@ -1,4 +1,4 @@
-"""What a user calls a tokenizer: a size, a name, or a file of anyone's."""
+"""The choice of a tokenizer by a user: a size, a name, or a file."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ FILE = "tokenizer.json"
 
 
 def choose_tokenizer(given: str) -> str | Vocabulary:
-    """A name for `prepare_data`, or what a file or folder holds.
+    """Return a name for `prepare_data`, or the vocabulary in a file or folder.
 
-    UsageError for a size that is not trained, a path where nothing is, and a tokenizer that cannot be used.
+    Raises UsageError for a size out of range, a missing path, or a tokenizer that cannot be used.
     """
     if given in NAMES:
         return NAMES[given]
     if given.isascii() and given.isdigit():
         if not NUM_BYTE_IDS < int(given) <= MAX_TRAINED_SIZE:
             raise UsageError(
-                f"a BPE of {given} tokens cannot be trained (allowed: {NUM_BYTE_IDS + 1:,} to {MAX_TRAINED_SIZE:,}, "
-                f"and bytes for {NUM_BYTE_IDS})"
+                f"cannot train a BPE of {given} tokens; give {NUM_BYTE_IDS + 1:,} to {MAX_TRAINED_SIZE:,}, "
+                f"or bytes for {NUM_BYTE_IDS}"
             )
         return f"bpe-{int(given)}"
     path = Path(given).expanduser()
     if not path.exists():
         raise UsageError(
-            f"'{given}' is no tokenizer and no file (allowed: a size from {NUM_BYTE_IDS + 1:,} to {MAX_TRAINED_SIZE:,}, "
+            f"'{given}' is neither a tokenizer nor a file "
+            f"(allowed: a size from {NUM_BYTE_IDS + 1:,} to {MAX_TRAINED_SIZE:,}, "
             f"chars, bytes, gpt2, a {FILE}, or a folder with one or with encoder.json and vocab.bpe)"
         )
     return read_tokenizer(path)
 
 
 def read_tokenizer(path: Path) -> Vocabulary:
-    """The vocabulary of a file, or of a folder with a tokenizer.json or with GPT-2's two files.
+    """Read the vocabulary of a file, or of a folder with a tokenizer.json or GPT-2's two files.
 
-    UsageError where it is damaged or cannot be made exact.
+    Raises UsageError if it is damaged or cannot be made exact.
     """
     try:
         if path.is_dir() and not (path / FILE).exists():

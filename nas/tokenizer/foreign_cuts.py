@@ -1,4 +1,4 @@
-"""How tokenizers of others cut a text before the BPE, and which of these cuts keep all of the text."""
+"""The pre-tokenization of foreign tokenizers: which cuts before the BPE keep all of the text."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from typing import Any
 Step = Mapping[str, Any]
 
 KEEPS_TEXT = ("Split", "Digits", "Punctuation")
-"""Pre-tokenizers that only cut, unless their behavior is to remove."""
+"""Pre-tokenizers that only cut, unless their `behavior` is to remove."""
 SPACE_FIRST: Step = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithNext", "invert": False}
-"""The cuts of a Metaspace, on a text with spaces."""
-TAKE_ANOTHER = "take another tokenizer, or train one with python -m nas.tokenizer train"
+"""The cuts of a Metaspace in a text with spaces."""
+ADVICE = "use another tokenizer, or train one with python -m nas.tokenizer train"
 
 
 class InexactTokenizer(ValueError):
-    """A tokenizer that cannot give every text back: what was found, what is allowed, what to do."""
+    """A tokenizer that cannot reproduce every text; the message says why, what is allowed, and what to do."""
 
 
-def flat(step: Step | None, inner: str) -> Iterator[Step]:
-    """The steps of a Sequence within Sequences, in order; of one step, itself; `inner` is where a Sequence has them."""
+def flatten(step: Step | None, inner: str) -> Iterator[Step]:
+    """Yield the steps of nested Sequences in order; `inner` is the key of a Sequence for its steps."""
     if step is None:
         return
     if step["type"] == "Sequence":
-        for one in step[inner]:
-            yield from flat(one, inner)
+        for inner_step in step[inner]:
+            yield from flatten(inner_step, inner)
     else:
         yield step
 
 
 def byte_level_cuts(steps: Sequence[Step]) -> list[Step]:
-    """The same cuts without a space put in front; InexactTokenizer where a step changes the text."""
+    """Return the same cuts without an added space in front; raise InexactTokenizer if a step changes the text."""
     if sum(step["type"] == "ByteLevel" for step in steps) > 1:
-        raise InexactTokenizer(f"its pre-tokenizer spells in bytes twice (ByteLevel), allowed is once; {TAKE_ANOTHER}")
+        raise InexactTokenizer(f"its pre-tokenizer has ByteLevel more than once, allowed is once; {ADVICE}")
     _check_cuts([step for step in steps if step["type"] != "ByteLevel"])
     return [{**step, "add_prefix_space": False} if step["type"] == "ByteLevel" else step for step in steps]
 
 
 def fallback_cuts(steps: Sequence[Step], normalizers: Sequence[Step]) -> tuple[str | None, list[Step]]:
-    """What a tokenizer of characters writes for a space (None: the space), and its cuts on a text with spaces.
+    """Return the mark that a character tokenizer writes for a space (None if the space), and its cuts in a plain text.
 
-    InexactTokenizer where a step changes the text in another way.
+    Raises InexactTokenizer if a step changes the text in another way.
     """
-    mark = next((str(one["content"]) for one in normalizers if replaces_space(one)), None)
+    mark = next((str(normalizer["content"]) for normalizer in normalizers if replaces_space(normalizer)), None)
     if mark is not None:
-        # Such a cut is made in a text that has no space left by then: it is none.
-        left = [step for step in steps if step["type"] != "Split" or step["pattern"] != {"String": " "}]
-        if left:
+        # A cut at spaces has no effect, because the text has no spaces by then.
+        remaining = [step for step in steps if step["type"] != "Split" or step["pattern"] != {"String": " "}]
+        if remaining:
             raise InexactTokenizer(
-                f"it writes spaces as '{mark}' and cuts by {left[0]['type']}, allowed is no cut; {TAKE_ANOTHER}"
+                f"it writes spaces as '{mark}' and cuts by {remaining[0]['type']}, allowed is no cut; {ADVICE}"
             )
         return mark, []
     if [step["type"] for step in steps] == ["Metaspace"]:
@@ -66,6 +66,6 @@ def _check_cuts(steps: Sequence[Step]) -> None:
         removes = step.get("behavior") == "Removed"
         if step["type"] not in KEEPS_TEXT or removes:
             raise InexactTokenizer(
-                f"its pre-tokenizer has {step['type']}{' that removes what it finds' if removes else ''}, "
-                f"allowed are ByteLevel, {', '.join(KEEPS_TEXT)} that keep all of the text; {TAKE_ANOTHER}"
+                f"its pre-tokenizer has {step['type']}{' that removes its matches' if removes else ''}, "
+                f"allowed are ByteLevel, and {', '.join(KEEPS_TEXT)} that keep all of the text; {ADVICE}"
             )

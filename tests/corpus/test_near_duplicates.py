@@ -15,18 +15,18 @@ def words(count: int, seed: int) -> list[str]:
 
 
 def jaccard(first: str, second: str) -> float:
-    """Exactly, by Python's sets."""
+    """Compute the exact similarity with Python's sets."""
 
     def shingles(text: str) -> set[tuple[str, ...]]:
-        found = re.findall(r"\w+", text)
-        return {tuple(found[i : i + 5]) for i in range(len(found) - 4)}
+        text_words = re.findall(r"\w+", text)
+        return {tuple(text_words[i : i + 5]) for i in range(len(text_words) - 4)}
 
-    one, other = shingles(first), shingles(second)
-    return len(one & other) / len(one | other)
+    a, b = shingles(first), shingles(second)
+    return len(a & b) / len(a | b)
 
 
 def pair_of(share: float, seed: int) -> tuple[str, str]:
-    """Two texts of 2,000 words; the first `share` of them is the same."""
+    """Return two texts of 2,000 words, the first `share` of which is the same."""
     same = words(int(2_000 * share), seed)
     texts = [" ".join(same + words(2_000 - len(same), 1000 * seed + side)) for side in (1, 2)]
     return texts[0], texts[1]
@@ -60,7 +60,7 @@ def test_similar_pairs_are_found_and_others_not() -> None:
     signatures = np.stack([signature(text.encode()) for text in texts])
     pairs, similarity = similar_pairs(signatures, 0.5)
     assert pairs.tolist() == [[2 * index, 2 * index + 1] for index in range(50)]
-    assert all(0.6 < one < 1 for one in similarity)
+    assert all(0.6 < estimate < 1 for estimate in similarity)
     assert len(similar_pairs(signatures, 0.99)[0]) == 0
 
 
@@ -79,6 +79,8 @@ def test_too_few_documents_have_no_pairs(count: int) -> None:
 def test_clusters_are_what_pairs_connect() -> None:
     assert clusters(7, [(1, 3), (3, 5), (4, 6)]) == [0, 1, 2, 1, 4, 1, 4]
     assert clusters(4, [(2, 3), (0, 1), (1, 2)]) == [0, 0, 0, 0]
+    assert clusters(2, []) == [0, 1]
+    assert clusters(0, []) == []
 
 
 def test_the_greatest_similarity_compares_all() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,13 +13,13 @@ EVALUATION = "the_license = 'as it is'\nimport os\n    new_name = compute(2)\n"
 
 
 def marks(mask: np.ndarray) -> str:
-    return "".join("1" if one else "0" for one in mask)
+    return "".join("1" if is_novel else "0" for is_novel in mask)
 
 
 def test_three_lines_by_hand() -> None:
     seen = seen_lines([EVALUATION], [TRAINING])
     assert seen == {"the_license = 'as it is'"}
-    # 24 + 1 bytes seen, 9 + 1 too short, 4 + 21 + 1 novel with indentation and line feed, the NUL.
+    # 24 + 1 seen bytes, 9 + 1 of a short line, 4 + 21 + 1 novel with indentation and line feed, and the NUL.
     assert marks(novel_bytes([EVALUATION], seen)) == "0" * 25 + "0" * 10 + "1" * 26 + "0"
     assert seen_line_share([EVALUATION], seen) == 1 / 2
 
@@ -35,7 +36,7 @@ def test_characters_count_for_the_length_and_bytes_for_the_mask() -> None:
     assert marks(novel_bytes([f"{nineteen}\n{twenty}\nx"], set())) == "0" * 39 + "1" * 61 + "0" * 2
 
 
-def test_each_document_ends_with_a_nul_that_stands_in_no_line() -> None:
+def test_each_document_ends_with_a_nul_that_belongs_to_no_line() -> None:
     line = "a" * 25
     assert marks(novel_bytes([line, "", f"{line}\n"], set())) == "1" * 25 + "0" + "0" + "1" * 26 + "0"
     assert novel_bytes([], set()).shape == (0,)
@@ -63,15 +64,19 @@ def test_a_text_that_training_showed_has_no_novel_line() -> None:
     assert seen_line_share(documents, seen) == 1
 
 
-def test_training_documents_are_taken_one_by_one() -> None:
-    alive: list[str] = []
+def test_training_documents_are_read_one_by_one() -> None:
+    class Text(str):
+        """A string that can be weakly referenced."""
+
+    yielded: list[weakref.ref[Text]] = []
 
     def stream() -> Iterator[str]:
         for number in range(50):
-            assert len(alive) == number, "each is asked for after the one before"
-            alive.append("")
-            yield f"copied_line = number({number:03d})\n"
+            # The generator and the caller hold the latest document only.
+            assert sum(reference() is not None for reference in yielded) <= 1
+            text = Text(f"copied_line = number({number:03d})\n")
+            yielded.append(weakref.ref(text))
+            yield text
 
-    assert seen_lines(["copied_line = number(049)\ncopied_line = number(050)"], stream()) == {
-        "copied_line = number(049)"
-    }
+    evaluation = "copied_line = number(049)\ncopied_line = number(050)"
+    assert seen_lines([evaluation], stream()) == {"copied_line = number(049)"}

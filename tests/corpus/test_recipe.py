@@ -28,9 +28,9 @@ def test_every_shipped_recipe_can_be_read(name: str) -> None:
 
 
 def test_the_large_recipe_has_ten_pinned_packages_with_licences() -> None:
-    wheels = [one for one in find_recipe("python-100mb").sources if isinstance(one, WheelSource)]
-    assert len({one.package for one in wheels}) == len(find_recipe("python-100mb").sources) == 10
-    assert all(one.license and one.num_bytes > 1_000_000 and one.version in one.file for one in wheels)
+    wheels = [source for source in find_recipe("python-100mb").sources if isinstance(source, WheelSource)]
+    assert len({wheel.package for wheel in wheels}) == len(find_recipe("python-100mb").sources) == 10
+    assert all(wheel.license and wheel.num_bytes > 1_000_000 and wheel.version in wheel.file for wheel in wheels)
 
 
 def test_sources_of_every_kind_are_read_relative_to_the_recipe(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_sources_of_every_kind_are_read_relative_to_the_recipe(tmp_path: Path) -
         )
     )
     documents = list(cleaned_documents(recipe, Counter()))
-    assert [(one.name, one.split) for one in documents] == [
+    assert [(document.name, document.split) for document in documents] == [
         ("text.txt:000000", "validation"),  # evaluation first, so that a copy of it is not trained on
         ("a.py", None),
         ("pattern/b.py", None),
@@ -68,16 +68,16 @@ def test_a_copy_of_evaluation_is_not_trained_on(tmp_path: Path) -> None:
     (tmp_path / "val.txt").write_text("same = 1\n")
     counts: Counter[str] = Counter()
     documents = list(cleaned_documents(pair_recipe(str(tmp_path / "train.txt"), str(tmp_path / "val.txt")), counts))
-    assert [one.split for one in documents] == ["validation"]
+    assert [document.split for document in documents] == ["validation"]
     assert counts["duplicates"] == 1
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sources = 1", "sources are tables"),
+        ("sources = 1", "sources must be tables"),
         ("", r"sources: field required"),
-        ("[[sources]]\n", "a source has one of package, folder, .*; found nothing"),
+        ("[[sources]]\n", "one of the keys package, folder, .*; found nothing"),
         ('[[sources]]\nfolder = "a"\ngit = "b"\n', "found folder, git"),
         ('[[sources]]\nfolder = "a"\ndepth = 1\n', "unknown key of a folder source 'depth'"),
         ('[[sources]]\nfolder = "a"\nsplit = "test"\n', "split"),
@@ -96,6 +96,6 @@ def test_a_recipe_that_cannot_be_used_is_one_line(tmp_path: Path, text: str, mes
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_without_git_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_git_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="cannot read the git checkout"):
         list(GitSource(git=str(tmp_path)).read(lambda line: None))

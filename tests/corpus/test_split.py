@@ -10,23 +10,23 @@ from nas.corpus.spool import Entry
 from nas.errors import CorpusError
 
 
-def entry(index: int, text: str, seed: int = 0, **values: str) -> Entry:
+def make_entry(index: int, text: str, seed: int = 0, **values: str) -> Entry:
     facts = {"name": f"{index}.py", "package": "", "split": None} | values
     order = hashlib.sha256(f"{seed}\0{text}".encode()).hexdigest()
     return Entry(index=index, num_bytes=len(text), offset=0, order=order, **facts)
 
 
 def documents_of(count: int, num_bytes: int, seed: int = 0) -> list[Entry]:
-    return [entry(index, f"{index:0{num_bytes}d}", seed) for index in range(count)]
+    return [make_entry(index, f"{index:0{num_bytes}d}", seed) for index in range(count)]
 
 
 def split_documents(documents: list[Entry], max_bytes: int = 1 << 40) -> Split:
-    """Each document for itself."""
-    return split_entries(documents, lambda one: one.index, max_bytes)
+    """Split by single documents."""
+    return split_entries(documents, lambda entry: entry.index, max_bytes)
 
 
 def names(entries: Iterable[Entry]) -> list[str]:
-    return [one.name for one in entries]
+    return [entry.name for entry in entries]
 
 
 def sizes(split: Split) -> tuple[int, int, int]:
@@ -62,9 +62,9 @@ def test_the_order_given_does_not_matter_but_the_seed_does() -> None:
 
 
 def test_every_document_is_in_exactly_one_split() -> None:
-    documents = [entry(index, "x" * (37 * index % 900 + 1) + str(index)) for index in range(200)]
+    documents = [make_entry(index, "x" * (37 * index % 900 + 1) + str(index)) for index in range(200)]
     split = split_documents(documents)
-    assert sorted(one.index for one in (*split.train, *split.validation, *split.holdout)) == list(range(200))
+    assert sorted(entry.index for entry in (*split.train, *split.validation, *split.holdout)) == list(range(200))
 
 
 def test_new_files_move_nothing_between_validation_and_holdout() -> None:
@@ -79,54 +79,54 @@ def test_new_files_move_nothing_between_validation_and_holdout() -> None:
 
 def test_a_document_too_large_for_evaluation_stays_in_train() -> None:
     for seed in range(10):
-        giant = entry(1000, "g" * 50_000, seed)
+        giant = make_entry(1000, "g" * 50_000, seed)
         split = split_documents([giant, *documents_of(100, 1_000, seed)])
         assert giant in split.train
-        assert 0 < sum(one.num_bytes for one in split.validation) <= 0.15 * 150_000
-        assert 0 < sum(one.num_bytes for one in split.holdout) <= 0.15 * 150_000
+        assert 0 < sum(entry.num_bytes for entry in split.validation) <= 0.15 * 150_000
+        assert 0 < sum(entry.num_bytes for entry in split.holdout) <= 0.15 * 150_000
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_too_few_documents_are_refused(count: int) -> None:
-    with pytest.raises(CorpusError, match=f"^{count} documents .* use more and smaller files"):
+    with pytest.raises(CorpusError, match=f"^{count} documents .* give more and smaller files"):
         split_documents(documents_of(count, 300_000))
 
 
 def test_a_cluster_stays_together_and_a_large_one_in_train() -> None:
-    """Ten pairs, and a family of twenty of 3,000 documents of 1,000 bytes: evaluation is 200,000 bytes."""
+    """Split 3,000 documents of 1,000 bytes with ten pairs and a family of twenty; evaluation is 200,000 bytes."""
     documents = documents_of(3_000, 1_000)
     cluster = {index: index // 2 if index < 20 else 10_000 if index < 40 else index for index in range(3_000)}
-    split = split_entries(documents, lambda one: cluster[one.index], 1 << 40, max_cluster_share=0.05)
-    sides = [{cluster[one.index] for one in part} for part in (split.train, split.validation, split.holdout)]
+    split = split_entries(documents, lambda entry: cluster[entry.index], 1 << 40, max_cluster_share=0.05)
+    sides = [{cluster[entry.index] for entry in part} for part in (split.train, split.validation, split.holdout)]
     assert not sides[0] & sides[1] and not sides[0] & sides[2] and not sides[1] & sides[2]
     assert 10_000 in sides[0]
-    assert sum(one.num_bytes for one in split.validation) in (200_000, 201_000)
+    assert sum(entry.num_bytes for entry in split.validation) in (200_000, 201_000)
 
 
 def test_large_clusters_are_not_brought_to_the_front() -> None:
-    """A quarter of the bytes is in clusters of ten; of all seeds' validation together it is about a quarter too."""
+    """A quarter of the bytes is in clusters of ten, so over many seeds about a quarter of validation is too."""
     share = []
     for seed in range(40):
         documents = documents_of(400, 1_000, seed)
-        split = split_entries(documents, lambda one: one.index // 10 if one.index < 100 else one.index, 1 << 40)
-        share.append(sum(one.index < 100 for one in split.validation) / len(split.validation))
+        split = split_entries(documents, lambda entry: entry.index // 10 if entry.index < 100 else entry.index, 1 << 40)
+        share.append(sum(entry.index < 100 for entry in split.validation) / len(split.validation))
     assert 0.17 < sum(share) / len(share) < 0.33
 
 
-def test_evaluation_is_no_longer_than_asked_and_the_rest_of_a_held_out_package_is_left_over() -> None:
-    documents = [entry(i, f"{i:01000d}", package=str(i // 100)) for i in range(1_000)]
-    split = split_entries(documents, lambda one: one.package, 20_000)
+def test_evaluation_is_at_most_max_bytes_long_and_the_rest_of_a_held_out_package_is_left_over() -> None:
+    documents = [make_entry(i, f"{i:01000d}", package=str(i // 100)) for i in range(1_000)]
+    split = split_entries(documents, lambda entry: entry.package, 20_000)
     assert len(split.validation) == len(split.holdout) == 20
     assert len(split.left_over) == 2 * 80
-    held_out = {one.package for one in (*split.validation, *split.holdout, *split.left_over)}
+    held_out = {entry.package for entry in (*split.validation, *split.holdout, *split.left_over)}
     assert len(held_out) == 2
-    assert not held_out & {one.package for one in split.train}
+    assert not held_out & {entry.package for entry in split.train}
 
 
 def test_a_source_says_where_its_documents_belong() -> None:
-    """All of a given validation is evaluation: its back half is the holdout where none is given."""
-    train = [entry(i, f"{i:01000d}", split="train") for i in range(100)]
-    validation = [entry(i, f"{i:01000d}", split="validation") for i in range(100, 110)]
+    """A validation that sources name is all evaluation; its back half is the holdout if sources name none."""
+    train = [make_entry(i, f"{i:01000d}", split="train") for i in range(100)]
+    validation = [make_entry(i, f"{i:01000d}", split="validation") for i in range(100, 110)]
     split = split_documents([*train, *validation])
     assert (len(split.train), len(split.validation), len(split.holdout)) == (100, 5, 5)
-    assert {one.index for one in (*split.validation, *split.holdout)} == set(range(100, 110))
+    assert {entry.index for entry in (*split.validation, *split.holdout)} == set(range(100, 110))

@@ -17,7 +17,7 @@ from tests.helpers.wheel_files import make_wheel
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that pip takes wheels from, and from nowhere else; an empty cache."""
+    """Return the only folder that pip fetches wheels from, with an empty cache."""
     folder = tmp_path / "index"
     folder.mkdir()
     monkeypatch.setenv("CODENAS_CACHE", str(tmp_path / "cache"))
@@ -27,11 +27,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cached(folder: Path) -> list[str]:
-    return [one.name for one in (folder / "cache" / "wheels").iterdir() if one.name != ".lock"]
+    return [path.name for path in (folder / "cache" / "wheels").iterdir() if path.name != ".lock"]
 
 
 class Truncating(http.server.SimpleHTTPRequestHandler):
-    """Promises a whole file and sends half of it."""
+    """A server that announces a whole file and sends half of it."""
 
     folder: ClassVar[str]
 
@@ -67,15 +67,15 @@ def truncating(tmp_path: Path) -> Iterator[str]:
 
 def test_a_wheel_is_fetched_once_and_read_in_memory(index: Path, tmp_path: Path) -> None:
     wheel = make_wheel(index, "tiny", {"tiny/b.py": b"b = 1\n", "tiny/a.py": b"a = 1\n", "tiny/a.txt": b"no"})
-    said: list[str] = []
-    path = fetch_wheel(wheel, said.append)
+    progress: list[str] = []
+    path = fetch_wheel(wheel, progress.append)
     assert list(read_members(path, lambda name: name.endswith(".py"))) == [
         ("tiny/a.py", b"a = 1\n"),
         ("tiny/b.py", b"b = 1\n"),
     ]
     (index / wheel.file).unlink()
-    assert fetch_wheel(wheel, said.append) == path
-    assert len(said) == 1
+    assert fetch_wheel(wheel, progress.append) == path
+    assert len(progress) == 1
     assert cached(tmp_path) == [wheel.file]
 
 
@@ -130,15 +130,15 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(index: Path) -> None:
 @pytest.mark.parametrize("name", ["../evil.py", "/evil.py", "a/../../evil.py", "..\\evil.py", "C:/evil.py"])
 def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
     make_wheel(tmp_path, "tiny", {"a.py": b"a = 1\n", name: b"evil = 1\n"})
-    with pytest.raises(CorpusError, match="leads out of it"):
-        list(read_members(tmp_path / "tiny-1.0-py3-none-any.whl", lambda one: True))
-    assert {one.name for one in tmp_path.iterdir()} == {"tiny-1.0-py3-none-any.whl"}
+    with pytest.raises(CorpusError, match="leads out of"):
+        list(read_members(tmp_path / "tiny-1.0-py3-none-any.whl", lambda name: True))
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny-1.0-py3-none-any.whl"}
 
 
-def test_of_a_long_member_no_more_is_read_than_shows_that_it_is_long(tmp_path: Path) -> None:
+def test_a_long_member_is_read_one_byte_beyond_the_limit(tmp_path: Path) -> None:
     make_wheel(tmp_path, "tiny", {"bomb.py": b"#" * (1 << 26)})  # 64 MB that pack into 64 KB
-    found = list(read_members(tmp_path / "tiny-1.0-py3-none-any.whl", lambda name: name.endswith(".py"), 1 << 20))
-    assert [(name, len(content)) for name, content in found] == [("bomb.py", (1 << 20) + 1)]
+    members = list(read_members(tmp_path / "tiny-1.0-py3-none-any.whl", lambda name: name.endswith(".py"), 1 << 20))
+    assert [(name, len(content)) for name, content in members] == [("bomb.py", (1 << 20) + 1)]
 
 
 def test_a_bomb_of_many_members_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,21 +153,21 @@ def test_a_bomb_of_many_members_is_refused(tmp_path: Path, monkeypatch: pytest.M
         list(read_members(path, lambda name: True))
 
 
-def test_a_size_that_lies_is_noticed(tmp_path: Path) -> None:
-    """The directory of the archive says that a member is short; its content says otherwise."""
+def test_a_wrong_size_is_noticed(tmp_path: Path) -> None:
+    """The archive's directory says that a member is shorter than its content."""
     path = tmp_path / "tiny.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.py", b"#" * 100_000)
     honest = struct.pack("<I", 100_000)
     path.write_bytes(path.read_bytes().replace(honest, struct.pack("<I", 10)))
-    with pytest.raises(CorpusError, match="is not a sound wheel"):
+    with pytest.raises(CorpusError, match="is damaged or not a wheel"):
         list(read_members(path, lambda name: True))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half an archive", b"no archive"])
-def test_what_is_no_archive_is_said(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.whl").write_bytes(content)
-    with pytest.raises(CorpusError, match=r"^bad.whl is not a sound wheel"):
+    with pytest.raises(CorpusError, match=r"^bad.whl is damaged or not a wheel"):
         list(read_members(tmp_path / "bad.whl", lambda name: True))
 
 
@@ -176,7 +176,7 @@ def test_what_is_no_archive_is_said(tmp_path: Path, content: bytes) -> None:
     [("package", "--index"), ("version", "1.0 --pre"), ("file", "../a-1-py3-none-any.whl"), ("sha256", "f" * 63)],
 )
 def test_a_pin_that_could_be_a_flag_or_a_path_is_refused(key: str, value: str) -> None:
-    sound = {"package": "a", "version": "1", "file": "a-1-py3-none-any.whl", "sha256": "0" * 64}
-    assert Wheel(**sound)
+    valid = {"package": "a", "version": "1", "file": "a-1-py3-none-any.whl", "sha256": "0" * 64}
+    assert Wheel(**valid)
     with pytest.raises(ValueError, match=key):
-        Wheel(**(sound | {key: value}))
+        Wheel(**(valid | {key: value}))

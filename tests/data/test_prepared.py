@@ -34,9 +34,9 @@ def any_size() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """About 300 KB of real code, and files with characters that are not ASCII."""
-    folder = tmp_path_factory.mktemp("source")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a folder with about 300 KB of real code, and files with characters that are not ASCII."""
+    folder = tmp_path_factory.mktemp("corpus")
     package = Path(sysconfig.get_path("stdlib"), "multiprocessing")
     shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
     for number in range(40):
@@ -45,19 +45,19 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def built(source: str, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    return prepare_data(source, NAMES, cache=tmp_path_factory.mktemp("cache"))
+def built(corpus: str, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    return prepare_data(corpus, NAMES, cache=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")
-def small(source: str, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    """Fewer vocabularies, for tests that build again and again."""
-    return prepare_data(source, SMALL_NAMES, cache=tmp_path_factory.mktemp("small"))
+def small(corpus: str, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """Return data with fewer vocabularies, for tests that build them repeatedly."""
+    return prepare_data(corpus, SMALL_NAMES, cache=tmp_path_factory.mktemp("small"))
 
 
 @pytest.fixture
 def copied(small: PreparedData, tmp_path: Path) -> PreparedData:
-    """The small entry in a cache of the test's own, to be damaged."""
+    """Return a copy of the small data, to be damaged."""
     shutil.copytree(small.folder, tmp_path / small.folder.name)
     return PreparedData(tmp_path / small.folder.name, SMALL_NAMES)
 
@@ -77,7 +77,7 @@ def test_all_vocabularies_decode_to_the_same_bytes_with_one_nul_a_document(built
             assert built.vocabulary(name).decode(built.tokens(name, split)) == expected
 
 
-def test_the_manifest_tells_sizes_and_tokens(built: PreparedData) -> None:
+def test_the_manifest_has_sizes_and_tokens(built: PreparedData) -> None:
     assert built.vocabulary_sizes["bytes"] == 256
     assert built.vocabulary_sizes["bpe-300"] == 300
     assert built.vocabulary_sizes["char"] == 256 + len("éü語♥") == built.vocabulary("char").size
@@ -90,15 +90,15 @@ def test_the_manifest_tells_sizes_and_tokens(built: PreparedData) -> None:
     assert built.manifest["vocabularies"]["bytes"]["validation_bytes_per_token"] == 1
 
 
-def test_the_manifest_tells_the_content_of_its_sources(built: PreparedData, source: str) -> None:
-    assert built.manifest["source_hashes"] == [find_recipe(source).sources[0].digest()]
+def test_the_manifest_has_the_hashes_of_its_sources(built: PreparedData, corpus: str) -> None:
+    assert built.manifest["source_hashes"] == [find_recipe(corpus).sources[0].digest()]
 
 
-def test_a_study_writes_down_its_own_vocabularies_alone(built: PreparedData) -> None:
-    about = built.manifest_for(["bytes"])
-    assert about["vocabularies"] == {"bytes": built.manifest["vocabularies"]["bytes"]}
+def test_a_study_records_only_its_own_vocabularies(built: PreparedData) -> None:
+    manifest = built.manifest_for(["bytes"])
+    assert manifest["vocabularies"] == {"bytes": built.manifest["vocabularies"]["bytes"]}
     assert len(built.manifest["vocabularies"]) > 1
-    assert about.keys() == built.manifest.keys() - {"files", "packages"}
+    assert manifest.keys() == built.manifest.keys() - {"files", "packages"}
 
 
 def test_vocabularies_learn_from_the_train_split_alone(built: PreparedData) -> None:
@@ -110,17 +110,17 @@ def test_vocabularies_learn_from_the_train_split_alone(built: PreparedData) -> N
 @pytest.mark.parametrize("split", ["validation", "holdout"])
 def test_novel_bytes_are_those_of_long_lines_that_are_not_in_train(built: PreparedData, split: str) -> None:
     train = {line.strip() for text in built.documents("train") for line in text.split("\n")}
-    expected, counted = b"", []
+    expected, is_seen_line = b"", []
     for text in built.documents(split):
         for line in text.split("\n"):
             is_long, is_seen = len(line.strip()) >= 20, line.strip() in train
-            counted += [is_seen] if is_long else []
+            is_seen_line += [is_seen] if is_long else []
             expected += (b"\1" if is_long and not is_seen else b"\0") * (len(line.encode()) + 1)
         expected = expected[:-1] + b"\0"
     assert (built.folder / "novel" / f"{split}.bin").read_bytes() == expected
     whole = built.novel_bytes(split, len(expected))
     assert (whole.dtype, whole.tobytes()) == (np.bool_, expected)
-    share = sum(counted) / len(counted)
+    share = sum(is_seen_line) / len(is_seen_line)
     assert 0 < share < 1
     assert built.manifest["splits"][split]["seen_line_share"] == pytest.approx(share, abs=1e-4)
     assert "seen_line_share" not in built.manifest["splits"]["train"]
@@ -137,23 +137,23 @@ def test_tokens_are_mapped_read_only(built: PreparedData) -> None:
     assert not tokens.flags.writeable
 
 
-def test_a_second_call_builds_nothing(built: PreparedData, source: str) -> None:
-    said: list[str] = []
+def test_a_second_call_builds_nothing(built: PreparedData, corpus: str) -> None:
+    progress: list[str] = []
     before = (built.folder / "manifest.json").stat().st_mtime_ns
-    again = prepare_data(source, NAMES, cache=built.folder.parent, progress=said.append)
+    again = prepare_data(corpus, NAMES, cache=built.folder.parent, progress=progress.append)
     assert again == built
-    assert said == []
+    assert progress == []
     assert (built.folder / "manifest.json").stat().st_mtime_ns == before
 
 
-def test_two_caches_of_one_source_hold_the_same_files(small: PreparedData, source: str, tmp_path: Path) -> None:
-    other = prepare_data(source, SMALL_NAMES, cache=tmp_path)
+def test_two_caches_of_one_source_hold_the_same_files(small: PreparedData, corpus: str, tmp_path: Path) -> None:
+    other = prepare_data(corpus, SMALL_NAMES, cache=tmp_path)
     assert other.folder.name == small.folder.name
     assert contents(other) == contents(small)
 
 
-def test_another_split_seed_is_another_entry(built: PreparedData, source: str) -> None:
-    other = prepare_data(source, ["bytes"], split_seed=1, cache=built.folder.parent)
+def test_another_split_seed_is_another_entry(built: PreparedData, corpus: str) -> None:
+    other = prepare_data(corpus, ["bytes"], split_seed=1, cache=built.folder.parent)
     assert other.folder != built.folder
     assert other.corpus_hash != built.corpus_hash
     assert other.documents("validation") != built.documents("validation")
@@ -161,11 +161,11 @@ def test_another_split_seed_is_another_entry(built: PreparedData, source: str) -
 
 @pytest.mark.parametrize("order", [("bpe-300", "bpe-400"), ("bpe-400", "bpe-300")])
 def test_vocabularies_added_later_leave_the_first_and_equal_those_built_together(
-    built: PreparedData, source: str, tmp_path: Path, order: tuple[str, str]
+    built: PreparedData, corpus: str, tmp_path: Path, order: tuple[str, str]
 ) -> None:
-    first = prepare_data(source, order[:1], cache=tmp_path)
+    first = prepare_data(corpus, order[:1], cache=tmp_path)
     before = {name: (first.folder / name).stat().st_mtime_ns for name in first.manifest["files"]}
-    later = prepare_data(source, ["bytes", order[1]], cache=tmp_path)
+    later = prepare_data(corpus, ["bytes", order[1]], cache=tmp_path)
     assert {name: (first.folder / name).stat().st_mtime_ns for name in before} == before
     together = contents(built)
     assert all(together[name] == content for name, content in contents(later).items())
@@ -173,8 +173,7 @@ def test_vocabularies_added_later_leave_the_first_and_equal_those_built_together
     assert PreparedData.open(later.folder).vocabulary_names == (order[0], "bytes", order[1])
 
 
-def test_it_travels_to_another_process_without_its_texts_and_tokens(built: PreparedData) -> None:
-    """As a path, names and the manifest, by which another machine finds or makes the same data."""
+def test_pickled_data_have_the_manifest_but_no_texts_or_tokens(built: PreparedData) -> None:
     fresh = PreparedData(built.folder, built.vocabulary_names)
     message = pickle.dumps(fresh)
     assert len(message) < 20_000 < built.manifest["splits"]["train"]["bytes"]
@@ -204,39 +203,40 @@ DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
 
 @pytest.mark.parametrize(("name", "damage", "message"), DAMAGES)
 def test_a_damaged_cache_is_refused_by_open_and_built_again_by_prepare(
-    copied: PreparedData, small: PreparedData, source: str, name: str, damage: Callable[[Path], object], message: str
+    copied: PreparedData, small: PreparedData, corpus: str, name: str, damage: Callable[[Path], object], message: str
 ) -> None:
     damage(copied.folder / name)
     with pytest.raises(CacheError, match=f"is damaged: {message}"):
         PreparedData.open(copied.folder)
-    said: list[str] = []
-    prepare_data(source, SMALL_NAMES, cache=copied.folder.parent, progress=said.append)
-    assert message in said[0]
-    assert "building it again" in said[0]
+    progress: list[str] = []
+    prepare_data(corpus, SMALL_NAMES, cache=copied.folder.parent, progress=progress.append)
+    assert message in progress[0]
+    assert "building it again" in progress[0]
     assert contents(PreparedData.open(copied.folder)) == contents(small)
 
 
-def test_building_again_keeps_vocabularies_that_others_asked_for(copied: PreparedData, source: str) -> None:
+def test_building_again_keeps_the_vocabularies_of_others(copied: PreparedData, corpus: str) -> None:
     truncate(copied.folder / "tokens/bpe-300/train.bin")
-    prepare_data(source, ["bytes"], cache=copied.folder.parent, progress=[].append)
+    prepare_data(corpus, ["bytes"], cache=copied.folder.parent, progress=[].append)
     assert set(PreparedData.open(copied.folder).vocabulary_names) == set(SMALL_NAMES)
 
 
-def test_an_unfinished_build_is_finished(copied: PreparedData, small: PreparedData, source: str) -> None:
+def test_an_unfinished_build_is_finished(copied: PreparedData, small: PreparedData, corpus: str) -> None:
     (copied.folder / "manifest.json").unlink()
     (copied.folder / "tokens/bpe-300/train.bin").unlink()
     (copied.folder / "tokens/bpe-300/.train.bin.1.tmp").write_bytes(b"half")
-    data = prepare_data(source, SMALL_NAMES, cache=copied.folder.parent, progress=[].append)
+    data = prepare_data(corpus, SMALL_NAMES, cache=copied.folder.parent, progress=[].append)
     assert contents(data) == contents(small)
     assert not list(copied.folder.rglob("*.tmp"))
 
 
-def test_two_processes_at_once_give_one_valid_cache(built: PreparedData, source: str, tmp_path: Path) -> None:
-    code = "import sys; from nas.corpus import documents; from nas.data.prepare import prepare_data; from pathlib import Path\n"
+def test_two_processes_at_once_give_one_valid_cache(built: PreparedData, corpus: str, tmp_path: Path) -> None:
+    code = "import sys; from nas.corpus import documents; from nas.data.prepare import prepare_data\n"
+    code += "from pathlib import Path\n"
     code += "documents.MIN_CORPUS_BYTES = 1\n"
     code += "prepare_data(sys.argv[1], ['bytes', 'bpe-300'], cache=Path(sys.argv[2]))"
     environment = {**os.environ, "PYTHONPATH": str(Path(nas.__file__).parent.parent)}
-    command = [sys.executable, "-W", "error", "-c", code, source, str(tmp_path)]
+    command = [sys.executable, "-W", "error", "-c", code, corpus, str(tmp_path)]
     with FileLock(tmp_path / f"{built.folder.name}.lock"):
         processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
         for process in processes:
@@ -249,35 +249,35 @@ def test_two_processes_at_once_give_one_valid_cache(built: PreparedData, source:
     assert all(contents(built)[name] == content for name, content in contents(data).items())
 
 
-def test_a_cache_that_cannot_be_written_is_one_line_with_a_way_out(source: str, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_one_line_with_a_way_out(corpus: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(CacheError, match=r"^cannot use the data cache .*file/cache: .*; set CODENAS_CACHE") as caught:
-        prepare_data(source, ["bytes"], cache=tmp_path / "file" / "cache")
+        prepare_data(corpus, ["bytes"], cache=tmp_path / "file" / "cache")
     assert "\n" not in str(caught.value)
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_complete_entry(
-    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(path: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(CacheError, match="No space left on device; set CODENAS_CACHE"):
-        prepare_data(source, ["bytes"], cache=tmp_path, progress=[].append)
+        prepare_data(corpus, ["bytes"], cache=tmp_path, progress=[].append)
     assert not list(tmp_path.rglob("manifest.json"))
 
 
-def test_wrong_names_and_sources_are_refused_before_anything_is_written(source: str, tmp_path: Path) -> None:
+def test_wrong_names_and_corpora_are_refused_before_anything_is_written(corpus: str, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     with pytest.raises(UsageError, match="unknown vocabulary 'bpe-12'"):
-        prepare_data(source, ["bytes", "bpe-12"], cache=cache)
+        prepare_data(corpus, ["bytes", "bpe-12"], cache=cache)
     with pytest.raises(CorpusError, match="does not exist"):
         prepare_data(str(tmp_path / "nowhere"), ["bytes"], cache=cache)
     assert not cache.exists()
 
 
-def test_an_unknown_vocabulary_is_refused_with_those_there(built: PreparedData) -> None:
+def test_an_unknown_vocabulary_is_refused_with_a_suggestion(built: PreparedData) -> None:
     with pytest.raises(UsageError, match=r"unknown vocabulary 'bpe-30'; did you mean 'bpe-300'\?"):
         built.tokens("bpe-30", "train")
 
@@ -288,7 +288,7 @@ def test_a_folder_that_is_gone_is_a_cache_error(tmp_path: Path) -> None:
     with pytest.raises(CacheError, match="cannot read data cache"):
         PreparedData(tmp_path / "gone", ()).documents("train")
     with pytest.raises(CacheError, match="prepare the data again"):
-        holding(tmp_path, "abc").novel_bytes("validation", 10)
+        data_with(tmp_path, "abc").novel_bytes("validation", 10)
 
 
 @pytest.mark.parametrize(
@@ -300,27 +300,27 @@ def test_a_folder_that_is_gone_is_a_cache_error(tmp_path: Path) -> None:
     ],
 )
 def test_the_cache_lies_where_the_environment_says(
-    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str
+    corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str
 ) -> None:
     for name in ("CODENAS_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value.format(tmp=tmp_path))
-    assert prepare_data(source, ["bytes"], progress=[].append).folder.parent == tmp_path / expected
+    assert prepare_data(corpus, ["bytes"], progress=[].append).folder.parent == tmp_path / expected
 
 
-def test_tokenizers_are_left_sequential_and_a_users_setting_alone(
-    built: PreparedData, source: str, monkeypatch: pytest.MonkeyPatch
+def test_tokenizers_are_sequential_afterwards_unless_the_user_set_them(
+    built: PreparedData, corpus: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for given, after in ((None, "false"), ("true", "true")):
         monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
         if given:
             monkeypatch.setenv("TOKENIZERS_PARALLELISM", given)
-        prepare_data(source, NAMES, cache=built.folder.parent)
+        prepare_data(corpus, NAMES, cache=built.folder.parent)
         assert os.environ["TOKENIZERS_PARALLELISM"] == after
 
 
-def holding(folder: Path, *texts: str) -> PreparedData:
+def data_with(folder: Path, *texts: str) -> PreparedData:
     (folder / "text").mkdir()
     (folder / "text" / "validation.bin").write_bytes(b"".join(text.encode() + b"\0" for text in texts))
     return PreparedData(folder, ())
@@ -343,7 +343,7 @@ def holding(folder: Path, *texts: str) -> PreparedData:
 def test_evaluation_documents_fill_the_budget_with_whole_documents_and_lines(
     tmp_path: Path, num_bytes: int, expected: list[str]
 ) -> None:
-    data = holding(tmp_path, "abc\n", "x\ny\nzzzzzzzz\n")
+    data = data_with(tmp_path, "abc\n", "x\ny\nzzzzzzzz\n")
     assert data.evaluation_documents("validation", num_bytes) == expected
     assert data.evaluation_bytes("validation", num_bytes) == "".join(f"{text}\0" for text in expected).encode()
 
@@ -358,17 +358,17 @@ def test_evaluation_documents_fill_the_budget_with_whole_documents_and_lines(
         (1, "10"),
     ],
 )
-def test_novel_bytes_lie_beside_the_evaluation_bytes_cut_or_not(tmp_path: Path, num_bytes: int, expected: str) -> None:
-    data = holding(tmp_path, "abc\n", "x\ny\nzzzzzzzz\n")
+def test_novel_bytes_match_the_evaluation_bytes_even_if_cut(tmp_path: Path, num_bytes: int, expected: str) -> None:
+    data = data_with(tmp_path, "abc\n", "x\ny\nzzzzzzzz\n")
     (tmp_path / "novel").mkdir()
     (tmp_path / "novel" / "validation.bin").write_bytes(bytes(map(int, "11110" + "0011" + "111111111" + "0")))
-    found = data.novel_bytes("validation", num_bytes)
-    assert "".join(str(int(one)) for one in found) == expected
-    assert len(found) == len(data.evaluation_bytes("validation", num_bytes))
+    mask = data.novel_bytes("validation", num_bytes)
+    assert "".join(str(int(is_novel)) for is_novel in mask) == expected
+    assert len(mask) == len(data.evaluation_bytes("validation", num_bytes))
 
 
 def test_a_cut_never_breaks_a_character(tmp_path: Path) -> None:
-    assert holding(tmp_path, "語語語").evaluation_documents("validation", 6) == ["語"]
+    assert data_with(tmp_path, "語語語").evaluation_documents("validation", 6) == ["語"]
 
 
 def test_the_manifest_is_plain_json(built: PreparedData) -> None:

