@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from nas.records.study import read_study, read_trials
+from nas.report.study.files import read_view
 from nas.report.study.page import write_report
 from tests.browser.conftest import chromium
 
@@ -27,8 +27,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         page = Path(folder) / "report.html"
-        study, trials = read_study(options.folder / "study.json"), read_trials(options.folder / "trials.jsonl")
-        write_report(options.folder, study, trials, path=page)
+        write_report(options.folder, read_view(options.folder), path=page)
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         for name, width, height, dark, anchor in (
             ("report-verdict", 1400, 1050, False, ""),

@@ -71,9 +71,13 @@ def test_a_study_without_trials_has_a_report(
 
 
 @pytest.mark.parametrize("weight", ["-1", "nan", "inf"])
-def test_a_weight_that_cannot_be_used_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch, weight: str) -> None:
-    with pytest.raises(UsageError, match="must be 0 or more"):
+def test_a_weight_that_cannot_be_used_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], weight: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
         run(monkeypatch, folder, f"--collapse-weight={weight}")
+    error = capsys.readouterr().err
+    assert "--collapse-weight" in error and f"'{weight}'" in error
 
 
 def test_a_png_in_no_folder_is_refused_before_anything_is_written(
@@ -166,7 +170,7 @@ def test_a_study_of_optuna_is_reported_and_left_as_it_is(
         made = optuna.create_study(storage="sqlite:///foreign.db", study_name=name)
         made.add_trial(optuna.create_trial(value=0.5))
     before = Path("foreign.db").read_bytes()
-    with pytest.raises(UsageError, match=r"2 studies in sqlite:///foreign\.db; name one with --study: mine, theirs"):
+    with pytest.raises(UsageError, match=r"2 studies in sqlite:///foreign\.db.*--study.*mine, theirs"):
         run(monkeypatch, "foreign.db")
     assert run(monkeypatch, "sqlite:///foreign.db", "--study", "theirs") == 0
     assert capsys.readouterr().out == "study theirs: 1 trials\nreport  theirs-report.html\n"
@@ -264,32 +268,26 @@ def test_a_folder_that_holds_a_study_and_a_run_is_a_study(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["absent"], r"^no folder absent; give a study, such as trials/NAME, or runs of nas\.train"),
+        (["absent"], "^no folder absent; give a study"),
         (["run", "absent"], "^no folder absent"),
-        (
-            ["empty"],
-            r"^empty is neither a study of nas\.search \(no study\.json\) nor a run of nas\.train \(no run\.json\)$",
-        ),
-        (["run", "empty"], "^empty is neither a study"),
-        (["run", "study"], "^run is a run of nas.train and others are studies; compare runs or studies$"),
+        (["empty"], r"^empty .*no study\.json.*no run\.json"),
+        (["run", "empty"], "^empty .*no study"),
+        (["run", "study"], "^run .*compare runs or studies"),
         (["study", "./study"], "^a folder is given twice"),
         (["run", "./run"], "^a folder is given twice"),
-        ([], "^give a study, such as trials/NAME, or runs of nas.train; --list shows"),
-        (
-            ["run", "--collapse-weight", "1"],
-            "^--collapse-weight does not go with runs of nas.train, which takes --png, --json, --out$",
-        ),
+        ([], "^give a study.*--list"),
+        (["run", "--collapse-weight", "1"], "^--collapse-weight does not go with runs.* takes --png, --json, --out$"),
         (["run", "--text"], "^--text does not go with runs"),
         (["run", "--format", "md"], "^--format does not go with runs"),
-        (["study", "--study", "base"], "^--study does not go with a study, which takes --png, --json, "),
+        (["study", "--study", "base"], "^--study does not go with a study.* takes --png, --json, "),
         (["study", "--text", "--json"], "^--json does not go with a study as text"),
-        (["--list", "--png", "x.png"], "^--png does not go with a list of studies, which takes no other$"),
-        (["nothing.db", "--json"], "^--json does not go with an Optuna storage, which takes --out, --study$"),
-        (["study", "--format", "html,pdf"], "^--format takes html, md, json, png, with commas between; found 'pdf'$"),
-        (["study", "other", "--json"], "^--json does not go with a page of several studies, which takes --out, "),
+        (["--list", "--png", "x.png"], "^--png does not go with a list of studies.* no other flag$"),
+        (["nothing.db", "--json"], "^--json does not go with an Optuna storage.* takes --out, --study$"),
+        (["study", "--format", "html,pdf"], "^--format takes html, md, json, png.*found 'pdf'$"),
+        (["study", "other", "--json"], "^--json does not go with a page of several studies.* takes --out, "),
         (["nothing.db"], "^no database nothing.db$"),
         (["sqlite:///nothing.db"], "^no database nothing.db$"),
-        (["study", "nothing.db"], "^an Optuna storage is reported alone$"),
+        (["study", "nothing.db"], "Optuna storage is reported alone$"),
         (["run", "--png", "no/x.png"], "^--png no/x.png: there is no folder no$"),
     ],
 )

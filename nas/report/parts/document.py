@@ -32,7 +32,7 @@ def page(template: str, title: str, *, has_figures: bool, **context: Any) -> str
     return render(
         template,
         title=title,
-        policy=_policy(plotly, scripts()),
+        policy=Markup(_policy(plotly, scripts())),
         style=Markup(style()),
         scripts=Markup(scripts()),
         plotly=Markup(plotly),

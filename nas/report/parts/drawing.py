@@ -1,7 +1,7 @@
-"""What all figures share: palette, axes, margins, and how one becomes a PNG.
+"""What all figures share: palette, axis titles, margins, and how a figure becomes a PNG.
 
-Colour-blind eyes can tell the palette apart (Okabe and Ito 2008). There is no background, so that one drawing serves
-a light and a dark page.
+People with colour vision deficiency can tell the palette apart (Okabe and Ito 2008). Figures have no background, so
+that one drawing suits a light and a dark page.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ from nas.errors import CodenasError
 
 BLUE, ORANGE, PURPLE, GREEN, RED, GREY = "#2b8cd6", "#e07b00", "#cc79a7", "#009e73", "#d55e00", "#8b95a1"
 TEXT, GRID = "#7b828c", "rgba(128,136,148,0.25)"
+SERIES_COLOURS = (BLUE, ORANGE, PURPLE, GREEN, GREY)
+SERIES_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "pentagon", "star")
+"""Where several studies or runs are drawn in one chart, number i takes colour and symbol i, from the start again."""
 BPB_AXIS = "validation bits per byte"
+COLLAPSE_AXIS = "collapse rate (share of completions)"
+FITNESS_AXIS = "fitness (bits per byte)"
 
 
 def styled(figure: go.Figure, x_title: str, y_title: str, height: int = 480) -> go.Figure:
-    """`figure` with the axes, the colours and the margins that all figures share."""
+    """Give `figure` the axes, colours and margins that all figures share, and return it."""
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "automargin": True}
     figure.update_layout(
         template="none",
@@ -38,10 +43,10 @@ def styled(figure: go.Figure, x_title: str, y_title: str, height: int = 480) -> 
 
 
 def write_png(figure: go.Figure, path: Path, *, height: int = 640) -> None:
-    """Write `figure` as PNG on white, through kaleido and a Chrome; CodenasError names what is missing.
+    """Write `figure` as PNG on white with kaleido and a Chrome; CodenasError names what is missing.
 
-    Kaleido starts its browser without a sandbox, so this works as root and in containers. The figure is
-    our own drawing, and MathJax is off so that nothing is fetched. Buttons are left out.
+    Kaleido starts its browser without a sandbox, so this works as root and in containers. That is safe: the figure is
+    our own drawing, and MathJax is off, so nothing is fetched. Buttons are left out.
     """
     try:
         import kaleido

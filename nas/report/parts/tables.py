@@ -6,8 +6,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nas.records.study import TrialRecord, completed
-from nas.records.study import front as front_of
 from nas.report.parts.words import MISSING, count, fixed
 
 _MAX_SHORT = 20
@@ -73,35 +71,3 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return [
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
     ]
-
-
-HEADER = ("rank", "trial", "val_bpb", "novel", "collapse", "fitness", "params", "architecture")
-
-
-def ranking(records: Sequence[TrialRecord], top: int = 10) -> list[str]:
-    """The `top` COMPLETE trials by fitness under a line of column names; no line when none is complete."""
-    return _lines(completed(records)[:top])
-
-
-def front(records: Sequence[TrialRecord]) -> list[str]:
-    """The trials that no other beats in bits per byte, collapse rate and parameters at once, best fitness first."""
-    return _lines(front_of(records))
-
-
-def _lines(ranked: Sequence[TrialRecord]) -> list[str]:
-    rows = [HEADER, *(_row(rank, one) for rank, one in enumerate(ranked, start=1))]
-    return aligned(rows) if ranked else []
-
-
-def _row(rank: int, record: TrialRecord) -> tuple[str, ...]:
-    name = f" ({record.reference})" if record.reference else ""
-    return (
-        str(rank),
-        str(record.number),
-        fixed(record.val_bpb),
-        fixed(record.val_novel_bpb),
-        fixed(record.collapse_rate),
-        fixed(record.fitness),
-        count(record.architecture.num_params),
-        record.architecture.describe() + name,
-    )

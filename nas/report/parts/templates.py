@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nas.report.parts.words import count, duration, fixed, flops_words, visible
+from nas.report.parts.words import count, duration, fixed, flops_words, sentence, title, visible
 
 _JSON_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _MARKDOWN_SPECIALS = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>#|!~"})
@@ -39,6 +39,8 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     filters = {
+        "trial": title,
+        "sentence": sentence,
         "fixed": fixed,
         "count": count,
         "flops": flops_words,

@@ -155,11 +155,11 @@ def test_the_verdict_table_ranks_the_holdout_beside_the_compressors(tmp_path: Pa
     assert page.row("trial 1")[1:7] == ["1.950", "2.200", "60.5", "0.200", "0.300", "2.250"]
     assert page.row("trial 1")[7].startswith("+0.050 ± ")
     assert {len(row) for row in page.rows[start : start + 7]} == {10}
-    assert "stand in no training document, 150,000 of the 262,144 bytes" in page.words
+    assert "150,000 of the 262,144 bytes" in page.words
     assert page.row_kinds[start + 1] == "best"
-    assert "Trial 0 is taken: " in page.words
+    assert "Trial 0 is selected: " in page.words
     assert "trained again with 2 fresh seeds" in page.words
-    assert "2 of the others are significantly worse (5%, Holm)." in page.words
+    assert "2 of the others are significantly worse" in page.words
     assert "not below gzip" not in page.words
 
 
@@ -168,7 +168,7 @@ def test_a_study_of_before_novel_lines_has_its_tables_without_them(tmp_path: Pat
     old = result.model_copy(update={"metrics": result.metrics.model_copy(update={"novel_bpb": None})})
     page = page_of(tmp_path, study(verdict=(old,)), five())
     assert page.row("trial 1")[1:3] == ["1.950", MISSING]
-    assert "stand in no training document," not in page.words
+    assert "150,000" not in page.words
 
 
 def test_all_trials_have_their_figure_on_novel_lines(tmp_path: Path) -> None:
@@ -196,9 +196,7 @@ def test_another_weight_ranks_anew_in_a_file_of_its_own(tmp_path: Path) -> None:
 def test_a_best_model_above_gzip_is_said_plainly(tmp_path: Path) -> None:
     judged = verdict((1, 2.04, 0.1, 0.1))
     page = page_of(tmp_path, study(verdict=judged), five())
-    assert (
-        "The best model is not below gzip: 2.040 against 2.000 bits per byte on the same holdout bytes." in page.words
-    )
+    assert "not below gzip: 2.040 against 2.000 bits per byte" in page.words
 
 
 def test_a_reference_that_nothing_beats_is_said_plainly(tmp_path: Path) -> None:
