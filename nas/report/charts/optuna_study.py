@@ -12,6 +12,8 @@ from nas.records.trial import TrialRecord
 from nas.space.dimension import Scalar
 
 LOGARITHMIC = frozenset({"hidden_dim", "vocab_size", "lr_multiplier"})
+_COUNTS = frozenset({"num_layers", "hidden_dim", "vocab_size", "head_dim", "query_group_size"})
+"""Dimensions that are whole by nature; any other number is on a continuous scale, even if a space has whole ones."""
 
 
 def memory_study(records: Sequence[TrialRecord], objectives: Sequence[Callable[[TrialRecord], float]]) -> optuna.Study:
@@ -48,7 +50,7 @@ def _distribution(name: str, records: Sequence[TrialRecord]) -> BaseDistribution
     if not are_numbers(values):
         return CategoricalDistribution(sorted(set(values), key=str))
     low, high = float(min(values)), float(max(values))
-    if all(isinstance(value, int) for value in values):
+    if name in _COUNTS:
         return IntDistribution(int(low), int(high), log=name in LOGARITHMIC)
     return FloatDistribution(low, high, log=name in LOGARITHMIC)
 
