@@ -1,7 +1,7 @@
-"""The trainings behind a study in docs/: each done once, in worker processes, one JSON line each.
+"""Trainings of an experiment: each is done once, in a worker process, and kept as one line of a results file.
 
-A training is named by all that decides it, so the same command goes on where it was stopped, and figures
-are made from the lines alone.
+The key of a training names everything that decides it, so that the same command resumes after a stop, and tables are
+made from the lines alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from experiments.results_file import ResultsFile, read_results
 from experiments.scoring import COMPLETION_BYTES, block_bits, collapse_digits
 from nas.architecture.config import ArchitectureConfig
 from nas.data.prepared import PreparedData
@@ -26,13 +27,10 @@ from nas.errors import Diverged, StudyError
 from nas.evaluate.code_prompts import PROMPTS_VERSION
 from nas.evaluate.collapse import DETECTOR_VERSION
 from nas.inference.bits_per_byte import EVALUATION_VERSION
-from nas.records.json_lines import read_json_lines
+from nas.search.executors.executor import Task, run_tasks
 from nas.search.executors.workers import WorkerPool
-from nas.search.identity import check_identity
 from nas.space.search_space import Candidate
 from nas.space.sections import TrainingSection
-from nas.system.files import write_json, write_text
-from nas.system.provenance import provenance
 from nas.training.numerics import Numerics
 from nas.training.recipe import RECIPE_VERSION, Recipe, plan_recipe
 from nas.training.weights import load_weights, save_weights
@@ -40,16 +38,16 @@ from nas.trial.train import train_model
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One training: of which architecture, on how many FLOPs, under which recipe and seed."""
+class TrainingSpec:
+    """One training to do: an architecture, its FLOPs, and the seed."""
 
     candidate: Candidate
     training: TrainingSection
     seed: int
     learning_rate: float | None = None
-    """In place of the rule's."""
-    generates: bool = False
-    """Whether completions are made and judged too."""
+    """Replaces the rate of the learning-rate rule."""
+    with_completions: bool = False
+    """Whether bits of each block and collapse of completions are kept too."""
 
     @property
     def recipe(self) -> Recipe:
@@ -72,113 +70,99 @@ class Wanted:
         )
 
 
-class Trained(BaseModel):
-    """One line of the file: what a training was, and what its model scored on validation."""
+class TrainingResult(BaseModel):
+    """One line of the file: how a model was trained, and its scores on validation."""
 
-    # JSON has no infinity: a diverged training's stands there as a string, which reads back as a number.
+    # JSON has no infinity: that of a diverged training is written as a string, which reads back as a number.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     key: str
     architecture: ArchitectureConfig
     vocabulary: str
     train_flops: float
-    """As given to the training; `num_steps` whole steps fit into it."""
+    """The budget; `num_steps` is the number of whole steps that fit into it."""
     batch_tokens: int
     learning_rate: float
     seed: int
     num_steps: int
     val_bpb: float
-    """On all of the validation split; infinite when training diverged."""
+    """Bits per byte of the whole validation split; infinite when training diverged."""
     block_bits: tuple[float, ...] = ()
     """Bits of each block of BLOCK_BYTES bytes of the validation split, a token counted where it begins."""
     collapsed: dict[str, dict[int, str]] = {}
-    """Decoding -> bytes of the completion -> a digit a prompt, 1 where the completion has collapsed."""
+    """Decoding -> bytes of the completion -> one digit per prompt, 1 where the completion has collapsed."""
     train_seconds: float | None = None
-    """None where the model was trained before."""
+    """None where the weights were loaded instead of trained."""
 
     def collapse_rate(self, decoding: str, num_bytes: int, num_prompts: int | None = None) -> float:
-        """Of the first `num_prompts` prompts, or of all."""
+        """Return the share of the first `num_prompts` prompts, None for all, whose completion has collapsed."""
         digits = self.collapsed[decoding][num_bytes][:num_prompts]
         return digits.count("1") / len(digits)
 
 
+def read_trainings(path: Path) -> dict[str, TrainingResult]:
+    """Return the trainings of a file by key, whatever they were made with; StudyError when a line is damaged."""
+    return read_results(path, TrainingResult, _key)
+
+
 class Trainings:
-    """The file of a study and what is needed to add to it."""
+    """The results file of an experiment and what is needed to add to it."""
 
     def __init__(
-        self, path: Path, data: PreparedData, numerics: Numerics, command: str, weights: Path | None = None
+        self,
+        path: Path,
+        data: PreparedData,
+        numerics: Numerics,
+        command: str,
+        num_workers: int,
+        weights: Path | None = None,
     ) -> None:
-        """`path`: the JSON lines; its provenance stands beside it. StudyMismatch when it was made otherwise.
+        """Open or begin the file; StudyMismatch when it was made otherwise.
 
-        With a folder of `weights` models are kept there, and one that is there is not trained again: a new
-        file of lines, judged by another detector or on other prompts, then costs no training.
+        With a folder of `weights` models are kept there, and a model that is there is not trained again: scoring all
+        of them by another detector or on other prompts, into a new file, then costs no training.
         """
-        self._path = path
-        self._data = data
-        self._numerics = numerics
-        self._provenance_file = path.with_suffix(".provenance.json")
-        self._identity = json.loads(json.dumps(_identity(data, numerics)))
-        self._weights = weights / _digest(self._identity["training"]) if weights else None
-        self._check_identity(command)
-        self.done = {one.key: one for one in read_trained(path)}
-        if path.exists():  # without the line that a kill may have torn
-            write_text(path, "".join(one.model_dump_json() + "\n" for one in self.done.values()))
+        identity = _identity(data, numerics)
+        self.results = ResultsFile(
+            path, TrainingResult, _key, identity=identity, command=command, num_workers=num_workers
+        )
+        self._data, self._numerics, self._num_workers = data, numerics, num_workers
+        self._weights = weights / _digest(identity["training"]) if weights else None
 
-    def run(self, wanted: Sequence[Wanted], num_workers: int, deadline: float) -> bool:
-        """Do those of `wanted` that are missing, in order, none begun after `deadline` (time.monotonic).
+    def run(self, specs: Sequence[TrainingSpec], deadline: float) -> bool:
+        """Do the missing trainings in order and return whether all of `specs` are done.
 
-        Whether all are done now. StudyError when a training failed.
+        None is started after `deadline`, a time of time.monotonic(). Raises StudyError when a training failed.
         """
-        missing = [one for one in wanted if one.key not in self.done]
+        missing = [spec for spec in specs if spec.key not in self.results]
         if not missing:
             return True
-        num_done = len(wanted) - len(missing)
-        with WorkerPool(num_workers, self._numerics.apply) as pool:
-            running = 0
-            while missing or running:
-                while missing and pool.num_free and time.monotonic() < deadline:
-                    one = missing.pop(0)
-                    pool.submit(one.key, partial(train_and_score, one, self._data, self._numerics, self._weights))
-                    running += 1
-                if not running:
-                    return False
-                for ended in pool.wait():
-                    if not isinstance(ended.value, Trained):
-                        raise StudyError(f"the training '{ended.key}' failed: {ended.error}")
-                    running, num_done = running - 1, num_done + 1
-                    self._append(ended.value)
-                    took = f", {ended.value.train_seconds:.0f} s" if ended.value.train_seconds else ""
-                    say = f"{num_done} of {len(wanted)}: {ended.key}: {ended.value.val_bpb:.4f} bits per byte{took}"
-                    print(say, file=sys.stderr, flush=True)
-        return True
+        num_done = len(specs) - len(missing)
+        with WorkerPool(self._num_workers, self._numerics.apply) as pool:
+            for ended in run_tasks(pool, self._tasks(missing, deadline)):
+                if not isinstance(ended.value, TrainingResult):
+                    raise StudyError(f"the training '{ended.key}' failed: {ended.error}")
+                num_done += 1
+                self.results.add(ended.value)
+                took = f", {ended.value.train_seconds:.0f} s" if ended.value.train_seconds else ""
+                progress = f"{num_done} of {len(specs)}: {ended.key}: {ended.value.val_bpb:.4f} bits per byte{took}"
+                print(progress, file=sys.stderr, flush=True)
+        return num_done == len(specs)
 
-    def of(self, wanted: Wanted) -> Trained:
-        return self.done[wanted.key]
-
-    def _append(self, one: Trained) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(one.model_dump_json() + "\n")
-        self.done[one.key] = one
-
-    def _check_identity(self, command: str) -> None:
-        if self._provenance_file.exists():
-            stored = json.loads(self._provenance_file.read_text(encoding="utf-8"))
-            check_identity(self._path.stem, stored["identity"], self._identity)
-        else:
-            write_json(self._provenance_file, {"identity": self._identity, **provenance(command, num_workers=1)})
+    def _tasks(self, specs: Sequence[TrainingSpec], deadline: float) -> Iterator[tuple[str, Task]]:
+        for spec in specs:
+            if time.monotonic() >= deadline:
+                return
+            yield spec.key, partial(train_and_score, spec, self._data, self._numerics, self._weights)
 
 
-def read_trained(path: Path) -> list[Trained]:
-    """The lines of the file; a torn last one is left out. StudyError when another is damaged."""
-    return read_json_lines(path, Trained, "training", StudyError) if path.exists() else []
-
-
-def train_and_score(wanted: Wanted, data: PreparedData, numerics: Numerics, weights: Path | None = None) -> Trained:
-    """Do one training, or find its model in `weights`, and judge it; a diverged one is infinitely bad."""
-    architecture, recipe = wanted.candidate.architecture, wanted.recipe
-    vocabulary = data.vocabulary(wanted.candidate.vocabulary)
-    path = weights / f"{_digest(wanted.key)}.safetensors" if weights else None
+def train_and_score(
+    spec: TrainingSpec, data: PreparedData, numerics: Numerics, weights: Path | None = None
+) -> TrainingResult:
+    """Do one training, or load its model from `weights`, and score it; a diverged one gets infinite bits per byte."""
+    architecture, recipe = spec.candidate.architecture, spec.recipe
+    vocabulary = data.vocabulary(spec.candidate.vocabulary)
+    path = weights / f"{_digest(spec.key)}.safetensors" if weights else None
     scores: dict[str, Any] = {"val_bpb": math.inf}
     try:
         if path and path.exists():
@@ -191,17 +175,17 @@ def train_and_score(wanted: Wanted, data: PreparedData, numerics: Numerics, weig
                 save_weights(model, path)
         bits = block_bits(model, vocabulary, data)
         scores["val_bpb"] = float(bits.sum()) / data.manifest["splits"]["validation"]["bytes"]
-        if wanted.generates:
-            scores["block_bits"] = tuple(round(float(one), 1) for one in bits)
-            max_prompt_bytes = wanted.training.prompt_bytes(max(COMPLETION_BYTES))
+        if spec.with_completions:
+            scores["block_bits"] = tuple(round(float(block), 1) for block in bits)
+            max_prompt_bytes = spec.training.prompt_bytes(max(COMPLETION_BYTES))
             scores["collapsed"] = collapse_digits(model, vocabulary, data, max_prompt_bytes)
     except Diverged:
         pass
-    return Trained(
-        key=wanted.key,
+    return TrainingResult(
+        key=spec.key,
         architecture=architecture,
         vocabulary=vocabulary.name,
-        train_flops=wanted.training.trial_flops,
+        train_flops=spec.training.trial_flops,
         batch_tokens=recipe.batch_tokens,
         learning_rate=recipe.learning_rate,
         seed=recipe.seed,
@@ -210,8 +194,12 @@ def train_and_score(wanted: Wanted, data: PreparedData, numerics: Numerics, weig
     )
 
 
+def _key(result: TrainingResult) -> str:
+    return result.key
+
+
 def _identity(data: PreparedData, numerics: Numerics) -> dict[str, Any]:
-    """What decides a line beside what it tells itself: of the training, and of the metrics."""
+    """Return what decides a result and stands in no line: for the training, and for its scores."""
     return {
         "training": {
             "corpus": data.corpus_hash,
@@ -227,7 +215,7 @@ def _digest(value: Any) -> str:
 
 
 def _fixed_recipe() -> dict[str, Any]:
-    """What every training shares of the recipe: all but what a line of the file tells."""
+    """Return the part of the recipe that all trainings share: everything but what a line says."""
     any_shape = {"num_layers": 1, "hidden_dim": 2, "num_heads": 1, "ffn_multiplier": 1, "vocab_size": 2}
     architecture = ArchitectureConfig.parse({**any_shape, "max_seq_length": 2})
     recipe = plan_recipe(architecture, num_steps=1000, batch_tokens=2, seq_length=2)

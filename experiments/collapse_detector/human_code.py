@@ -1,6 +1,6 @@
-"""Code as people write it: windows of the packages installed beside this one, exact versions in constraints.txt.
+"""Human code: windows of the packages that are installed with this one, whose exact versions are in constraints.txt.
 
-Some packages are for making things (thresholds, models of text), others only for judging what was made.
+One set of packages is for thresholds and models of text, another only for their evaluation.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from nas.corpus.documents import read_corpus
 from nas.corpus.sources import STDLIB
 from nas.errors import CorpusError
 
-MAKING = (STDLIB, "torch", "sqlalchemy", "networkx", "mypy", "narwhals")
-JUDGING = (
+CALIBRATION = (STDLIB, "torch", "sqlalchemy", "networkx", "mypy", "narwhals")
+EVALUATION = (
     "transformers", "sympy", "numpy", "optuna", "pydantic", "pygments", "rich", "huggingface_hub", "setuptools",
     "plotly",
 )  # fmt: skip
@@ -32,7 +32,7 @@ _BEFORE = 200
 
 @dataclass(frozen=True)
 class Window:
-    """A piece of a document, and the code just before it, as a prompt would be."""
+    """A piece of a document, and the code just before it, which stands for the prompt."""
 
     text: str
     before: str
@@ -40,9 +40,9 @@ class Window:
 
 @cache
 def documents(package: str) -> tuple[str, ...]:
-    """The files of a package that people wrote; CorpusError when it is not installed.
+    """Return the files of a package that people wrote; CorpusError when it is not installed.
 
-    Left out, as in the cleaning of code corpora: tests, files that say they are generated, files with a line over
+    Left out, like in the cleaning of code corpora: tests, files that say they are generated, files with a line over
     1,000 characters or a mean over 100, and tables of numbers (over 15% digits).
     """
     source = STDLIB
@@ -51,12 +51,15 @@ def documents(package: str) -> tuple[str, ...]:
         if spec is None or not spec.submodule_search_locations:
             raise CorpusError(f"package '{package}' is not installed here; run `make setup`")
         source = str(Path(spec.submodule_search_locations[0]))
-    found = read_corpus(source).documents
-    return tuple(one.text for one in found if not _is_test(one.name) and _is_written(one.text))
+    return tuple(
+        document.text
+        for document in read_corpus(source).documents
+        if not _is_test(document.name) and _is_handwritten(document.text)
+    )
 
 
 def windows(packages: Sequence[str], num_bytes: int, per_package: int, seed: int = 0) -> list[Window]:
-    """`per_package` windows of each package that do not overlap; CorpusError when one has too few."""
+    """Return `per_package` windows of each package that do not overlap; CorpusError when a package has too few."""
     chosen: list[Window] = []
     for package in packages:
         places = [
@@ -74,16 +77,16 @@ def windows(packages: Sequence[str], num_bytes: int, per_package: int, seed: int
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Package -> version, for the record."""
+    """Return package -> version."""
     import platform
 
-    found = {}
+    installed = {}
     for package in packages:
         try:
-            found[package] = platform.python_version() if package == STDLIB else version(package)
+            installed[package] = platform.python_version() if package == STDLIB else version(package)
         except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
+            installed[package] = "unknown"
+    return installed
 
 
 def _window(text: str, start: int, num_bytes: int) -> Window:
@@ -96,7 +99,7 @@ def _is_test(name: str) -> bool:
     return bool(re.search(r"(^|/)(tests?|testing)/|(^|/)(test_[^/]*|conftest)\.py$", name))
 
 
-def _is_written(text: str) -> bool:
+def _is_handwritten(text: str) -> bool:
     lines = text.split("\n")
     lengths = [len(line) for line in lines]
     return not (

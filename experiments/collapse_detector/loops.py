@@ -1,4 +1,4 @@
-"""Collapsed completions made by hand: loops of real units, whole, with noise, or begun half-way."""
+"""Synthetic collapsed completions: loops of real tokens, phrases and lines, pure, with noise, or begun half-way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import string
 from collections.abc import Sequence
 
 KINDS = ("token", "phrase", "phrase, counting", "line", "line, counting", "two lines, counting")
-"""What repeats; a counting one holds a number that grows by one each turn."""
+"""What repeats; a counting loop contains a number that grows by one each turn."""
 DAMAGES = ("pure", "noise", "half-way")
 NOISE = 0.05
 """Share of the visible characters that noise replaces by others."""
@@ -19,13 +19,13 @@ _TOKENS = (
 )  # fmt: skip
 _NOISE_CHARACTERS = string.ascii_letters + "().,:=_"
 _MIN_TURNS, _DIGITS, _TRIES = 3, 2, 100
-# Where lines of the material are too long for three turns.
+# Used where the lines of the material are too long for three turns.
 _WORDS = ("pass", "return", "else:", "break", "try:", "yield", "finally:", "continue")
 _PIECE_OF_LINES = 300
 
 
-def collapsed(kind: str, damage: str, num_chars: int, material: Sequence[str], seed: str) -> str:
-    """One text of `num_chars` characters; phrases, lines and the healthy first half are drawn from `material`."""
+def synthetic_loop(kind: str, damage: str, num_chars: int, material: Sequence[str], seed: str) -> str:
+    """Return a text of `num_chars` characters; phrases, lines and the healthy first half are drawn from `material`."""
     rng = random.Random(seed)
     if damage == "half-way":
         start = _piece(rng, material, num_chars // 2)
@@ -33,13 +33,14 @@ def collapsed(kind: str, damage: str, num_chars: int, material: Sequence[str], s
     text = _loop(rng, kind, num_chars, material)
     if damage == "noise":
         text = "".join(
-            rng.choice(_NOISE_CHARACTERS) if not one.isspace() and rng.random() < NOISE else one for one in text
+            rng.choice(_NOISE_CHARACTERS) if not character.isspace() and rng.random() < NOISE else character
+            for character in text
         )
     return text
 
 
 def _loop(rng: random.Random, kind: str, num_chars: int, material: Sequence[str]) -> str:
-    """A loop with at least three turns in `num_chars` characters: of a word where no line of the material fits."""
+    """Return a loop with at least three turns in `num_chars` characters, of a word if no line of the material fits."""
     name, _, counting = kind.partition(", ")
     room = num_chars // _MIN_TURNS - (_DIGITS if counting else 0)
     for _ in range(_TRIES):

@@ -1,8 +1,8 @@
-"""`python -m experiments.full_training`: does what a search found hold in full training?
+"""`python -m experiments.full_training`: is what a search found still better after full training?
 
-Both architectures of a search (experiments/full_training/contenders.py), Llama scaled to the budget, and the origin's L4 H256 under
-both vocabularies are trained on one corpus under equal FLOPs, and judged on the holdout. With --teacher they learn from
-a trained model as well, which is paid for out of the same FLOPs.
+Both architectures of a search (experiments/full_training/model_specs.py), Llama scaled to the budget, and the origin's
+L4 H256 under two vocabularies are trained on one corpus under equal FLOPs, and evaluated on the holdout. With --teacher
+they also learn from a trained model, whose answers are paid for out of the same FLOPs.
 """
 
 from __future__ import annotations
@@ -10,28 +10,29 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from experiments import options
 from nas import cli
 
-_MAIN = ("searched", "predicted", "llama", "origin-a", "origin-c")
+_DEFAULT_NAMES = ("searched", "predicted", "llama", "origin-a", "origin-c")
 
 
 def parser() -> argparse.ArgumentParser:
-    built = cli.parser("experiments.full_training", "Train architectures fully beside each other.")
+    built = options.parser("full_training", "Train architectures fully under equal FLOPs.", data="full-training.jsonl")
     built.add_argument("--flops", type=cli.positive_float, default=1e14, metavar="N", help="of each (default: 1e14)")
-    built.add_argument("--seeds", type=cli.positive_int, default=3, metavar="N", help="from 0 on (default: 3)")
-    built.add_argument("--only", action="append", metavar="NAME", help=f"may be repeated (default: {', '.join(_MAIN)})")
+    built.add_argument(
+        "--seeds", type=cli.positive_int, default=3, metavar="N", help="seeds of each, from 0 (default: 3)"
+    )
+    built.add_argument(
+        "--only", action="append", metavar="NAME", help=f"may be repeated (default: {', '.join(_DEFAULT_NAMES)})"
+    )
     built.add_argument("--teacher", type=Path, metavar="DIR", help="the run folder of a model to learn from")
     built.add_argument("--corpus", default="python-100mb", metavar="PATH", help="as in nas.train")
-    built.add_argument("--device", default="cpu", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: cpu)")
-    built.add_argument("--workers", type=cli.positive_int, metavar="N", help="processes (default: one for each --threads)")
+    options.add_device(built)
+    built.add_argument(
+        "--workers", type=cli.positive_int, metavar="N", help="worker processes (default: cores / --threads)"
+    )
     built.add_argument("--threads", type=cli.positive_int, default=1, metavar="N", help="of a training (default: 1)")
-    built.add_argument("--runs", default="runs/full-training", metavar="DIR", help="run folders are kept there")
-    built.add_argument(
-        "--data", default="experiments/full_training/full-training.jsonl", metavar="FILE", help="one line a training"
-    )
-    built.add_argument(
-        "--doc", default="experiments/full_training/README.md", metavar="FILE", help="where the tables go"
-    )
+    built.add_argument("--runs", type=Path, default=Path("runs/full-training"), metavar="DIR", help="the run folders")
     return built
 
 
@@ -39,32 +40,29 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
 
     from experiments.document import write_tables
-    from experiments.full_training.contenders import NAMES, contenders
-    from experiments.full_training.runs import Job, read_runs, run_jobs
+    from experiments.full_training.model_specs import NAMES, model_specs
+    from experiments.full_training.runs import Job, open_runs, run_jobs
     from experiments.full_training.tables import tables
     from nas.data.prepare import prepare_data
     from nas.errors import UsageError, unknown_name
-    from nas.system.files import write_json
     from nas.system.machine import available_cores
-    from nas.system.provenance import provenance
     from nas.training.numerics import plan_numerics
 
-    names = arguments.only or _MAIN
+    names = arguments.only or _DEFAULT_NAMES
     for name in names:
         if name not in NAMES:
             raise UsageError(unknown_name("architecture", name, NAMES))
-    found = contenders(arguments.flops)
-    data = prepare_data(arguments.corpus, sorted({one.vocabulary for one in found.values()}))
-    jobs = [
-        Job(found[name], arguments.flops, seed, arguments.teacher) for seed in range(arguments.seeds) for name in names
-    ]
-    workers = arguments.workers or max(1, available_cores() // arguments.threads)
-    path = Path(arguments.data)
-    run_jobs(jobs, data, plan_numerics(arguments.device, arguments.threads), Path(arguments.runs), path, workers)
+    specs = model_specs(arguments.flops)
+    data = prepare_data(arguments.corpus, sorted({spec.vocabulary for spec in specs.values()}))
+    seeds = range(arguments.seeds)
+    jobs = [Job(specs[name], arguments.flops, seed, arguments.teacher) for seed in seeds for name in names]
+    num_workers = arguments.workers or max(1, available_cores() // arguments.threads)
     command = cli.command_line("experiments.full_training", argv)
-    write_json(path.with_suffix(".provenance.json"), provenance(command, workers))
-    write_tables(Path(arguments.doc), "runs", tables(list(read_runs(path).values())))
-    print(f"written: {path}, {arguments.doc}")
+    results = open_runs(arguments.data, data, command, num_workers)
+    numerics = plan_numerics(arguments.device, arguments.threads)
+    run_jobs(jobs, results, data, numerics, arguments.runs, num_workers)
+    write_tables(arguments.doc, "runs", tables(list(results.values())))
+    print(f"written: {arguments.data}, {arguments.doc}")
     return 0
 
 

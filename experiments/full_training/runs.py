@@ -181,7 +181,7 @@ def _run_locked(job: Job, data: PreparedData, numerics: Numerics, folder: Path) 
         compressors=compressor_bpb(data.evaluation_bytes("holdout", settings.validation_bytes)),
         protocols=_protocol_collapse(folder),
         train_seconds=round(training.seconds.training, 1),
-        watch_seconds=round(training.seconds.watching, 1),
+        watch_seconds=round(training.seconds.evaluating, 1),
     )
 
 

@@ -10,18 +10,18 @@ from experiments.full_training.runs import FullRun
 
 _HEADER = (
     *("FLOPs", "architecture", "parameters", "seeds", "text seen", "holdout", "novel lines"),
-    *("collapse, sampled", "collapse, greedy", "collapse, protocols seed, greedy, plain", "minutes"),
+    *("collapse, sampled", "collapse, greedy", "collapse, protocols origin, greedy, plain", "minutes"),
 )
 
 
 def tables(runs: Sequence[FullRun]) -> str:
-    """Markdown: one row an architecture, budget and teacher, means over seeds with the standard deviation.
+    """Return Markdown: one row per model, budget and teacher, means over seeds with the standard deviation.
 
-    The best first, by budget.
+    Ordered by budget, the best first.
     """
     groups: dict[tuple[str, float, bool], list[FullRun]] = {}
-    for one in sorted(runs, key=lambda one: one.name):
-        groups.setdefault((one.contender, float(f"{one.train_flops:.0e}"), one.teacher_flops > 0), []).append(one)
+    for run in sorted(runs, key=lambda run: run.name):
+        groups.setdefault((run.model, float(f"{run.train_flops:.0e}"), run.teacher_flops > 0), []).append(run)
     ordered = sorted(groups.items(), key=lambda item: (item[0][1], _mean(item[1])))
     rows = [_row(flops, taught, group) for (_, flops, taught), group in ordered]
     return markdown(_HEADER, [*rows, *([_compressors(runs[0])] if runs else [])])
@@ -36,7 +36,7 @@ def _row(flops: float, taught: bool, group: Sequence[FullRun]) -> tuple[str, ...
     protocols = [f"{statistics.mean(run.protocols[name][0] for run in group):.2f}" for name in first.protocols]
     return (
         f"{flops:.0e}",
-        f"**{first.contender}**{', taught' if taught else ''}: {first.architecture.describe()}",
+        f"**{first.model}**{', taught' if taught else ''}: {first.architecture.describe()}",
         f"{first.architecture.num_params / 1e6:.2f}M",
         str(len(group)),
         f"{first.train_bytes / 1e6:.0f} MB",
@@ -51,8 +51,8 @@ def _row(flops: float, taught: bool, group: Sequence[FullRun]) -> tuple[str, ...
 
 def _spread(group: Sequence[FullRun], value: Callable[[FullRun], float]) -> str:
     values = [value(run) for run in group]
-    error = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{error}"
+    deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{deviation}"
 
 
 def _compressors(run: FullRun) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The trainings of `experiments.origin_collapse`: the origin's shape, and one thing changed at a time."""
+"""The cases of `experiments.origin_collapse`: the origin's shape, and one thing changed at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LITTLE_DATA = 0.1
 
 @dataclass(frozen=True)
 class Case:
-    """One training of the experiment."""
+    """One training of the experiment; without a change it has the origin's shape and the mask."""
 
     name: str
     is_masked: bool = True
@@ -22,7 +22,7 @@ class Case:
     hidden_dim: int = 128
     vocab_size: int = 4096
     data_share: float = 1.0
-    """Of the training stream, from its start."""
+    """Share of the training text that is read, from its start."""
     flops: float = FLOPS
 
     @property
@@ -30,7 +30,7 @@ class Case:
         return vocabulary_name(self.vocab_size)
 
     def architecture(self, vocab_size: int) -> ArchitectureConfig:
-        """The seed's: head width 32, FFN x3, gelu, rmsnorm, rope, untied."""
+        """Return the origin's: head width 32, FFN x3, gelu, rmsnorm, rope, untied."""
         return ArchitectureConfig(
             num_layers=self.num_layers,
             hidden_dim=self.hidden_dim,

@@ -8,45 +8,41 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from experiments.document import markdown
-from experiments.search_benchmark.figures import (
-    Replays,
-    Trace,
-    final_regrets,
-    flops_to_reach,
-    hypervolumes,
-    median_regret,
-)
-from experiments.search_benchmark.results_table import Table
-from experiments.search_benchmark.rivals import OURS
+from experiments.search_benchmark.methods import OURS
+from experiments.search_benchmark.regret import final_regrets, flops_to_reach, hypervolumes, median_regret
+from experiments.search_benchmark.replay import Replays
+from experiments.search_benchmark.results_table import Table, Trace
 
 _RESAMPLES = 2000
 
 
 def tables(replays: Replays, table: Table) -> str:
-    """Of one objective alone where two were not replayed."""
+    """Return Markdown; without the part of two objectives where they were not replayed."""
+    swapped = table.with_swapped_seeds()
     single = [
         "## One objective",
         _best_seen(table),
         _single(replays.single, replays.budget, table),
         "## One objective, the seeds exchanged",
-        _best_seen(table.with_swapped_seeds()),
-        _single(replays.with_swapped_seeds, replays.budget, table.with_swapped_seeds()),
+        _best_seen(swapped),
+        _single(replays.with_swapped_seeds, replays.budget, swapped),
     ]
-    two = ["## Two objectives", _double(replays, table)] if replays.double else []
-    return "\n\n".join([_facts(table), *single, *two])
+    double = ["## Two objectives", _double(replays, table)] if replays.double else []
+    return "\n\n".join([facts(table), *single, *double])
 
 
-def _facts(table: Table) -> str:
+def facts(table: Table) -> str:
+    """Return how many cells there are, how good they are, and how much two seeds differ."""
     values = sorted(map(table.true_fitness, table.cells.values()))
-    twice = [(one.rungs[-1], one.truth) for one in table.cells.values() if one.truth != one.rungs[-1]]
+    twice = [(cell.rungs[-1], cell.truth) for cell in table.cells.values() if cell.truth != cell.rungs[-1]]
     noise = [
-        float(np.std([of(first) - of(second) for first, second in twice])) / math.sqrt(2)
-        for of in (lambda one: one.val_bpb, table.fitness)
+        float(np.std([score(first) - score(second) for first, second in twice])) / math.sqrt(2)
+        for score in (lambda scores: scores.val_bpb, table.fitness)
     ]
-    following = ", ".join(f"{one:.3f}" for one in values[1:5])
+    following = ", ".join(f"{value:.3f}" for value in values[1:5])
     return (
         f"{len(table.cells)} cells, {len(twice)} of them trained with the second seed too, "
-        f"{len(table.fallen)} trainings that fell apart. True fitness: best {values[0]:.3f}, then {following}; "
+        f"{len(table.failed)} trainings that diverged. True fitness: best {values[0]:.3f}, then {following}; "
         f"median {np.median(values):.3f}. Between the seeds one standard deviation of a training is "
         f"{noise[0]:.3f} bits per byte and {noise[1]:.3f} in fitness."
     )
@@ -67,7 +63,7 @@ def _single(replays: Mapping[str, Sequence[Trace]], trainings: int, table: Table
         f"regret at {third:.0f} trainings' FLOPs",
         f"regret at {trainings}",
         "mean",
-        f"{OURS} less it, mean, 95%",
+        f"{OURS} minus it, mean, 95%",
         f"FLOPs to random's final median ({goal:.4f}), in trainings",
         "random's over these",
     )
@@ -75,10 +71,10 @@ def _single(replays: Mapping[str, Sequence[Trace]], trainings: int, table: Table
 
 
 def _row(
-    name: str, traces: Sequence[Trace], of_ours: Sequence[Trace], table: Table, goal: float, budget: float
+    name: str, traces: Sequence[Trace], our_traces: Sequence[Trace], table: Table, goal: float, budget: float
 ) -> list[str]:
     regrets = final_regrets(traces, table)
-    ours = final_regrets(of_ours, table)
+    ours = final_regrets(our_traces, table)
     reached = float(np.median(flops_to_reach(traces, table, goal))) / table.top_flops
     early = median_regret(traces, table, [budget / 3])[0]
     return [
@@ -98,21 +94,24 @@ def _double(replays: Replays, table: Table) -> str:
     rows = [
         [
             f"**{name}**" if name == OURS else name,
-            str(len(found)),
-            f"{np.median(found):.4f}",
-            f"{np.mean(found):.4f}",
-            "" if name == OURS else _paired(volumes[OURS], found),
+            str(len(values)),
+            f"{np.median(values):.4f}",
+            f"{np.mean(values):.4f}",
+            "" if name == OURS else _paired(volumes[OURS], values),
         ]
-        for name, found in volumes.items()
+        for name, values in volumes.items()
     ]
-    header = ("search", "seeds", "hypervolume, median", "mean", f"{OURS} less it, mean, 95%")
+    header = ("search", "seeds", "hypervolume, median", "mean", f"{OURS} minus it, mean, 95%")
     return markdown(header, rows)
 
 
-def _paired(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    """The mean difference over the seeds that both have, with its bootstrap interval."""
-    count = min(len(ours), len(theirs))
-    differences = np.array(ours[:count]) - np.array(theirs[:count])
+def _paired(ours: Sequence[float], others: Sequence[float]) -> str:
+    """Return the mean difference over the seeds that both have, with its bootstrap interval.
+
+    By hand and not by scipy.stats.bootstrap: the committed figures are from these draws.
+    """
+    count = min(len(ours), len(others))
+    differences = np.array(ours[:count]) - np.array(others[:count])
     rng = np.random.default_rng(0)
     means = differences[rng.integers(count, size=(_RESAMPLES, count))].mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])

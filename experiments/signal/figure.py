@@ -1,29 +1,29 @@
-"""Bits per byte against training FLOPs: where architectures cross, and how far seeds lie apart."""
+"""The figure of bits per byte against training FLOPs: where architectures cross, and how much seeds differ."""
 
 from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from experiments.signal.study import ELSEWHERE, SEEDS, SignalStudy
+from experiments.signal.study import OTHER_BUDGETS, SEEDS, SignalStudy
 from nas.report.parts.drawing import BPB_AXIS, GREY, styled
 
 
 def signal_figure(study: SignalStudy) -> go.Figure:
-    """A line for each architecture that was trained at several budgets; every training at C is a point."""
+    """Draw a line for each architecture trained at several budgets, and a point for every training at the own one."""
     own = study.space.training.trial_flops
     figure = go.Figure()
-    seeds = [study.trainings.of(study.wanted(one, 1.0, seed)).val_bpb for one in study.candidates for seed in SEEDS]
+    all_seeds = [study.result(candidate, 1.0, seed).val_bpb for candidate in study.candidates for seed in SEEDS]
     figure.add_scatter(
-        x=[own] * len(seeds), y=seeds, mode="markers", name="all architectures, all seeds",
+        x=[own] * len(all_seeds), y=all_seeds, mode="markers", name="all architectures, all seeds",
         marker={"color": GREY, "size": 7, "symbol": "line-ew-open"},
     )  # fmt: skip
-    elsewhere = [one for one in study.ranked() if any(one in study.chosen(factor) for factor in ELSEWHERE)]
-    for place, candidate in enumerate(elsewhere):
-        factors = sorted([1.0, *(factor for factor in ELSEWHERE if candidate in study.chosen(factor))])
-        found = [study.trainings.of(study.wanted(candidate, factor, SEEDS[0])).val_bpb for factor in factors]
+    chosen = {factor: study.chosen(factor) for factor in OTHER_BUDGETS}
+    several = [candidate for candidate in study.ranked() if any(candidate in group for group in chosen.values())]
+    for place, candidate in enumerate(several):
+        factors = sorted([1.0, *(factor for factor, group in chosen.items() if candidate in group)])
         figure.add_scatter(
             x=[factor * own for factor in factors],
-            y=found,
+            y=[study.result(candidate, factor, SEEDS[0]).val_bpb for factor in factors],
             mode="lines+markers",
             name=candidate.architecture.describe(),
             marker={"symbol": place, "size": 8},

@@ -1,4 +1,4 @@
-"""Where in each numeric range of a space the best architectures lie."""
+"""The table that shows where in each numeric range of a space the best architectures are."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from nas.space.dimension import NATURAL_MIN, Range, choices_of
 from nas.space.search_space import Candidate, SearchSpace
 
 BEST_SHARE = 4
-"""The best quarter of the architectures is what the table of ranges looks at."""
+"""One architecture in so many, the best ones, is listed in the table."""
 
 DIMENSIONS: dict[str, Callable[[ArchitectureConfig], float]] = {
-    "num_layers": lambda one: one.num_layers,
-    "hidden_dim": lambda one: one.hidden_dim,
-    "vocab_size": lambda one: one.vocab_size,
-    "head_dim": lambda one: one.head_dim,
-    "ffn_multiplier": lambda one: one.ffn_multiplier,
-    "query_group_size": lambda one: one.num_heads // one.num_kv_heads,
+    "num_layers": lambda shape: shape.num_layers,
+    "hidden_dim": lambda shape: shape.hidden_dim,
+    "vocab_size": lambda shape: shape.vocab_size,
+    "head_dim": lambda shape: shape.head_dim,
+    "ffn_multiplier": lambda shape: shape.ffn_multiplier,
+    "query_group_size": lambda shape: shape.num_heads // shape.num_kv_heads,
 }
 
 
 def range_table(study: SignalStudy) -> str:
-    """For each numeric dimension: its range, where the best is, and where the best quarter is."""
+    """Return for each numeric dimension its range, the value of the best, and those of the best quarter."""
     ranked = study.ranked()
     top = ranked[: len(ranked) // BEST_SHARE]
     rows = []
     for name in [*DIMENSIONS, "lr_multiplier"]:
         low, high = _range(study.space, name)
-        values = [value_of(name, one) for one in top]
+        values = [value_of(name, candidate) for candidate in top]
         with_bpb = spearman(
-            np.array([value_of(name, one) for one in study.candidates]),
-            study.scores(lambda one: one.val_bpb).mean(axis=1),
+            np.array([value_of(name, candidate) for candidate in study.candidates]),
+            study.scores(lambda result: result.val_bpb).mean(axis=1),
         )
         shown = ", ".join(f"{value:.3g}" if name == "lr_multiplier" else f"{value:g}" for value in values)
         rows.append((f"`{name}`", f"{low:g} to {high:g}", f"{values[0]:.4g}", shown, f"{with_bpb:+.2f}"))
@@ -45,20 +45,21 @@ def range_table(study: SignalStudy) -> str:
 
 
 def edges_hit(space: SearchSpace, candidate: Candidate) -> list[str]:
-    """The numeric dimensions in which a candidate stands at an end that could be moved.
+    """Return the numeric dimensions in which a candidate is at an end of the range that could be moved.
 
-    One layer and one query a key/value head are ends of nature, and of two choices each is an end.
+    Not counted: one layer and one query per key/value head, which no range goes below, and dimensions of two choices,
+    each of which is an end.
     """
-    found = []
+    edges = []
     for name in [*DIMENSIONS, "lr_multiplier"]:
         low, high = _range(space, name)
         value = value_of(name, candidate)
-        is_natural = low == NATURAL_MIN.get(name)
+        is_natural_min = low == NATURAL_MIN.get(name)
         if len(set(choices_of(getattr(space.search, name)))) < 3 and name != "lr_multiplier":
             continue
-        if value >= high or (value <= low and not is_natural):
-            found.append(name)
-    return found
+        if value >= high or (value <= low and not is_natural_min):
+            edges.append(name)
+    return edges
 
 
 def value_of(name: str, candidate: Candidate) -> float:
@@ -69,5 +70,5 @@ def _range(space: SearchSpace, name: str) -> tuple[float, float]:
     dimension = getattr(space.search, name)
     if isinstance(dimension, Range):
         return dimension.min, dimension.last
-    values = [float(one) for one in (dimension if isinstance(dimension, tuple) else (dimension,))]
+    values = [float(value) for value in (dimension if isinstance(dimension, tuple) else (dimension,))]
     return min(values), max(values)

@@ -110,7 +110,7 @@ def test_the_table_has_means_over_seeds_the_best_first_and_the_taught_apart() ->
 
 
 def test_an_unknown_architecture_is_refused() -> None:
-    with pytest.raises(UsageError, match="'lama'.*'llama'"):
+    with pytest.raises(UsageError, match=r"'lama'.*'llama'"):
         full_training.main(["--only", "lama"])
 
 

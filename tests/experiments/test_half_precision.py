@@ -1,34 +1,22 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
-from experiments.half_precision.__main__ import DTYPES, SEEDS, SHAPES, table, upper_bound, wanted_training
-from experiments.trainings import Trained
+from experiments.half_precision.pairs import DTYPES, NUM_SEEDS, SHAPES, table, training_spec, upper_bound
+from experiments.trainings import TrainingResult
 
 
-@dataclass
-class Written:
-    """Takes the place of a file of trainings."""
-
-    done: dict[str, Trained]
-
-    def of(self, wanted: object) -> Trained:
-        return self.done[wanted.key]  # type: ignore[attr-defined]
-
-
-def trained(shape: str, seed: int, val_bpb: float) -> Trained:
-    wanted = wanted_training(shape, seed, 1e11)
-    return Trained(
-        key=wanted.key,
-        architecture=wanted.candidate.architecture,
-        vocabulary=wanted.candidate.vocabulary,
+def result(shape: str, seed: int, val_bpb: float) -> TrainingResult:
+    spec = training_spec(shape, seed, 1e11)
+    return TrainingResult(
+        key=spec.key,
+        architecture=spec.candidate.architecture,
+        vocabulary=spec.candidate.vocabulary,
         train_flops=1e11,
         batch_tokens=1024,
-        learning_rate=wanted.recipe.learning_rate,
+        learning_rate=spec.recipe.learning_rate,
         seed=seed,
-        num_steps=wanted.recipe.num_steps,
+        num_steps=spec.recipe.num_steps,
         val_bpb=val_bpb,
     )
 
@@ -41,17 +29,16 @@ def test_the_bound_is_students() -> None:
     assert bound == pytest.approx(0.02 + 2.1318 * 0.0070711, abs=1e-5)
 
 
-def test_a_shape_stands_in_the_table_when_all_its_pairs_are_there() -> None:
+def test_a_shape_is_in_the_table_when_all_its_pairs_are_there() -> None:
     first, second, _ = SHAPES
-    files = {dtype: Written({}) for dtype in DTYPES}
-    for seed in range(SEEDS):
+    results: dict[str, dict[str, TrainingResult]] = {dtype: {} for dtype in DTYPES}
+    for seed in range(NUM_SEEDS):
         for shape in (first, second):
             for dtype, val_bpb in zip(DTYPES, (2.0, 2.02 if shape == first else 1.99), strict=True):
-                one = trained(shape, seed, val_bpb)
-                files[dtype].done[one.key] = one
-    missing = wanted_training(second, SEEDS - 1, 1e11).key
-    del files["bfloat16"].done[missing]
-    rows = table(files, 1e11).splitlines()[2:]  # type: ignore[arg-type]
+                training = result(shape, seed, val_bpb)
+                results[dtype][training.key] = training
+    del results["bfloat16"][training_spec(second, NUM_SEEDS - 1, 1e11).key]
+    rows = table(results, 1e11).splitlines()[2:]
     assert len(rows) == 1
     assert rows[0].startswith(f"| {first} |")
     assert rows[0].endswith("| 2.0000 | 2.0200 | +0.0200 | +0.0200 | not met |")

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
-from experiments.learning_rate.__main__ import cells_of, next_rates, tables
-from experiments.trainings import Trained
+from experiments.learning_rate.sweep import next_rates, sweep_points, table
+from experiments.trainings import TrainingResult
 
 RULE = 0.004
 
@@ -19,7 +17,7 @@ RULE = 0.004
         ({0.002: 2.0, 0.004: 1.9, 0.008: 1.8}, [0.016]),
         ({0.001: 1.9, 0.002: 1.8, 0.004: 1.9, 0.008: 2.0}, []),
         ({0.004: 1.8}, [0.002, 0.008]),
-        # Swept under another rule: this one's rate is still to be trained, the best is known.
+        # Swept under another rule: the rate of this rule is still to be trained, the best is known.
         ({0.001: 1.9, 0.0016: 1.8, 0.003: 1.9}, [0.004]),
         # A neighbour that is too far away to bracket the best.
         ({0.001: 1.9, 0.004: 1.8, 0.008: 1.9}, [0.002]),
@@ -32,28 +30,21 @@ def test_the_rule_and_the_neighbours_of_the_best_are_trained(
     assert next_rates(RULE, measured) == pytest.approx(expected)
 
 
-@dataclass
-class Written:
-    """Takes the place of a file of trainings."""
-
-    done: dict[str, Trained]
-
-
 def test_the_table_tells_what_the_rule_loses_and_what_was_not_swept() -> None:
-    first, second = cells_of(1024, 256, ("small",), 2e12)
-    found = {
+    first, second = sweep_points(1024, 256, ("small",), 2e12)
+    val_bpb = {
         (first, first.rule): 1.8,
         (first, first.rule / 2): 1.75,
         (first, first.rule / 4): 1.9,
         (second, second.rule): 1.7,
     }
-    done = {}
-    for (cell, rate), bpb in found.items():
-        wanted = cell.wanted(rate)
-        done[wanted.key] = Trained(
-            key=wanted.key,
-            architecture=cell.architecture,
-            vocabulary=wanted.candidate.vocabulary,
+    results = {}
+    for (point, rate), bpb in val_bpb.items():
+        spec = point.spec(rate)
+        results[spec.key] = TrainingResult(
+            key=spec.key,
+            architecture=point.architecture,
+            vocabulary=spec.candidate.vocabulary,
             train_flops=2e12,
             batch_tokens=1024,
             learning_rate=rate,
@@ -61,7 +52,7 @@ def test_the_table_tells_what_the_rule_loses_and_what_was_not_swept() -> None:
             num_steps=1,
             val_bpb=bpb,
         )
-    page = tables([first, second], Written(done))  # type: ignore[arg-type]
+    page = table([first, second], results)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     assert rows[2][-4:] == ["1.800", f"{first.rule / 2:.5f}", "1.750", "0.050"]
     assert rows[3][-4:] == ["1.700", "not swept", "not swept", "not swept"]

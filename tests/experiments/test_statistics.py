@@ -9,20 +9,20 @@ from experiments.signal.variance import paired_error, signal_of
 def test_the_variance_components_by_hand() -> None:
     # Rows 1, 3 and 5, 9: means 2 and 7; variances within 2 and 8, pooled 5. Variance of the means 12.5, of
     # which 5 / 2 is chance: 10 is left for the architectures.
-    found = signal_of(np.array([[1.0, 3.0], [5.0, 9.0]]))
-    assert found.mean == pytest.approx(4.5)
-    assert found.seed == pytest.approx(5**0.5)
-    assert found.between == pytest.approx(10**0.5)
-    assert found.share == pytest.approx(10 / 15)
-    assert found.rank_correlation == pytest.approx(1.0)
-    assert found.gap == pytest.approx((4.5 - 2) / 5**0.5)
+    signal = signal_of(np.array([[1.0, 3.0], [5.0, 9.0]]))
+    assert signal.mean == pytest.approx(4.5)
+    assert signal.seed == pytest.approx(5**0.5)
+    assert signal.between == pytest.approx(10**0.5)
+    assert signal.share == pytest.approx(10 / 15)
+    assert signal.rank_correlation == pytest.approx(1.0)
+    assert signal.gap == pytest.approx((4.5 - 2) / 5**0.5)
 
 
 def test_chance_alone_leaves_nothing_between_architectures() -> None:
-    found = signal_of(np.array([[1.0, 2.0], [2.0, 1.0], [1.5, 1.5]]))
-    assert found.between == 0.0
-    assert found.share == 0.0
-    assert found.rank_correlation == pytest.approx(-1.0)
+    signal = signal_of(np.array([[1.0, 2.0], [2.0, 1.0], [1.5, 1.5]]))
+    assert signal.between == 0.0
+    assert signal.share == 0.0
+    assert signal.rank_correlation == pytest.approx(-1.0)
 
 
 def test_the_rank_correlation_is_the_mean_over_all_pairs_of_seeds() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from experiments.collapse_detector.human_code import windows
-from experiments.collapse_detector.loops import DAMAGES, KINDS, collapsed
+from experiments.collapse_detector.loops import DAMAGES, KINDS, synthetic_loop
 from nas.evaluate.calibration import LENGTHS
 from nas.evaluate.collapse.detector import (
     BLANK,
@@ -63,9 +63,9 @@ def test_a_loop_at_the_end_counts_by_its_share_of_the_text(share: float) -> None
 
 def test_a_third_of_a_text_that_ends_in_one_number_again_and_again_is_a_loop() -> None:
     text = HEALTHY[:130] + ("0, " * 30)[:70]
-    found = measure(text)
-    assert found["counting_loop"] == 0  # numbers alone: it might be a table
-    assert found["inner_loop"] < threshold("inner_loop", 200)
+    measures = measure(text)
+    assert measures["counting_loop"] == 0  # numbers alone: it might be a table
+    assert measures["inner_loop"] < threshold("inner_loop", 200)
     assert collapse_rule(text) == LOOP
 
 
@@ -86,8 +86,8 @@ def test_lines_that_come_back_are_found_without_a_loop() -> None:
     lines = ["    return None\n", "        pass\n", "    else:\n"]
     text = "".join(draw.choice(lines) for _ in range(60))[:400]
     assert collapse_rule(text) in (LINES, LOOP, NEAR_LOOP)
-    found = measure(text)
-    assert found["repeated_lines"] > threshold("repeated_lines", 400)
+    measures = measure(text)
+    assert measures["repeated_lines"] > threshold("repeated_lines", 400)
 
 
 def test_a_loop_with_noise_is_a_near_loop() -> None:
@@ -135,7 +135,7 @@ def test_code_that_people_write_is_healthy(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["\ud800\udfff" * 3 + "x = 1", "\ufffd" * 300, "a\ufffdb\ufffdc = 1\n", "\x00\x1b[2J"])
-def test_text_that_is_no_text_is_judged_without_an_error(text: str) -> None:
+def test_text_that_is_no_text_raises_no_error(text: str) -> None:
     assert collapse_rule(text) in (None, *RULES)
 
 
@@ -166,15 +166,17 @@ def test_the_thresholds_are_of_this_detector_and_say_how_they_were_made() -> Non
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_code_of_a_package_that_was_not_calibrated_on_is_rarely_called_collapsed(length: int) -> None:
-    found = windows(["optuna", "pydantic"], length, 500)
-    alarms = Counter(rule for one in found if (rule := collapse_rule(one.text, one.before)))
-    assert alarms.total() <= 0.0072 * 2 * len(found), alarms  # twice the bar, for a fifth of the windows
+    human = windows(["optuna", "pydantic"], length, 500)
+    alarms = Counter(rule for window in human if (rule := collapse_rule(window.text, window.before)))
+    assert alarms.total() <= 0.0072 * 2 * len(human), alarms  # twice the bar, for a fifth of the windows
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("length", LENGTHS)
 def test_made_loops_are_found(length: int, damage: str) -> None:
-    material = [one.text for one in windows(["optuna"], 1000, 200)]
-    texts = [collapsed(kind, damage, length, material, f"{kind} {number}") for kind in KINDS for number in range(40)]
-    found = sum(collapse_rule(text) is not None for text in texts) / len(texts)
-    assert found >= {"pure": 0.99, "noise": 0.85, "half-way": 0.9}[damage]
+    material = [window.text for window in windows(["optuna"], 1000, 200)]
+    texts = [
+        synthetic_loop(kind, damage, length, material, f"{kind} {number}") for kind in KINDS for number in range(40)
+    ]
+    recall = sum(collapse_rule(text) is not None for text in texts) / len(texts)
+    assert recall >= {"pure": 0.99, "noise": 0.85, "half-way": 0.9}[damage]

@@ -1,11 +1,9 @@
-"""The architectures that are trained fully beside each other, under equal FLOPs: the search's and what people take."""
+"""The models that are trained fully under equal FLOPs: those of a search, and those that people use without one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-from optuna.trial import FixedTrial
 
 from nas.architecture.config import ArchitectureConfig, read_arch_json
 from nas.errors import UsageError
@@ -20,8 +18,8 @@ _MAX_BATCH_TOKENS, _MIN_STEPS, _SEQ_LENGTH = 4096, 1000, 256
 
 
 @dataclass(frozen=True)
-class Contender:
-    """An architecture with the vocabulary it is trained under."""
+class ModelSpec:
+    """An architecture with the vocabulary and the settings that it is trained under."""
 
     name: str
     architecture: ArchitectureConfig
@@ -30,10 +28,10 @@ class Contender:
     batch_tokens: int = _MAX_BATCH_TOKENS
 
     def recipe(self, train_flops: float, seed: int, teacher_flops_per_token: int = 0) -> Recipe:
-        """As many steps of the trial's rule as `train_flops` buys.
+        """Return the recipe of as many steps as `train_flops` buys, with the learning rate of a trial's rule.
 
-        Of 4,096 tokens, or half of them and so on where that would leave under 1,000 steps: a giant under a small
-        budget is not to lose by its batch.
+        The batch is halved while there would be fewer than 1,000 steps, so that a large model under a small budget
+        does not lose because of its batch.
         """
         per_token = self.architecture.train_flops_per_token(_SEQ_LENGTH) + teacher_flops_per_token
         batch = self.batch_tokens
@@ -51,30 +49,33 @@ class Contender:
         )
 
 
-def contenders(train_flops: float) -> dict[str, Contender]:
-    """By NAMES: of a search the best at its own budget and the one predicted best at a hundred times as much,
-    Llama scaled to these FLOPs, the origin's L4 H256 under two vocabularies, a million parameters."""
-    found = [
-        of_study("searched", STUDY / "best-at-search.json"),
-        of_study("predicted", STUDY / "best-at-target.json"),
-        scaled_llama(train_flops),
-        Contender("origin-a", ArchitectureConfig.load("origin-a"), "bpe-4096"),
-        Contender("origin-c", ArchitectureConfig.load("origin-c"), "gpt2"),
-        shipped("small-1m", "bpe-2048"),
+def model_specs(train_flops: float) -> dict[str, ModelSpec]:
+    """Return the models by NAMES.
+
+    Of a search the best at its own budget and the one predicted best at a hundred times as much, Llama scaled to these
+    FLOPs, the origin's L4 H256 under two vocabularies, and a million parameters.
+    """
+    specs = [
+        _exported("searched", STUDY / "best-at-search.json"),
+        _exported("predicted", STUDY / "best-at-target.json"),
+        _scaled_llama(train_flops),
+        ModelSpec("origin-a", ArchitectureConfig.load("origin-a"), "bpe-4096"),
+        ModelSpec("origin-c", ArchitectureConfig.load("origin-c"), "gpt2"),
+        _shipped("small-1m", "bpe-2048"),
     ]
-    return {one.name: one for one in found}
+    return {spec.name: spec for spec in specs}
 
 
-def of_study(name: str, path: Path) -> Contender:
-    """What a search exported; the steps are of full training, not the small ones of trials."""
+def _exported(name: str, path: Path) -> ModelSpec:
+    """Return what a search exported, with steps of full training instead of the small ones of trials."""
     arch = read_arch_json(path)
-    return Contender(
+    return ModelSpec(
         name, ArchitectureConfig.load(path), str(arch["vocabulary"]), float(arch["recipe"]["lr_multiplier"])
     )
 
 
-def scaled_llama(train_flops: float) -> Contender:
-    """As the search scales its references, in a space as `base` but wide enough for these FLOPs."""
+def _scaled_llama(train_flops: float) -> ModelSpec:
+    """Return Llama scaled as a search scales its references, in a space like `base` but wide enough."""
     space = load_space("base")
     ranges = {"num_layers": Range(min=1, max=12), "hidden_dim": Range(min=16, max=512, step=16)}
     space = space.model_copy(
@@ -84,12 +85,12 @@ def scaled_llama(train_flops: float) -> Contender:
         }
     )
     sizes = {name: int(name.removeprefix("bpe-")) for name in space.vocabulary_names}
-    candidate = space.suggest(FixedTrial(scaled_references(space, sizes)["llama"]), sizes)
-    return Contender("llama", candidate.architecture, candidate.vocabulary)
+    candidate = space.candidate(scaled_references(space, sizes)["llama"], sizes)
+    return ModelSpec("llama", candidate.architecture, candidate.vocabulary)
 
 
-def shipped(name: str, vocabulary: str) -> Contender:
+def _shipped(name: str, vocabulary: str) -> ModelSpec:
     recipe = read_arch_json(name)["recipe"]
-    return Contender(
+    return ModelSpec(
         name, ArchitectureConfig.load(name), vocabulary, float(recipe["lr_multiplier"]), int(recipe["batch_tokens"])
     )

@@ -1,4 +1,4 @@
-"""The ways to search that are set beside each other on a table, each as a list of what it paid for, in order."""
+"""The ways to search that are compared on a table, each as a list of what it paid for, in order."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from experiments.search_benchmark.replayed import GRID, Paid, Rival, Trace
-from experiments.search_benchmark.results_table import Cell, Table, by_dimension
-from experiments.search_benchmark.syne_tune_rival import NAME, is_installed, mo_asha
+from experiments.search_benchmark.results_table import Cell, SearchMethod, Step, Table, Trace, grid_values
+from experiments.search_benchmark.syne_tune_method import NAME, is_installed, mo_asha
 from nas.search.driver import Budget
 from nas.search.objectives import DEFAULT_OBJECTIVES
 from nas.search.proposals.samplers import chosen_sampler
@@ -22,10 +21,12 @@ _POPULATION, _TOURNAMENT = 10, 3
 TWO_OBJECTIVES = ("val_bpb", "collapse_rate")
 
 
-def _study(sampler: str, *, rungs: bool, objectives: tuple[str, ...] = ("fitness",)) -> Rival:
+def _study(sampler: str, *, rungs: bool, objectives: tuple[str, ...] = ("fitness",)) -> SearchMethod:
+    """Return a search by nas.search itself, with the rungs of the table or with the top alone."""
+
     def search(table: Table, seed: int, flops: float) -> Trace:
         space = table.with_rungs(table.space.training.num_rungs if rungs else 1)
-        result = run_study(
+        study = run_study(
             space,
             table.score,
             Budget(train_flops=flops),
@@ -35,23 +36,24 @@ def _study(sampler: str, *, rungs: bool, objectives: tuple[str, ...] = ("fitness
             vocabulary_sizes=table.vocabulary_sizes,
         )
         top = space.training.num_rungs - 1
-        results = sorted((rung.order, one, rung) for one in result.records for rung in one.rungs)
+        results = sorted((rung.order, record, rung) for record in study.records for rung in record.rungs)
         spent, trace = 0.0, []
         for _, record, rung in results:
             spent += rung.spent_flops
-            trace.append(Paid(spent, table.cells[record.architecture.id], rung.rung == top))
+            trace.append(Step(spent, record.architecture.id, rung.rung == top))
         return trace
 
     return search
 
 
-def _in_order(key: Callable[[Cell, Table], float]) -> Rival:
+def _in_order(key: Callable[[Cell, Table], float]) -> SearchMethod:
+    """Return a search that trains cells in the order of `key`, equal ones in an order that the seed draws."""
+
     def search(table: Table, seed: int, flops: float) -> Trace:
-        """Equal ones in an order that the seed draws."""
         rng = np.random.default_rng(derived_seed("order", seed))
         cells = list(table.cells.values())
         rng.shuffle(cells)
-        return _trained(sorted(cells, key=lambda one: key(one, table)), table, flops)
+        return _trained(sorted(cells, key=lambda cell: key(cell, table)), table, flops)
 
     return search
 
@@ -61,21 +63,22 @@ def _most_parameters(cell: Cell, table: Table) -> float:
 
 
 def _optimal_parameters(cell: Cell, table: Table) -> float:
-    """How far from what is compute-optimal by the published law, in ratio."""
+    """Return how far the cell is from the compute-optimal size of the published law, as the log of the ratio."""
     size = cell.candidate.architecture.non_embedding_params
     return abs(math.log(size / compute_optimal_params(table.top_flops)))
 
 
 def _evolution(table: Table, seed: int, flops: float) -> Trace:
-    """Regularised evolution (Real et al. 2019, arXiv 1802.01548): the oldest dies, the winner of a tournament breeds.
+    """Search by regularised evolution (Real et al. 2019, arXiv 1802.01548).
 
-    A child differs from its parent in one dimension, and is one that was not trained yet where there is any such.
+    The oldest member dies, the winner of a tournament is the parent. A child differs from its parent in one dimension,
+    and is a cell that was not trained yet if there is one.
     """
     rng = np.random.default_rng(derived_seed("evolution", seed))
-    grid = by_dimension(table.cells, GRID)
-    values = [sorted({point[index] for point in grid}, key=str) for index in range(len(GRID))]
+    grid = table.by_point()
+    values = [*grid_values(grid).values()]
 
-    def lives() -> Iterable[Cell]:
+    def population_members() -> Iterable[Cell]:
         seen: set[tuple[object, ...]] = set()
         points = list(grid)
         population: deque[tuple[object, ...]] = deque(maxlen=_POPULATION)
@@ -85,36 +88,36 @@ def _evolution(table: Table, seed: int, flops: float) -> Trace:
             yield grid[points[index]]
         while len(seen) < len(grid):
             contest = [population[index] for index in rng.choice(len(population), _TOURNAMENT, replace=False)]
-            parent = min(contest, key=lambda one: table.fitness(grid[one].rungs[-1]))
+            parent = min(contest, key=lambda point: table.fitness(grid[point].rungs[-1]))
             children = [
                 (*parent[:index], value, *parent[index + 1 :])
-                for index in range(len(GRID))
+                for index in range(len(values))
                 for value in values[index]
                 if value != parent[index]
             ]
-            fresh = [one for one in children if one in grid and one not in seen]
-            if not fresh:
-                fresh = [one for one in points if one not in seen]
-            child = fresh[rng.integers(len(fresh))]
+            untrained = [point for point in children if point in grid and point not in seen]
+            if not untrained:
+                untrained = [point for point in points if point not in seen]
+            child = untrained[rng.integers(len(untrained))]
             population.append(child)
             seen.add(child)
             yield grid[child]
 
-    return _trained(lives(), table, flops)
+    return _trained(population_members(), table, flops)
 
 
 def _trained(cells: Iterable[Cell], table: Table, flops: float) -> Trace:
-    """Each trained to the end at once, as long as the FLOPs last."""
-    trace: Trace = []
+    """Return the trace of training each cell to the end at once, as long as the FLOPs last."""
+    trace: list[Step] = []
     for cell in cells:
         if len(trace) * table.top_flops >= flops:
             break
-        trace.append(Paid((len(trace) + 1) * table.top_flops, cell, True))
+        trace.append(Step((len(trace) + 1) * table.top_flops, cell.id, True))
     return trace
 
 
 OURS = "codenas"
-RIVALS: dict[str, Rival] = {
+METHODS: dict[str, SearchMethod] = {
     OURS: _study(chosen_sampler(None, DEFAULT_OBJECTIVES), rungs=True),
     "random": _study("random", rungs=False),
     "most parameters first": _in_order(_most_parameters),
@@ -127,8 +130,8 @@ RIVALS: dict[str, Rival] = {
     "TPE with rungs": _study("tpe", rungs=True),
     "GP with rungs": _study("gp", rungs=True),
 }
-"""One objective, fitness."""
-TWO_OBJECTIVE_RIVALS: dict[str, Rival] = {
+"""Searches with one objective, fitness."""
+TWO_OBJECTIVE_METHODS: dict[str, SearchMethod] = {
     OURS: _study(chosen_sampler(None, TWO_OBJECTIVES), rungs=False, objectives=TWO_OBJECTIVES),
     "random": _study("random", rungs=False, objectives=TWO_OBJECTIVES),
     "Optuna TPE": _study("tpe", rungs=False, objectives=TWO_OBJECTIVES),
@@ -137,4 +140,4 @@ TWO_OBJECTIVE_RIVALS: dict[str, Rival] = {
     "TPE with rungs": _study("tpe", rungs=True, objectives=TWO_OBJECTIVES),
     **({NAME: mo_asha} if is_installed() else {}),
 }
-"""Two, bits per byte and collapse rate, for the hypervolume. Ours is Optuna's GP, which won."""
+"""Searches with two objectives, bits per byte and collapse rate. Ours is Optuna's GP, which had the best median."""

@@ -1,6 +1,6 @@
 """Syne Tune's asynchronous successive halving for several objectives (MO-ASHA), replayed where it is installed.
 
-It is no dependency: `pip install syne-tune` brings xgboost and more.
+It is not a dependency: `pip install syne-tune` also installs xgboost and more.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from experiments.search_benchmark.replayed import GRID, Paid, Trace
-from experiments.search_benchmark.results_table import Table, by_dimension
+from experiments.search_benchmark.results_table import Step, Table, Trace, grid_values
+from experiments.search_table.grid import GRID
 from nas.training.batches import derived_seed
 from nas.training.recipe import rung_cost
 
@@ -24,7 +24,7 @@ def is_installed() -> bool:
 
 
 def mo_asha(table: Table, seed: int, flops: float) -> Trace:
-    """One trial at a time, with our rungs and factor; a configuration that was had before is drawn again."""
+    """Search one trial at a time, with our rungs and factor; a configuration that was trained before is drawn again."""
     from syne_tune.backend.trial_status import Trial
     from syne_tune.config_space import choice
     from syne_tune.optimizer.scheduler import SchedulerDecision
@@ -33,11 +33,10 @@ def mo_asha(table: Table, seed: int, flops: float) -> Trace:
     drawn = derived_seed("mo-asha", seed) % 2**32
     random.seed(drawn)
     np.random.seed(drawn)
-    cells = by_dimension(table.cells, GRID)
-    values = {name: sorted({point[index] for point in cells}, key=str) for index, name in enumerate(GRID)}
+    cells = table.by_point()
     training = table.space.training
     scheduler = MOASHA(
-        config_space={name: choice(one) for name, one in values.items()},
+        config_space={name: choice(values) for name, values in grid_values(cells).items()},
         metrics=["val_bpb", "collapse_rate"],
         time_attr=_TIME,
         max_t=round(training.rung_factor ** (training.num_rungs - 1)),
@@ -45,7 +44,7 @@ def mo_asha(table: Table, seed: int, flops: float) -> Trace:
         reduction_factor=training.rung_factor,
         random_seed=drawn,
     )
-    trace: Trace = []
+    trace: list[Step] = []
     spent, seen, number = 0.0, set[tuple[object, ...]](), 0
     while spent < flops and len(seen) < len(cells):
         config = scheduler.suggest().config
@@ -59,7 +58,7 @@ def mo_asha(table: Table, seed: int, flops: float) -> Trace:
         for rung, scores in enumerate(cells[point].rungs):
             spent += rung_cost(training.rung_flops, rung)
             is_top = rung == training.num_rungs - 1
-            trace.append(Paid(spent, cells[point], is_top))
+            trace.append(Step(spent, cells[point].id, is_top))
             result = {
                 "val_bpb": scores.val_bpb,
                 "collapse_rate": scores.collapse_rate,

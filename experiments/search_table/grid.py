@@ -1,4 +1,4 @@
-"""The full factorial that experiments/search_benchmark/README.md replays searches on: a grid inside `base.toml`."""
+"""The grid of the search table: a full factorial of four dimensions inside `base.toml`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from optuna.trial import FixedTrial
-
 from nas.space.search_space import Candidate, SearchSpace, load_space
 from nas.space.sections import SearchSection
 
-_GRID: dict[str, list[Any]] = {
+GRID: dict[str, list[Any]] = {
     "vocab_size": [512, 1024, 2048, 4096, 8192, 16384],
     "hidden_dim": [32, 48, 64, 96],
     "num_layers": [1, 2, 3, 5],
@@ -28,16 +26,15 @@ _FIXED: dict[str, Any] = {
 """What the best trials of a search before the table had in common; the learning rate is the rule's."""
 
 
-def table_space(trial_flops: float | None = None) -> SearchSpace:
-    """`base` and its metrics through three rungs, with all dimensions but the four of the grid fixed."""
+def grid_space(trial_flops: float | None = None) -> SearchSpace:
+    """Return `base` with three rungs and all dimensions fixed but the four of the grid."""
     base = load_space("base")
     flops = trial_flops or base.training.trial_flops
     training = base.training.model_copy(update={"trial_flops": flops, "num_rungs": 3})
-    return base.model_copy(update={"name": "table", "search": SearchSection(**_GRID, **_FIXED), "training": training})
+    return base.model_copy(update={"name": "table", "search": SearchSection(**GRID, **_FIXED), "training": training})
 
 
-def cells(space: SearchSpace, vocabulary_sizes: Mapping[str, int]) -> list[Candidate]:
-    """Every candidate of the grid, in a fixed order."""
-    names = [*_GRID]
-    points = itertools.product(*_GRID.values())
-    return [space.suggest(FixedTrial(dict(zip(names, point, strict=True))), vocabulary_sizes) for point in points]
+def grid_candidates(space: SearchSpace, vocabulary_sizes: Mapping[str, int]) -> list[Candidate]:
+    """Return every candidate of the grid, in a fixed order."""
+    combinations = itertools.product(*GRID.values())
+    return [space.candidate(dict(zip(GRID, values, strict=True)), vocabulary_sizes) for values in combinations]
