@@ -1,4 +1,4 @@
-"""The page's style sheet and its scripts, files of their own, as text: small enough to stand in every report."""
+"""The style sheet and the scripts of a page as text, small enough to be part of every report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.resources import files
 
 STYLE = "page.css"
 SCRIPTS = ("figures.js", "selection.js", "tables.js", "axes.js", "weight.js", "copying.js")
-"""In the order they run in; each is a closed block that knows the ones before it by `codenas`."""
+"""The scripts in the order in which they run; each is a block of its own and uses earlier ones through `codenas`."""
 
 
 @cache

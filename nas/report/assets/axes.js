@@ -1,39 +1,40 @@
 "use strict";
-// The axes of the Pareto chart: any two measures; the front of the two is found anew.
+// The axes of the Pareto chart: any two measures of the trials, with the front of these two.
 {
   const x = document.getElementById("pareto-x"), y = document.getElementById("pareto-y");
-  const of = (number, name) => codenas.trials.get(number).measures[name];
+  const measure = (number, name) => codenas.trials.get(number).measures[name];
 
-  function front(numbers, a, b) {  // lower is better in both; of equal ones all stay
-    const dominates = (one, two) => of(one, a) <= of(two, a) && of(one, b) <= of(two, b)
-      && (of(one, a) < of(two, a) || of(one, b) < of(two, b));
-    return new Set(numbers.filter((two) => !numbers.some((one) => dominates(one, two))));
+  function front(numbers, a, b) {  // lower is better in both measures; all of several equal trials stay
+    const dominates = (first, second) => measure(first, a) <= measure(second, a) && measure(first, b) <= measure(second, b)
+      && (measure(first, a) < measure(second, a) || measure(first, b) < measure(second, b));
+    return new Set(numbers.filter((number) => !numbers.some((other) => dominates(other, number))));
   }
 
   function redraw(chart) {
     const a = x.selectedOptions[0], b = y.selectedOptions[0];
-    const known = (number) => of(number, a.value) !== null && of(number, b.value) !== null;
-    const parts = Object.fromEntries(["others", "front"].map((role) => [role,
+    const known = (number) => measure(number, a.value) !== null && measure(number, b.value) !== null;
+    const traces = Object.fromEntries(["others", "front"].map((role) => [role,
       chart.data.findIndex((trace) => trace.meta === role)]));
-    const looks = new Map();
-    for (const index of Object.values(parts)) {
+    const styles = new Map();
+    for (const index of Object.values(traces)) {
       const { customdata, text, marker } = chart.data[index];
-      customdata.forEach((one, place) => looks.set(one, [text[place], marker.size[place]]));
+      customdata.forEach((number, at) => styles.set(number, [text[at], marker.size[at]]));
     }
-    codenas.paretoLooks = looks.size > (codenas.paretoLooks?.size ?? 0) ? looks : codenas.paretoLooks;
-    const numbers = [...codenas.paretoLooks.keys()].filter(known);
+    codenas.paretoStyles = styles.size > (codenas.paretoStyles?.size ?? 0) ? styles : codenas.paretoStyles;
+    const numbers = [...codenas.paretoStyles.keys()].filter(known);
     const best = front(numbers, a.value, b.value);
-    const sorted = numbers.filter((one) => best.has(one)).sort((one, two) => of(one, a.value) - of(two, a.value)
-      || of(two, b.value) - of(one, b.value));
-    const members = { front: sorted, others: numbers.filter((one) => !best.has(one)), line: sorted };
+    const sorted = numbers.filter((number) => best.has(number)).sort((first, second) =>
+      measure(first, a.value) - measure(second, a.value) || measure(second, b.value) - measure(first, b.value));
+    const members = { front: sorted, others: numbers.filter((number) => !best.has(number)), line: sorted };
     chart.data.forEach((trace, index) => {
       if (trace.meta === "ring") return;
-      const own = (members[trace.meta] ?? trace.customdata ?? []).filter(known);
-      const changed = { x: [own.map((one) => of(one, a.value))], y: [own.map((one) => of(one, b.value))] };
+      const shown = (members[trace.meta] ?? trace.customdata ?? []).filter(known);
+      const changed = { x: [shown.map((number) => measure(number, a.value))],
+        y: [shown.map((number) => measure(number, b.value))] };
       if (trace.meta in members && trace.meta !== "line") {
-        changed.customdata = [own];
-        changed.text = [own.map((one) => codenas.paretoLooks.get(one)[0])];
-        changed["marker.size"] = [own.map((one) => codenas.paretoLooks.get(one)[1])];
+        changed.customdata = [shown];
+        changed.text = [shown.map((number) => codenas.paretoStyles.get(number)[0])];
+        changed["marker.size"] = [shown.map((number) => codenas.paretoStyles.get(number)[1])];
       }
       window.Plotly.restyle(chart, changed, [index]);
     });
@@ -49,9 +50,9 @@
     const change = () => codenas.charts.has("pareto") && redraw(codenas.charts.get("pareto"));
     x.addEventListener("change", change);
     y.addEventListener("change", change);
-    codenas.onDrawn((chart) => {  // what was chosen before it was there
+    codenas.onDrawn((chart) => {  // axes that were chosen before the chart was drawn
       if (chart.id !== "pareto") return;
-      if (![x, y].every((one) => one.selectedOptions[0].defaultSelected)) redraw(chart);
+      if (![x, y].every((select) => select.selectedOptions[0].defaultSelected)) redraw(chart);
       codenas.weightMoved?.();
     });
   }

@@ -1,7 +1,7 @@
 "use strict";
-// Charts are drawn when they come into view, so that a page of many opens at once; before printing, all of them.
+// Charts are drawn when they come into view, so that a page with many opens fast; printing draws all of them.
 const codenas = {
-  charts: new Map(),      // name -> the element plotly drew in
+  charts: new Map(),      // id -> the element that plotly draws in
   trials: new Map(),      // number -> the facts of a trial
   watchers: [],           // called with each chart as it is drawn
   onDrawn(watch) {
@@ -16,19 +16,19 @@ const codenas = {
 {
   const CONFIG = { showSendToCloud: false, displaylogo: false, responsive: true,
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
-  codenas.trials = new Map((codenas.read("trials") || []).map((one) => [one.number, one]));
+  codenas.trials = new Map((codenas.read("trials") || []).map((trial) => [trial.number, trial]));
   const narrow = window.matchMedia("(max-width: 600px)");
 
-  function start() {  // plotly stands in the page as text until the first chart is drawn
+  function start() {  // plotly is text in the page until the first chart is drawn
     if (window.Plotly) return;
     const script = document.createElement("script");
     script.textContent = document.getElementById("plotly").textContent;
     document.head.append(script);
   }
 
-  function addHover(trace) {  // what a trial says stands once in the page
+  function addHover(trace) {  // the hover text of a trial is in the page once, among its facts
     if (!trace.customdata || trace.text || !String(trace.hovertemplate).startsWith("%{text}")) return;
-    trace.text = trace.customdata.map((one) => codenas.trials.get(one)?.hover ?? "");
+    trace.text = trace.customdata.map((number) => codenas.trials.get(number)?.hover ?? "");
   }
 
   function draw(chart) {
@@ -44,8 +44,8 @@ const codenas = {
   }
 
   const charts = [...document.querySelectorAll(".chart")];
-  const observer = new IntersectionObserver((seen) => {
-    for (const { isIntersecting, target } of seen) {
+  const observer = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
       observer.unobserve(target);
       draw(target);

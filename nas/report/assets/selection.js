@@ -1,6 +1,6 @@
 "use strict";
-// One trial is selected at a time, from a table or a chart: it is ringed in every chart, marked in the table, and
-// described in a card at the foot of the window.
+// One trial can be selected, in a table or a chart: every chart rings it, the table marks its row, and a card at the
+// bottom of the window describes it.
 {
   const trials = codenas.trials;
   const card = document.getElementById("card");
@@ -8,17 +8,17 @@
   let selected = null;
 
   function points(chart, number) {
-    const found = { x: [], y: [] };
+    const result = { x: [], y: [] };
     for (const trace of chart.data) {
       if (!trace.customdata || trace.meta === "ring") continue;
-      trace.customdata.forEach((one, index) => {
-        if (one !== number) return;
-        found.x.push(trace.x[index]);
-        found.y.push(trace.y[index]);
+      trace.customdata.forEach((other, index) => {
+        if (other !== number) return;
+        result.x.push(trace.x[index]);
+        result.y.push(trace.y[index]);
       });
-      if (found.x.length) break;
+      if (result.x.length) break;
     }
-    return found;
+    return result;
   }
 
   function ring(chart) {
@@ -26,11 +26,11 @@
     if (index < 0) return;
     const { x, y } = selected === null ? { x: [], y: [] } : points(chart, selected);
     if (!x.length && !chart.data[index].x.length) return;
-    const mode = x.length > 1 ? "lines" : "markers";  // of a curve all of it
+    const mode = x.length > 1 ? "lines" : "markers";  // a whole learning curve, or a point
     window.Plotly.update(chart, { x: [x], y: [y], mode }, codenas.axisTypes(chart), [index]);
   }
 
-  // plotly guesses the type of an axis anew whenever data change, unless it is told again; then it forgets the range.
+  // plotly guesses the type of an axis again whenever data change, unless the update names it; then it forgets the range.
   codenas.axisTypes = (chart) => Object.fromEntries(["xaxis", "yaxis"].flatMap((name) => {
     const axis = chart._fullLayout[name];
     return [[`${name}.type`, axis.type], ...(axis.autorange ? [] : [[`${name}.range`, [...axis.range]]])];

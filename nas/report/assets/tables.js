@@ -1,12 +1,12 @@
 "use strict";
-// Tables: sorted by a click on a column; that of all trials can be filtered, and its rows select trials.
+// A click on a column sorts a table; the table of all trials can also be filtered, and its rows select trials.
 {
   const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent;
 
   function sort(table, column, sign) {
     const key = (row) => value(row, column);
-    [...table.tBodies[0].rows].sort((one, two) => {
-      const a = key(one), b = key(two);
+    [...table.tBodies[0].rows].sort((row, other) => {
+      const a = key(row), b = key(other);
       if (a === "" || b === "") return (a === "") - (b === "");
       return sign * (isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b);
     }).forEach((row) => table.tBodies[0].append(row));
@@ -31,7 +31,7 @@
     const filter = document.getElementById("filter"), shown = document.getElementById("filter-shown");
     const only = document.getElementById("filter-state");
 
-    for (const row of rows) {  // the number becomes a button, so that a keyboard reaches it
+    for (const row of rows) {  // the number becomes a button, so that a keyboard can select the trial
       const button = document.createElement("button");
       button.type = "button";
       button.className = "link";
@@ -42,22 +42,22 @@
       row.cells[0].prepend(button);
     }
     codenas.onSelect((number) => rows.forEach((row) => {
-      const mine = numberOf(row) === number;
-      row.classList.toggle("selected", mine);
-      row.cells[0].querySelector("button").setAttribute("aria-pressed", String(mine));
+      const isSelected = numberOf(row) === number;
+      row.classList.toggle("selected", isSelected);
+      row.cells[0].querySelector("button").setAttribute("aria-pressed", String(isSelected));
     }));
 
-    // Words that a row must hold, and comparisons such as val_bpb<1.7
+    // A filter is words that a row must hold, and comparisons such as val_bpb<1.7
     const COMPARISON = /^(\w+)(<=|>=|<|>|=)(.+)$/;
-    const HOLDS = { "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b,
+    const COMPARE = { "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b,
       "=": (a, b) => a === b };
     function matches(row, term) {
       const [, name, sign, limit] = term.match(COMPARISON) || [];
-      const measured = codenas.trials.get(numberOf(row)).measures;
-      if (name === undefined || !(name in measured) || isNaN(limit)) {
+      const measures = codenas.trials.get(numberOf(row)).measures;
+      if (name === undefined || !(name in measures) || isNaN(limit)) {
         return row.textContent.toLowerCase().includes(term);
       }
-      return measured[name] !== null && HOLDS[sign](measured[name], Number(limit));
+      return measures[name] !== null && COMPARE[sign](measures[name], Number(limit));
     }
     function apply() {
       const terms = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -71,12 +71,12 @@
       codenas.kept = kept.size === rows.length ? null : kept;
       codenas.charts.forEach(dim);
     }
-    function dim(chart) {  // trials that the filter leaves out are faint in the charts
+    function dim(chart) {  // charts show the trials that the filter leaves out faintly
       chart.data.forEach((trace, index) => {
         if (!trace.customdata || !String(trace.mode).includes("markers") || trace.meta === "ring") return;
-        trace.opacities ??= trace.marker.opacity ?? 1;
+        trace.fullOpacity ??= trace.marker.opacity ?? 1;
         const opacity = codenas.kept
-          ? trace.customdata.map((one) => trace.opacities * (codenas.kept.has(one) ? 1 : 0.12)) : trace.opacities;
+          ? trace.customdata.map((number) => trace.fullOpacity * (codenas.kept.has(number) ? 1 : 0.12)) : trace.fullOpacity;
         window.Plotly.restyle(chart, { "marker.opacity": [opacity] }, [index]);
       });
     }

@@ -1,5 +1,5 @@
 "use strict";
-// Another price of a collapse: fitness, ranks and the best are found anew; nothing is trained.
+// Another collapse weight: fitness, ranks and the best follow from the records; nothing is trained.
 {
   const slider = document.getElementById("weight");
   const number = (value, digits = 3) => value.toFixed(digits);
@@ -9,33 +9,33 @@
       const { val_bpb: bpb, collapse_rate: rate } = trial.measures;
       if (bpb !== null && rate !== null) trial.measures.fitness = bpb + weight * rate;
     }
-    return [...codenas.trials.values()].filter((one) => one.kinds.includes("complete"))
-      .sort((one, two) => one.measures.fitness - two.measures.fitness || one.number - two.number);
+    return [...codenas.trials.values()].filter((trial) => trial.kinds.includes("complete"))
+      .sort((trial, other) => trial.measures.fitness - other.measures.fitness || trial.number - other.number);
   }
 
   function say(weight, ranked) {
     const [best, second] = ranked;
     let words = `On validation the best is ${best.title} (${best.architecture}), fitness ${number(best.measures.fitness)}`;
-    if (second) words += `; then ${second.title}, ${number(second.measures.fitness - best.measures.fitness)} behind`;
+    if (second) words += `; then ${second.title}, ${number(second.measures.fitness - best.measures.fitness)} worse`;
     const finalists = codenas.read("finalists") || [];
     if (finalists.length) {
-      const worth = (one) => one.bpb + weight * one.collapse_rate;
-      const taken = finalists.reduce((one, two) => (worth(two) < worth(one) ? two : one));
-      words += `. Of the finalists, on the holdout: ${codenas.trials.get(taken.number).title}, ${number(worth(taken))}`;
+      const fitness = (finalist) => finalist.bpb + weight * finalist.collapse_rate;
+      const chosen = finalists.reduce((best, other) => (fitness(other) < fitness(best) ? other : best));
+      words += `. On the holdout the best finalist is ${codenas.trials.get(chosen.number).title}, ${number(fitness(chosen))}`;
     }
     document.getElementById("weight-says").textContent = `${words}.`;
   }
 
-  function refill(ranked) {  // the table: figures, the bar of the best, and the order where it is by fitness
+  function refill(ranked) {  // the table: fitness, the mark of the best, and the order if it is sorted by fitness
     const table = document.getElementById("trials-table");
-    const place = new Map(ranked.map((one, index) => [one.number, index]));
+    const rankOf = new Map(ranked.map((trial, index) => [trial.number, index]));
     for (const row of table.tBodies[0].rows) {
       const trial = codenas.trials.get(Number(row.cells[0].dataset.value));
-      if (!place.has(trial.number)) continue;
+      if (!rankOf.has(trial.number)) continue;
       const cell = row.cells[1];
       cell.dataset.value = trial.measures.fitness;
       cell.textContent = number(trial.measures.fitness);
-      row.classList.toggle("best", place.get(trial.number) === 0);
+      row.classList.toggle("best", rankOf.get(trial.number) === 0);
     }
     const sorted = table.querySelector("th[aria-sort]");
     if (!sorted) codenas.sort(table, 1, 1);

@@ -1,1 +1,1 @@
-"""The charts of a study's page, one a file, each drawn from records and backed by a table on the page."""
+"""The charts of reports, one a file: each draws records, and the page shows the same figures as a table."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from nas.records.study import CurvePoint, RungResult, TrialRecord, completed
+from nas.records.trial import CurvePoint, RungResult, TrialRecord, completed
 from nas.report.parts.drawing import BLUE, BPB_AXIS, GREY, PURPLE, styled
 from nas.report.parts.hover import HOVER_OF_TRIAL, hover
 from nas.report.parts.words import title

@@ -1,4 +1,4 @@
-"""What the scaling law predicts between the search's budget and the full one, with its band."""
+"""The scaling law's prediction between the search's budget and the full budget, with its interval."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from nas.scaling_law.fitted_law import INTERVAL, Prediction, ScalingLaw, TargetC
 from nas.scaling_law.law import TrainingPoint
 
 _STEPS = 25
-Path = list[tuple[float, Prediction]]
-"""(training FLOPs, what is predicted after them)."""
+PredictedCurve = list[tuple[float, Prediction]]
+"""(training FLOPs, the prediction after them), fewest FLOPs first."""
 
 
-def predicted_path(
+def predicted_curve(
     law: ScalingLaw, choice: TargetChoice, from_flops: float, to_flops: float, steps: int = _STEPS
-) -> Path:
-    """At evenly spaced budgets, in ratio; text is read in proportion to FLOPs."""
-    found = []
+) -> PredictedCurve:
+    """Predict a choice at log-spaced budgets; the bytes it reads are in proportion to the FLOPs."""
+    curve = []
     for flops in np.geomspace(from_flops, to_flops, steps):
         read = choice.train_bytes * float(flops) / to_flops
         training = TrainingPoint(choice.architecture, choice.lr_multiplier, float(flops), read)
-        found.append((float(flops), law.interval(training)))
-    return found
+        curve.append((float(flops), law.interval(training)))
+    return curve
 
 
 def prediction_figure(
-    law: ScalingLaw, at: TargetComparison, records: Sequence[TrialRecord], searched: TrialRecord | None
+    law: ScalingLaw, target: TargetComparison, records: Sequence[TrialRecord], searched: TrialRecord | None
 ) -> go.Figure:
-    """The predicted best with its band, the best of the search without, and what trials scored at their rungs."""
-    rungs = [(rung.train_flops, rung.val_bpb) for one in records for rung in one.rungs]
-    start = min((flops for flops, _ in rungs), default=at.target_flops / 100)
-    best = predicted_path(law, at.best, start, at.target_flops)
+    """Draw the predicted best with its interval, the best of the search, and the trials' scores at their rungs."""
+    rungs = [(rung.train_flops, rung.val_bpb) for record in records for rung in record.rungs]
+    start = min((flops for flops, _ in rungs), default=target.target_flops / 100)
+    best = predicted_curve(law, target.best, start, target.target_flops)
     figure = go.Figure(_band(best))
     figure.add_trace(_dots(rungs, "all trials at their rungs", GREY, 5))
     if searched is not None:
-        own = [(one.train_flops, one.val_bpb) for one in searched.rungs]
+        own = [(rung.train_flops, rung.val_bpb) for rung in searched.rungs]
         figure.add_trace(_dots(own, f"trial {searched.number} at its rungs", TEXT, 10, searched.number))
-    if at.searched.architecture != at.best.architecture:
+    if target.searched.architecture != target.best.architecture:
         figure.add_trace(
-            _line(predicted_path(law, at.searched, start, at.target_flops), "best of the search", TEXT, "dash")
+            _line(predicted_curve(law, target.searched, start, target.target_flops), "best of the search", TEXT, "dash")
         )
     figure.add_trace(_line(best, "predicted best", BLUE, "solid"))
     styled(figure, "training FLOPs", BPB_AXIS, height=440)
@@ -51,11 +51,11 @@ def prediction_figure(
     return figure
 
 
-def _band(path: Path) -> go.Scatter:
-    flops = [one for one, _ in path]
+def _band(curve: PredictedCurve) -> go.Scatter:
+    flops = [flops for flops, _ in curve]
     return go.Scatter(
         x=[*flops, *reversed(flops)],
-        y=[*(one.high for _, one in path), *(one.low for _, one in reversed(path))],
+        y=[*(predicted.high for _, predicted in curve), *(predicted.low for _, predicted in reversed(curve))],
         fill="toself",
         fillcolor="rgba(43,140,214,0.18)",
         line={"width": 0},
@@ -64,11 +64,11 @@ def _band(path: Path) -> go.Scatter:
     )
 
 
-def _line(path: Path, name: str, colour: str, dash: str) -> go.Scatter:
+def _line(curve: PredictedCurve, name: str, colour: str, dash: str) -> go.Scatter:
     return go.Scatter(
-        x=[one for one, _ in path],
-        y=[one.bpb for _, one in path],
-        customdata=[[one.low, one.high] for _, one in path],
+        x=[flops for flops, _ in curve],
+        y=[predicted.bpb for _, predicted in curve],
+        customdata=[[predicted.low, predicted.high] for _, predicted in curve],
         mode="lines",
         line={"color": colour, "width": 2.2, "dash": dash},
         hovertemplate="%{x:.3g} FLOPs: %{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra></extra>",

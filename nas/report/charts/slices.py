@@ -1,4 +1,4 @@
-"""One small chart a dimension: fitness over its values, the other dimensions as they came."""
+"""A small chart for each dimension: fitness over its values, whatever the values of the others."""
 
 from __future__ import annotations
 
@@ -9,31 +9,35 @@ import plotly.graph_objects as go
 
 from nas.records.trial import TrialRecord, completed
 from nas.report.charts.optuna_study import LOGARITHMIC, are_numbers, varying
+from nas.report.charts.parallel import value_words
 from nas.report.parts.drawing import BLUE, GREY, styled
 from nas.report.parts.hover import HOVER_OF_TRIAL, Excerpts, hover
 from nas.report.parts.scores import fitness
 
+_MAX_TICKS = 8
+"""Distinct values of a logarithmic axis that are all named."""
+
 
 def slice_figures(records: Sequence[TrialRecord], excerpts: Excerpts | None = None) -> dict[str, go.Figure]:
-    """Dimension -> its chart, of those that vary. References are left out."""
-    shown = [one for one in completed(records) if not one.reference]
+    """Return a chart for each dimension that varies, by name; references are left out."""
+    shown = [record for record in completed(records) if not record.reference]
     return {name: _slice(name, shown, excerpts) for name in varying(shown)}
 
 
 def _slice(name: str, shown: Sequence[TrialRecord], excerpts: Excerpts | None) -> go.Figure:
-    values = [one.point[name] for one in shown]
-    as_words = not are_numbers(values)
+    values = [record.point[name] for record in shown]
+    is_category = not are_numbers(values)
     figure = go.Figure(
         go.Scatter(
-            x=[_word(value) for value in values] if as_words else values,
-            y=[fitness(one) for one in shown],
-            customdata=[one.number for one in shown],
-            text=[hover(one, excerpts) for one in shown],
+            x=[value_words(value) for value in values] if is_category else values,
+            y=[fitness(record) for record in shown],
+            customdata=[record.number for record in shown],
+            text=[hover(record, excerpts) for record in shown],
             mode="markers",
             marker={
                 "size": 8,
                 "opacity": 0.8,
-                "color": [BLUE if place == 0 else GREY for place in range(len(shown))],
+                "color": [BLUE, *[GREY] * (len(shown) - 1)],
                 "line": {"width": 1, "color": "white"},
             },
             hovertemplate=HOVER_OF_TRIAL,
@@ -42,15 +46,11 @@ def _slice(name: str, shown: Sequence[TrialRecord], excerpts: Excerpts | None) -
     )
     styled(figure, escape(name), "", height=230)
     figure.update_layout(margin={"l": 40, "r": 8, "t": 8, "b": 40}, font_size=11)
-    if as_words:
+    if is_category:
         figure.update_xaxes(type="category", categoryorder="category ascending")
     elif name in LOGARITHMIC:
+        figure.update_xaxes(type="log")
         ticks = sorted(set(values))
-        figure.update_xaxes(
-            type="log", **({"tickvals": ticks, "ticktext": [f"{one:g}" for one in ticks]} if len(ticks) < 9 else {})
-        )
+        if len(ticks) <= _MAX_TICKS:
+            figure.update_xaxes(tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     return figure
-
-
-def _word(value: object) -> str:
-    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)

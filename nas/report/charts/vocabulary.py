@@ -1,4 +1,4 @@
-"""Vocabulary against width at a glance: which of the two should have the parameters."""
+"""Fitness by vocabulary size and width: which of the two should get the parameters."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from nas.report.parts.scores import fitness
 
 
 def vocabulary_figure(records: Sequence[TrialRecord]) -> go.Figure:
-    """The best fitness reached at each vocabulary size and width, as a table of colours: brighter is better.
+    """Draw the best fitness at each vocabulary size and width as a heat map: brighter is better.
 
-    References are left out where the search has trials of its own: their 50,000 tokens would flatten the scale.
+    References are left out if the search has trials of its own: their 50,000 tokens would flatten the scale.
     """
     ranked = completed(records)
-    shown = [one for one in ranked if not one.reference] or ranked
+    shown = [record for record in ranked if not record.reference] or ranked
     cells: dict[tuple[int, int], list[TrialRecord]] = {}
-    for one in shown:
-        cells.setdefault((one.architecture.hidden_dim, one.architecture.vocab_size), []).append(one)
+    for record in shown:
+        cells.setdefault((record.architecture.hidden_dim, record.architecture.vocab_size), []).append(record)
     widths = sorted({width for width, _ in cells})
     sizes = sorted({size for _, size in cells})
-    labels = {one.architecture.vocab_size: _label(one) for one in shown}
+    labels = {record.architecture.vocab_size: _label(record) for record in shown}
     grid = [[cells.get((width, size), []) for size in sizes] for width in widths]
     figure = go.Figure(
         go.Heatmap(

@@ -10,7 +10,7 @@ from nas.report.charts.importance import MIN_FOR_IMPORTANCE, importance_figure, 
 from nas.report.charts.learning import best_and_reference, learning_figure, rung_flops
 from nas.report.charts.parallel import parallel_figure
 from nas.report.charts.pareto import pareto_figure
-from nas.report.charts.prediction import predicted_path, prediction_figure
+from nas.report.charts.prediction import predicted_curve, prediction_figure
 from nas.report.charts.slices import slice_figures
 from nas.report.charts.vocabulary import vocabulary_figure
 from nas.report.parts.chart import Chart, chart
@@ -136,7 +136,7 @@ def _prediction(view: StudyView) -> Prediction | None:
         law.describe(),
         target.shortcomings,
         chart(figure, "prediction", "Predicted bits per byte with its band"),
-        prediction_table(predicted_path(law, target.best, start, target.target_flops, steps=_PREDICTION_ROWS)),
+        prediction_table(predicted_curve(law, target.best, start, target.target_flops, steps=_PREDICTION_ROWS)),
     )
 
 

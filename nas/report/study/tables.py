@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from nas.records.trial import TrialRecord
 from nas.report.charts.learning import training_bpb
-from nas.report.charts.prediction import Path
+from nas.report.charts.prediction import PredictedCurve
 from nas.report.parts.scores import was_stopped
 from nas.report.parts.tables import Cell, Row, Table, count_cell, figure_cell
 from nas.report.parts.words import MISSING, duration, fixed, flops_words, title
@@ -57,7 +57,7 @@ def finalists_table(view: StudyView) -> Table:
             figure_cell(finalist.sampled_collapse_rate),
             figure_cell(finalist.greedy_collapse_rate),
             figure_cell(finalist.fitness),
-            Cell("" if width is None else f"{finalist.behind:+.3f} ± {width:.3f}", kind="n"),
+            Cell("" if width is None else f"{finalist.gap:+.3f} ± {width:.3f}", kind="n"),
             count_cell(record.architecture.num_params),
             Cell(record.architecture.describe(), kind="shape"),
         ]
@@ -132,10 +132,10 @@ def curves_table(view: StudyView) -> Table:
     return Table.long(heads, rows, heads[1:-1], "Training curves")
 
 
-def prediction_table(path: Path) -> Table:
+def prediction_table(curve: PredictedCurve) -> Table:
     rows: list[Row] = [
         ("", [Cell(flops_words(flops)), *map(figure_cell, (predicted.bpb, predicted.low, predicted.high))])
-        for flops, predicted in path
+        for flops, predicted in curve
     ]
     figures = ("predicted", "low", "high")
     return Table(("FLOPs", *figures), rows, numeric=figures, label="Predicted bits per byte")

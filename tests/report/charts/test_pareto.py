@@ -8,9 +8,9 @@ from tests.helpers.report_studies import FRONT_OF_FIVE, ended, five, trial
 
 
 def points(figure: go.Figure, name: str) -> set[tuple[float, float]]:
-    found = [trace for trace in figure.data if trace.name == name]
-    assert len(found) == 1, [trace.name for trace in figure.data]
-    return {(round(x, 6), round(y, 6)) for x, y in zip(found[0].x, found[0].y, strict=True)}
+    traces = [trace for trace in figure.data if trace.name == name]
+    assert len(traces) == 1, [trace.name for trace in figure.data]
+    return {(round(x, 6), round(y, 6)) for x, y in zip(traces[0].x, traces[0].y, strict=True)}
 
 
 def test_pareto_figure_marks_exactly_the_front_worked_out_by_hand() -> None:
@@ -27,10 +27,15 @@ def test_pareto_axes_name_their_units_and_hover_tells_the_trial() -> None:
     assert figure.layout.xaxis.title.text == "validation bits per byte"
     assert figure.layout.yaxis.title.text == "collapse rate (share of completions)"
     star = next(trace for trace in figure.data if trace.name.startswith("best"))
-    assert star.text[0] == (
-        "<b>trial 1</b><br>L2 H128 V2048 swiglu x3 rmsnorm rope 2 heads tied<br>"
-        "1.850 bits per byte, 2.100 on novel lines<br>collapse 0.200, fitness 2.050, 689k parameters"
-    )
+    for fact in (
+        "<b>trial 1</b>",
+        "L2 H128 V2048 swiglu",
+        "1.850 bits per byte",
+        "2.100 on novel",
+        "fitness 2.050",
+        "689k",
+    ):
+        assert fact in star.text[0]
 
 
 def test_markup_in_a_reference_name_is_escaped() -> None:
