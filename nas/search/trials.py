@@ -17,7 +17,7 @@ from nas.records.trial import RungResult, TrialEnd, TrialRecord
 from nas.search.objectives import Metric
 from nas.search.proposals.sampler import DistinctSampler, suggest
 from nas.search.rungs.feasibility import measured_excess
-from nas.search.rungs.results import result_of, results_of
+from nas.search.rungs.results import rung_result, recorded_results
 from nas.search.rungs.stopping import StoppingRule
 from nas.search.trial_attributes import ENDED, RECORD_KEY, attributes_of, records_of, unfinished_record
 from nas.space.search_space import Candidate, SearchSpace
@@ -66,7 +66,7 @@ class Trials:
         self._seed, self._observer, self._keep, self._attach = seed, observer, keep, attach
         self.rung_flops = space.training.rung_flops
         self._rule = StoppingRule(space.training.num_rungs, space.training.rung_factor, metrics)
-        self._results = results_of(records_of(study, (*ENDED, TrialState.RUNNING)), metrics, space)
+        self._results = recorded_results(records_of(study, (*ENDED, TrialState.RUNNING)), metrics, space)
         self._unfinished = list(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
         self._open: dict[int, _Open] = {}
         self._listed: list[FrozenTrial] = []
@@ -135,7 +135,7 @@ class Trials:
         order = self._results[-1].order + 1 if self._results else 0
         rung = record.rungs[-1].model_copy(update={"order": order})
         one.record = record.model_copy(update={"rungs": (rung,)}).after(one.record)
-        self._results.append(result_of(one.record, rung, self._metrics, self._space))
+        self._results.append(rung_result(one.record, rung, self._metrics, self._space))
         self.spent_flops += rung.spent_flops
         self._storage.set_trial_user_attr(one.trial_id, RECORD_KEY, one.record.model_dump(mode="json"))
         self._observer.rung_ended(number, rung, len(self.rung_flops))
@@ -165,7 +165,7 @@ class Trials:
                 record.ended(TrialEnd.OVER_MEASURED_LIMIT, f"over the limit, as measured: {_shares(over)}"),
                 over,
             )
-        elif reason := self._rule.stops(result_of(record, rung, self._metrics, self._space), before):
+        elif reason := self._rule.stop_reason(rung_result(record, rung, self._metrics, self._space), before):
             self._end(number, record.ended(TrialEnd.STOPPED, reason), {})
         elif is_top:
             self._end(number, record, {})

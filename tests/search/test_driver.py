@@ -106,7 +106,7 @@ def test_a_study_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
     space = tiny()
     run(tmp_path, Budget(1))
     with pytest.raises(
-        StudyMismatch, match=r"^study 'test' was made with other settings \(of: stored a test, asked me\)"
+        StudyMismatch, match=r"^study 'test' was made with other settings \(of: stored a test, requested me\)"
     ):
         open_study("test", database(tmp_path), space, sampler_of(space), {"of": "me"})
 
@@ -363,8 +363,8 @@ def test_a_decision_that_is_taken_again_looks_at_what_was_known_then(
     space = with_rungs()
     seen: list[list[int]] = []
 
-    def stops(rule: StoppingRule, mine: Result, before: Sequence[Result]) -> None:
-        seen.append([one.order for one in before])
+    def stop_reason(rule: StoppingRule, result: Result, previous: Sequence[Result]) -> None:
+        seen.append([other.order for other in previous])
 
     def driver() -> Trials:
         return Trials(opened(tmp_path, space), space, sampler_of(space), FITNESS, 0, Log(), lambda record: None)
@@ -375,7 +375,7 @@ def test_a_decision_that_is_taken_again_looks_at_what_was_known_then(
         assert asked is not None
         return asked
 
-    monkeypatch.setattr(StoppingRule, "stops", stops)
+    monkeypatch.setattr(StoppingRule, "stop_reason", stop_reason)
     trials = driver()
     for one in [begin(trials), begin(trials)][::-1]:
         trials.record(one.number, complete_record(one))

@@ -73,7 +73,7 @@ def test_trials_that_are_stopped_are_pruned_with_what_they_scored() -> None:
     stopped = [one for one in result.records if one.state == "PRUNED"]
     assert 10 < len(stopped) < 28
     for one in stopped:
-        assert one.reason is not None and one.reason.startswith(f"stopped at rung {len(one.rungs)} of 3: place ")
+        assert one.reason is not None and one.reason.startswith(f"stopped at rung {len(one.rungs)} of 3: rank ")
         assert (one.fitness, one.val_bpb) == (None, None)
         assert (
             one.rungs[-1].val_bpb

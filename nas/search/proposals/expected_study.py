@@ -15,9 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.records.trial import TrialRecord
 from nas.search.objectives import METRICS, Metric
-from nas.search.rungs.feasibility import excess_of
+from nas.search.rungs.feasibility import relative_excess
 from nas.search.rungs.gains import Gains
-from nas.search.rungs.results import Result, results_of
+from nas.search.rungs.results import Result, recorded_results
 from nas.search.trial_attributes import unfinished_record
 from nas.space.search_space import SearchSpace
 
@@ -61,7 +61,7 @@ class ExpectedStudy:
         """Of a trial that has ended they stay what they are."""
         if trial.number in self._finished:
             return self._finished[trial.number]
-        found = results_of(self.records([trial]), self._metrics, self._space)
+        found = recorded_results(self.records([trial]), self._metrics, self._space)
         if trial.state.is_finished():
             self._finished[trial.number] = found
         return found
@@ -82,7 +82,7 @@ class ExpectedStudy:
                 by_rung[last.rung].append(last)
         expected: dict[int, NDArray[np.float64]] = {}
         for ended in by_rung.values():
-            values = gains.at_rung(ended, self._num_rungs - 1)
+            values = gains.predict(ended, self._num_rungs - 1)
             if values is not None:
                 expected |= {one.number: value for one, value in zip(ended, values, strict=True)}
         return expected
@@ -98,7 +98,7 @@ class ExpectedStudy:
             ended.state, ended.values = TrialState.COMPLETE, expected[: self._num_values].tolist()
         collapse_rate = float(expected[-1]) if self._limits_collapse else None
         measured = self._records[trial.number].measured
-        excess = excess_of(self._space.constraints, measured, collapse_rate)
+        excess = relative_excess(self._space.constraints, measured, collapse_rate)
         if excess:
             _constrain(ended, excess)
         return ended

@@ -18,7 +18,7 @@ from nas.architecture.config import ArchitectureConfig
 from nas.records.trial import TrialRecord
 from nas.scaling_law.law import SIZES, Array, ScalingPoint, TrainingPoint, feature_centre, features, log_bpb
 from nas.scaling_law.parameters import MEASURED, budget_weights, fit_parameters
-from nas.search.rungs.feasibility import excess_of
+from nas.search.rungs.feasibility import relative_excess
 from nas.space.search_space import Candidate, SearchSpace
 
 POOL = 300
@@ -45,7 +45,7 @@ class LawProposer:
         self._of_trial = np.array([index for index, one in enumerate(records) for _ in one.rungs])
         self._rungs = np.array([one.rungs[-1].rung for one in records])
         self._collapse = np.array([one.rungs[-1].collapse_rate for one in records])
-        excesses = [excess_of(space.constraints, one.measured, None) for one in records]
+        excesses = [relative_excess(space.constraints, one.measured, None) for one in records]
         self._excess = np.array([[one.get(name, 0.0) for name in _LIMITS] for one in excesses])
         self._num_trials = len(records)
         at = features(self._points, _ENDLESS)

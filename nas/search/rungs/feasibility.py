@@ -7,7 +7,7 @@ from nas.space import SearchSpace
 from nas.space.sections import ConstraintsSection
 
 
-def excess_of(
+def relative_excess(
     constraints: ConstraintsSection, measured: Measured | None, collapse_rate: float | None
 ) -> dict[str, float]:
     """Return how far these figures are over each measured limit, as a share of it; unknown figures are skipped."""
@@ -27,7 +27,7 @@ def measured_excess(record: TrialRecord, space: SearchSpace) -> dict[str, float]
         return {}
     last = record.rungs[-1]
     is_top = last.rung == space.training.num_rungs - 1
-    return excess_of(space.constraints, record.measured, last.collapse_rate if is_top else None)
+    return relative_excess(space.constraints, record.measured, last.collapse_rate if is_top else None)
 
 
 def is_feasible(record: TrialRecord, space: SearchSpace) -> bool:

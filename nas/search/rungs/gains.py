@@ -1,8 +1,8 @@
-"""What a trial is expected to gain from rung to rung, learned from the trials that went on.
+"""Predict how much a trial gains from rung to rung, from the trials that were promoted.
 
-Ranked by what they score at a low rung, small architectures look better than they are: large ones have hardly been
-trained there and gain more. The gain to the next rung is a straight line over the logarithm of a token's FLOPs,
-by ridge regression: with few trials it is their mean, the same for all, which leaves a ranking as it is.
+At a low rung, small architectures look better than they are: large ones have hardly been trained there and gain more
+later. The gain to the next rung is predicted by a straight line over the logarithm of a token's FLOPs, fitted by ridge
+regression. With few trials the line is nearly their mean gain, the same for all, which does not change a ranking.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from nas.search.objectives import Metric
 from nas.search.rungs.results import Result
 
 _RIDGE = 2.0
-"""Squared natural logarithms: three trials whose sizes differ by e either way have as much of a say."""
+"""Penalty in squared natural logarithms: as much as three trials whose sizes are a factor of e apart contribute."""
 _MIN_ERRORS = 4
-"""Of which a spread is taken: a line has two degrees of freedom."""
+"""Number of errors from which a standard deviation is estimated; the line has two degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -34,34 +34,37 @@ class _Line:
 
 
 class Gains:
-    """The expected gains at each rung and in each objective."""
+    """Lines fitted to the gains at each rung, one for each objective."""
 
     def __init__(self, recorded: Iterable[Result], metrics: Sequence[Metric]) -> None:
         by_trial: dict[int, dict[int, Result]] = defaultdict(dict)
-        for one in recorded:
-            by_trial[one.number][one.rung] = one
+        for result in recorded:
+            by_trial[result.number][result.rung] = result
         pairs: dict[int, list[tuple[Result, Result]]] = defaultdict(list)
-        for trial in by_trial.values():
-            for rung, result in trial.items():
-                if rung + 1 in trial:
-                    pairs[rung].append((result, trial[rung + 1]))
+        for by_rung in by_trial.values():
+            for rung, result in by_rung.items():
+                if rung + 1 in by_rung:
+                    pairs[rung].append((result, by_rung[rung + 1]))
         self._metrics = metrics
         self._by_trial = by_trial
-        self._lines = {rung: [_fit(found, index) for index in range(len(metrics))] for rung, found in pairs.items()}
+        self._lines = {
+            rung: [_fit(rung_pairs, index) for index in range(len(metrics))] for rung, rung_pairs in pairs.items()
+        }
 
-    def at_next(self, results: Sequence[Result]) -> NDArray[np.float64]:
-        """The values, results x objectives, that results of one rung are expected to have at the next; those that they
-        have where no trial has gone on yet.
-        """
-        rung = results[0].rung
-        expected = self.at_rung(results, rung + 1)
-        return _values(results) if expected is None else expected
+    def predict_next(self, results: Sequence[Result]) -> NDArray[np.float64]:
+        """Return values (results, objectives) predicted at the next rung for results of one rung.
 
-    def at_rung(self, results: Sequence[Result], rung: int) -> NDArray[np.float64] | None:
-        """The values, results x objectives, that results of one rung are expected to have at `rung`, which is not below
-        it; None where no trial has come so far.
+        They are the values at this rung while no trial has been promoted from it.
         """
-        values, sizes = _values(results), np.array([one.log_flops_per_token for one in results])
+        predicted = self.predict(results, results[0].rung + 1)
+        return _values(results) if predicted is None else predicted
+
+    def predict(self, results: Sequence[Result], rung: int) -> NDArray[np.float64] | None:
+        """Return values (results, objectives) predicted at `rung` for results of one rung, which is not above it.
+
+        None while a rung on the way has no promoted trial to learn from.
+        """
+        values, sizes = _values(results), np.array([result.log_flops_per_token for result in results])
         for step in range(results[0].rung, rung):
             if step not in self._lines:
                 return None
@@ -70,20 +73,23 @@ class Gains:
                     values[:, index] -= line.gain(sizes)
         return values
 
-    def spread(self, rung: int, above: int) -> tuple[float, ...] | None:
-        """The standard deviation of each objective at rung `above` about what is expected of it at `rung`, over the
-        trials that came to both; None of fewer than four.
+    def prediction_error(self, rung: int, target: int) -> tuple[float, ...] | None:
+        """Return for each objective the standard deviation of values at rung `target` about predictions from `rung`.
+
+        None with fewer than four trials that reached both rungs.
         """
-        came = [one for one in self._by_trial.values() if rung in one and above in one]
-        expected = self.at_rung([one[rung] for one in came], above) if len(came) >= _MIN_ERRORS else None
-        if expected is None:
+        reached = [by_rung for by_rung in self._by_trial.values() if rung in by_rung and target in by_rung]
+        if len(reached) < _MIN_ERRORS:
             return None
-        errors = _values([one[above] for one in came]) - expected
-        return tuple(float(one) for one in errors.std(axis=0, ddof=2))
+        predicted = self.predict([by_rung[rung] for by_rung in reached], target)
+        if predicted is None:
+            return None
+        errors = _values([by_rung[target] for by_rung in reached]) - predicted
+        return tuple(map(float, errors.std(axis=0, ddof=2)))
 
 
 def _values(results: Sequence[Result]) -> NDArray[np.float64]:
-    return np.array([one.values for one in results], dtype=float)
+    return np.array([result.values for result in results], dtype=float)
 
 
 def _fit(pairs: Sequence[tuple[Result, Result]], index: int) -> _Line:

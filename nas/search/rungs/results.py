@@ -1,4 +1,4 @@
-"""The results of rungs as the stopping rule and the sampler see them: plain numbers in the order they came."""
+"""Results of rungs as the stopping rule and the samplers need them: plain numbers in the order of their recording."""
 
 from __future__ import annotations
 
@@ -19,28 +19,30 @@ class Result:
     number: int
     rung: int
     order: int
+    """Position in the study's sequence of recorded rungs."""
     values: tuple[float, ...]
-    """One an objective, all minimised."""
+    """One value for each objective, all minimised."""
     log_flops_per_token: float
-    """The natural logarithm of a token's training FLOPs: how large the architecture is."""
+    """Natural logarithm of a token's training FLOPs: the size of the architecture."""
     spent_flops: float = 0.0
     is_feasible: bool = True
-    """False where the trial was found over a measured limit here."""
+    """False when the trial exceeded a measured limit at this rung."""
 
 
-def result_of(record: TrialRecord, rung: RungResult, metrics: Sequence[Metric], space: SearchSpace) -> Result:
+def rung_result(record: TrialRecord, rung: RungResult, metrics: Sequence[Metric], space: SearchSpace) -> Result:
+    """Return the result of one of a record's rungs."""
     return Result(
         number=record.number,
         rung=rung.rung,
         order=rung.order,
-        values=tuple(one.of_rung(record, rung) for one in metrics),
+        values=tuple(metric.of_rung(record, rung) for metric in metrics),
         log_flops_per_token=math.log(record.architecture.train_flops_per_token()),
         spent_flops=rung.spent_flops,
         is_feasible=rung.rung < record.rungs[-1].rung or is_feasible(record, space),
     )
 
 
-def results_of(records: Iterable[TrialRecord], metrics: Sequence[Metric], space: SearchSpace) -> list[Result]:
-    """All results of these trials in the order they were recorded in."""
-    found = [result_of(record, rung, metrics, space) for record in records for rung in record.rungs]
-    return sorted(found, key=lambda one: one.order)
+def recorded_results(records: Iterable[TrialRecord], metrics: Sequence[Metric], space: SearchSpace) -> list[Result]:
+    """Return all results of these trials in the order in which they were recorded."""
+    results = [rung_result(record, rung, metrics, space) for record in records for rung in record.rungs]
+    return sorted(results, key=lambda result: result.order)

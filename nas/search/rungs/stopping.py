@@ -1,14 +1,14 @@
-"""The stopping rule: which trials go on from a rung to the next.
+"""The stopping rule: decide which trials are promoted from a rung to the next.
 
-Asynchronous successive halving in its stopping form (Li et al. 2020, arXiv 1810.05934): a trial goes on when it stands
-among the best 1 / factor of all that the study has seen at its rung. A rung says too little of large architectures,
-which gain more from the next; so results are compared as they are expected to stand after it (nas/search/rungs/gains.py).
+Asynchronous successive halving in its stopping form (Li et al. 2020, arXiv 1810.05934): a trial is promoted when it
+ranks among the best 1 / factor of all results that the study has at its rung. A low rung underrates large
+architectures, which gain more at the next; so values predicted at the next rung are ranked (nas/search/rungs/gains.py).
 
-A rank forgets how noisy a rung is, and stops in a field of good trials what may be the best of all. So with one
-objective a trial also goes on when its chance to end as the best is above 1 / factor, which is any trial's to go on.
+A rank ignores how noisy a rung is, and among many good trials it may stop the best one. So with one objective, a trial
+is also promoted when its probability to end as the best exceeds 1 / factor, the share of trials that is promoted.
 
-A decision is a pure function of the results recorded before it. Nothing of it depends on a clock, and anybody can take
-it again from the records.
+A decision is a pure function of the results recorded before it. It does not depend on a clock, and can be repeated from
+the records.
 """
 
 from __future__ import annotations
@@ -28,49 +28,51 @@ from nas.search.rungs.results import Result
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """How many of a rung go on."""
+    """Promotes the best 1 / factor of a rung."""
 
     num_rungs: int
     factor: float
-    """One in so many goes on, the best."""
     metrics: tuple[Metric, ...]
 
-    def stops(self, result: Result, before: Sequence[Result]) -> str | None:
-        """Why the trial ends at this rung; None when it goes on, or is at the top.
+    def stop_reason(self, result: Result, previous: Sequence[Result]) -> str | None:
+        """Return why the trial is stopped at this rung; None when it is promoted, or is at the top.
 
-        `before`: all results that the study had recorded before this one. Trials that were found over a limit stand in
-        nobody's way.
+        `previous` are all results that the study recorded before this one. Trials that exceeded a limit do not affect
+        which others are promoted.
         """
         if result.rung == self.num_rungs - 1:
             return None
-        infeasible = {one.number for one in before if not one.is_feasible}
-        before = [one for one in before if one.number not in infeasible]
-        peers = [*(one for one in before if one.rung == result.rung), result]
-        gains = Gains(before, self.metrics)
-        place = _place_of_last(gains.at_next(peers))
-        allowed = max(1, int(len(peers) / self.factor))
-        if place < allowed or self._chance_of_best(result, before, gains) > 1 / self.factor:
+        infeasible = {other.number for other in previous if not other.is_feasible}
+        previous = [other for other in previous if other.number not in infeasible]
+        peers = [*(other for other in previous if other.rung == result.rung), result]
+        gains = Gains(previous, self.metrics)
+        num_better = _num_better_than_last(gains.predict_next(peers))
+        num_promoted = max(1, int(len(peers) / self.factor))
+        if num_better < num_promoted or self._best_probability(result, previous, gains) > 1 / self.factor:
             return None
-        where = f"rung {result.rung + 1} of {self.num_rungs}"
-        return f"stopped at {where}: place {place + 1} of {len(peers)}, where the first {allowed} go on"
+        rank = f"rank {num_better + 1} of {len(peers)}, ranks up to {num_promoted} are promoted"
+        return f"stopped at rung {result.rung + 1} of {self.num_rungs}: {rank}"
 
-    def _chance_of_best(self, result: Result, before: Sequence[Result], gains: Gains) -> float:
-        """That the trial will beat all that came to the top, by what is expected of it there and how such expectations
-        erred; 0 with several objectives, and while too few have come there to tell.
+    def _best_probability(self, result: Result, previous: Sequence[Result], gains: Gains) -> float:
+        """Return the probability that the trial will beat all that reached the top.
+
+        It follows from the value predicted for it there and the errors of such predictions. It is 0 with several
+        objectives, and while too few trials have reached the top to estimate the errors.
         """
         top = self.num_rungs - 1
-        expected, spread = gains.at_rung([result], top), gains.spread(result.rung, top)
-        if len(self.metrics) > 1 or expected is None or spread is None:
+        predicted, error = gains.predict([result], top), gains.prediction_error(result.rung, top)
+        if len(self.metrics) > 1 or predicted is None or error is None:
             return 0.0
-        best = min(one.values[0] for one in before if one.rung == top)
-        if spread[0] == 0:
-            return float(expected[0, 0] < best)
-        return NormalDist(float(expected[0, 0]), spread[0]).cdf(best)
+        best = min(other.values[0] for other in previous if other.rung == top)
+        if error[0] == 0:
+            return float(predicted[0, 0] < best)
+        return NormalDist(float(predicted[0, 0]), error[0]).cdf(best)
 
 
-def _place_of_last(values: NDArray[np.float64]) -> int:
-    """How many of these, trials x objectives, stand before the last: by front, within its own by crowding distance, of
-    equals whoever came first.
+def _num_better_than_last(values: NDArray[np.float64]) -> int:
+    """Return how many rows of values (trials, objectives) rank before the last row.
+
+    Rows are ranked by front, within a front by crowding distance, and equal rows by their order.
     """
     ranks: NDArray[np.int64] = np.array(non_dominated_ranks(values))
     front = values[ranks == ranks[-1]]
