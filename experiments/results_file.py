@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from nas.errors import StudyError, StudyMismatch
-from nas.records.differences import difference_words
+from nas.records.differences import describe_differences
 from nas.records.json_lines import read_json_lines
 from nas.system.files import write_json, write_text
 from nas.system.provenance import provenance
@@ -54,7 +54,7 @@ class ResultsFile(Mapping[str, Record]):
         provenance_file = path.with_suffix(".provenance.json")
         if provenance_file.exists():
             stored = json.loads(provenance_file.read_text(encoding="utf-8"))["identity"]
-            if different := difference_words(stored, dict.fromkeys(stored) | requested):
+            if different := describe_differences(stored, dict.fromkeys(stored) | requested):
                 raise StudyMismatch(f"{path} was made with other settings ({different}); use those or another --data")
         else:
             write_json(provenance_file, {"identity": requested, **provenance(command, num_workers)})
@@ -80,7 +80,7 @@ class ResultsFile(Mapping[str, Record]):
         if key not in self:
             return False
         stored = self[key].model_dump(mode="json", include=set(settings))
-        if different := difference_words(stored, settings):
+        if different := describe_differences(stored, settings):
             raise StudyMismatch(f"{self._path} holds '{key}' of other settings ({different}); use another --data")
         return True
 
