@@ -22,7 +22,7 @@ _ALLOWED = "give a new folder, an empty one, or that of the same corpus"
 _LABELS_SHOWN = 3
 
 _Source = tuple[str, str | None]
-"""The content hash of a source, or its label if no hash was stored, and the split that it demands."""
+"""The content hash of a source, and the split that it demands."""
 _Difference = tuple[str, str]
 """The stored and the requested value, in words."""
 
@@ -31,7 +31,7 @@ def check_out_folder(folder: Path, recipe: CorpusRecipe, source_hashes: Sequence
     """Raise UsageError unless `folder` is free for the corpus or has it already.
 
     Two corpora are the same if their keys in the cache are: format, rules, seed, and the contents of the sources
-    (`source_hashes`) wherever they are. If the manifest has no hashes, the paths of the sources are compared.
+    (`source_hashes`) wherever they are.
     """
     for path in (folder, *folder.parents):
         if path.exists() and not path.is_dir():
@@ -69,14 +69,16 @@ def _differences(
         yield f"format {manifest['format']}", f"format {FORMAT_VERSION}"
         return  # the other keys may have other meanings there
     try:
-        stored = CorpusRecipe.model_validate(manifest.get("recipe"))
+        stored = CorpusRecipe.model_validate(manifest["recipe"])
     except ValidationError:
         yield "an unreadable recipe", f"the recipe '{recipe.name}'"
         return
-    stored_hashes = manifest.get("source_hashes")
-    before = _sources(stored, stored_hashes)
-    if (now := _sources(recipe, source_hashes if stored_hashes else None)) != before:
-        yield _source_difference(_missing_labels(stored, before, now), _missing_labels(recipe, now, before))
+    stored_sources = _sources(stored, manifest["source_hashes"])
+    sources = _sources(recipe, source_hashes)
+    if sources != stored_sources:
+        yield _source_difference(
+            _missing_labels(stored, stored_sources, sources), _missing_labels(recipe, sources, stored_sources)
+        )
     for section in ("cleaning", "split"):
         for key, value in getattr(recipe, section):
             if (other := getattr(getattr(stored, section), key)) != value:
@@ -85,9 +87,8 @@ def _differences(
         yield f"seed {manifest['split_seed']}", f"seed {split_seed}"
 
 
-def _sources(recipe: CorpusRecipe, hashes: Sequence[str] | None) -> list[_Source]:
-    contents = hashes or [source.label for source in recipe.sources]
-    return [(content, source.split) for content, source in zip(contents, recipe.sources, strict=True)]
+def _sources(recipe: CorpusRecipe, hashes: Sequence[str]) -> list[_Source]:
+    return [(content, source.split) for content, source in zip(hashes, recipe.sources, strict=True)]
 
 
 def _missing_labels(recipe: CorpusRecipe, sources: Sequence[_Source], others: Sequence[_Source]) -> str:

@@ -31,7 +31,10 @@ _BLOCK_BYTES = 1 << 22
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 3
 """Part of the key of a corpus in the cache: raise it whenever the same corpus would give other files."""
-MANIFEST_KEYS = {"format", "source", "content_hash", "split_seed", "counts", "splits", "vocabularies", "files"}
+MANIFEST_KEYS = {
+    "format", "source", "recipe", "source_hashes", "content_hash", "split_seed", "counts", "splits", "vocabularies",
+    "files",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -122,17 +122,6 @@ def test_a_source_that_has_changed_is_another_corpus(tmp_path: Path) -> None:
     assert f"stored '{code}' with other content; requested '{code}';" in refusal(out, [code], out)
 
 
-def test_a_manifest_without_hashes_is_compared_by_its_paths(out: Path, code: str, other_code: str) -> None:
-    """Compare manifests that were built before hashes were stored."""
-    manifest = json.loads((out / "manifest.json").read_text())
-    del manifest["source_hashes"]
-    (out / "manifest.json").write_text(json.dumps(manifest))
-    progress: list[str] = []
-    build([code], out, progress=progress.append)
-    assert progress == []
-    assert f"stored '{code}'; requested '{other_code}';" in refusal(out, [other_code], out)
-
-
 @pytest.mark.parametrize(
     ("change", "stored"),
     [({"format": 2}, "stored format 2; requested format 3;"), ({"recipe": {}}, "stored an unreadable recipe;")],
