@@ -2,7 +2,7 @@
 
 The model is a character n-gram model, trained once by `python -m experiments.junk` on human code and then fixed: the
 same text costs the same bits whichever model wrote it. Text is junk when it costs more bits than 99% of human texts
-of its length; experiments/collapse_detector/README.md says how much junk is recognized, and how much human code is
+of its length; experiments/junk/README.md says how much junk is recognized, and how much human code is
 called junk by mistake.
 """
 
