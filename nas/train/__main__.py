@@ -1,4 +1,4 @@
-"""`python -m nas.train`: train an exported architecture fully, with the loop and the rules of a trial."""
+"""Command `python -m nas.train`: train an exported architecture fully, with the loop and rules of a trial."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from nas import cli
 from nas.train.flags import parser
 
 if TYPE_CHECKING:
-    from nas.evaluate.metrics import Completion
-    from nas.train.assemble import Assembled
+    from nas.evaluate.metrics import EvaluatedCompletion
     from nas.train.estimate import Estimate
     from nas.train.plan import TrainingPlan
     from nas.train.run import FullTraining
+    from nas.train.run_setup import RunSetup
 
 __all__ = ["main", "parser"]
 
@@ -25,25 +25,26 @@ _SAMPLES_SHOWN = 3
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Train or resume a run, evaluate its best weights on the holdout and print the result."""
     arguments = parser().parse_args(argv)
     quiet = arguments.quiet or arguments.json
 
     from nas.records.training import SUMMARY_FILE
     from nas.system.lock import locked
-    from nas.train.assemble import assemble
     from nas.train.estimate import estimate
     from nas.train.run import FullTraining
+    from nas.train.run_setup import set_up_run
     from nas.train.verdict import evaluate_on_holdout, write_summary
 
-    made = assemble(arguments)
-    folder, plan, source, teacher = made.folder, made.plan, made.source, made.teacher
+    setup = set_up_run(arguments)
+    folder, plan, source, teacher = setup.folder, setup.plan, setup.source, setup.teacher
     command = cli.command_line("nas.train", argv)
     is_silent = (quiet or (folder / SUMMARY_FILE).exists()) and not arguments.estimate
     estimated = None if is_silent else estimate(plan, source.tokens, teacher)
     if estimated is not None and arguments.json:
-        print(json.dumps(estimate_json(made, estimated), indent=2))
+        print(json.dumps(estimate_json(setup, estimated), indent=2))
     elif estimated is not None:
-        print_estimate(made, estimated, keep=arguments.keep)
+        print_estimate(setup, estimated, keep=arguments.keep)
     if arguments.estimate:
         return 0
     with locked(folder, f"the run in {folder}", "choose another --out"):
@@ -61,17 +62,17 @@ def main(argv: list[str] | None = None) -> int:
         verdict = evaluate_on_holdout(training, source)
         summary = write_summary(training, source, verdict, command)
     if arguments.json:
-        print(json.dumps({"folder": str(made.folder), **summary}, indent=2))
+        print(json.dumps({"folder": str(folder), **summary}, indent=2))
     else:
         print_end(folder, summary, verdict.completions[:_SAMPLES_SHOWN])
     return 0
 
 
-def estimate_json(made: Assembled, estimated: Estimate) -> dict[str, Any]:
-    """The figures of `print_estimate`."""
-    plan, recipe = made.plan, made.plan.recipe
+def estimate_json(setup: RunSetup, estimated: Estimate) -> dict[str, Any]:
+    """Return the figures of `print_estimate`."""
+    plan, recipe = setup.plan, setup.plan.recipe
     return {
-        "folder": str(made.folder),
+        "folder": str(setup.folder),
         "architecture": plan.architecture.model_dump(mode="json"),
         "num_params": plan.architecture.num_params,
         "steps": recipe.num_steps,
@@ -88,28 +89,28 @@ def estimate_json(made: Assembled, estimated: Estimate) -> dict[str, Any]:
     }
 
 
-def print_estimate(made: Assembled, estimated: Estimate, *, keep: int) -> None:
-    """What the run is and will take; `nas.train.estimate` says what stands behind the figures."""
+def print_estimate(setup: RunSetup, estimated: Estimate, *, keep: int) -> None:
+    """Print what the run is and its estimated cost; see `nas.train.estimate` for the figures."""
     from nas.report.parts.words import duration, gigabytes
 
-    plan = made.plan
+    plan = setup.plan
     architecture, recipe = plan.architecture, plan.recipe
     tokens = recipe.num_steps * recipe.batch_tokens
     rate = recipe.batch_tokens / estimated.step_seconds
     lines = {
         "architecture": architecture.describe(),
-        "parameters": f"{architecture.num_params:,}, {architecture.non_embedding_params:,} of them no embeddings",
+        "parameters": f"{architecture.num_params:,}, {architecture.non_embedding_params:,} of them not in embeddings",
         "training": f"{recipe.num_steps:,} steps of {recipe.batch_tokens:,} tokens: {tokens / 1e6:,.3g}M tokens, "
-        f"{tokens / len(made.source.tokens):.2g} times the corpus, {plan.train_flops:.3g} FLOPs",
+        f"{tokens / len(setup.source.tokens):.2g} times the corpus, {plan.train_flops:.3g} FLOPs",
         "teacher": teacher_words(plan),
         "evaluations": f"every {plan.evaluate_every:,} steps, on {plan.validation_bytes:,} bytes",
-        "time": f"about {duration(estimated.seconds(recipe.num_steps))}: {estimated.step_seconds:.2g} s a step, "
+        "time": f"about {duration(estimated.seconds(recipe.num_steps))}: {estimated.step_seconds:.2g} s per step, "
         f"{rate:,.0f} tokens/s, {estimated.peak_share(plan):.0%} of the measured peak "
         f"of {estimated.peak_flops / 1e9:,.0f} GFLOP/s",
-        "memory": f"{gigabytes(estimated.memory_bytes)} on {plan.numerics.device}, in a few steps",
+        "memory": f"{gigabytes(estimated.memory_bytes)} on {plan.numerics.device}, measured in a few steps",
         "disk": f"at most {gigabytes((keep + 2) * estimated.checkpoint_bytes)}: {keep} checkpoints (--keep), one "
-        f"between, one being written, {gigabytes(estimated.checkpoint_bytes)} each",
-        "folder": str(made.folder),
+        f"between evaluations, one being written, {gigabytes(estimated.checkpoint_bytes)} each",
+        "folder": str(setup.folder),
     }
     for name, text in lines.items():
         if text:
@@ -117,20 +118,21 @@ def print_estimate(made: Assembled, estimated: Estimate, *, keep: int) -> None:
 
 
 def teacher_words(plan: TrainingPlan) -> str:
+    """Return the teacher's shares of loss and FLOPs; empty without a teacher."""
     if plan.distillation is None:
         return ""
-    spent = plan.distillation.flops_per_token * plan.recipe.batch_tokens / plan.step_flops
-    return f"{plan.distillation.share:g} of the loss, {spent:.0%} of the FLOPs"
+    flops_share = plan.distillation.flops_per_token * plan.recipe.batch_tokens / plan.step_flops
+    return f"{plan.distillation.share:g} of the loss, {flops_share:.0%} of the FLOPs"
 
 
 def train(training: FullTraining, estimated: Estimate | None, *, quiet: bool) -> None:
-    """Run to the end behind a progress bar; KeyboardInterrupt, with all saved, when told to stop."""
+    """Train to the end with a progress bar; when interrupted, save everything and raise KeyboardInterrupt."""
     from nas.report.run.progress_bar import TrainingBar
     from nas.system.signals import StopRequests
 
     plan = training.plan
     if training.step and not training.is_finished and not quiet:
-        print(f"going on from step {training.step:,}")
+        print(f"resuming from step {training.step:,}")
     bar = TrainingBar(
         num_steps=plan.recipe.num_steps,
         step=training.step,
@@ -141,28 +143,29 @@ def train(training: FullTraining, estimated: Estimate | None, *, quiet: bool) ->
     )
     with StopRequests() as stop:
         with bar:
-            for line in training.run(bar.hear, stop):
+            for line in training.run(bar.update, stop):
                 bar.show(line)
         if stop():
-            where = "its end, not judged yet" if training.is_finished else f"step {training.step}"
-            print(f"stopped at {where}; all is saved, and the same command goes on from there", file=sys.stderr)
+            where = "the last step, before the holdout verdict" if training.is_finished else f"step {training.step}"
+            print(f"stopped at {where}; everything is saved, and the same command resumes it", file=sys.stderr)
             stop.raise_interrupt()
 
 
-def print_end(folder: Path, summary: Mapping[str, Any], completions: Sequence[Completion]) -> None:
-    """Some samples, the verdict, where everything is, and what to do next."""
+def print_end(folder: Path, summary: Mapping[str, Any], completions: Sequence[EvaluatedCompletion]) -> None:
+    """Print some samples, the metrics, the paths of the results and the next command."""
     from nas.inference.language_model import BEST_WEIGHTS
     from nas.report.parts.words import duration, fixed
     from nas.train.verdict import SAMPLES_FILE
 
-    for one in completions:
-        print(f"\n--- {one.mode}{f', collapsed: {one.rule}' if one.rule else ''}; the completion starts after >>>")
-        print(cli.printable(f"{one.prompt}>>>{one.completion}"))
+    for sample in completions:
+        rule = f", collapsed: {sample.rule}" if sample.rule else ""
+        print(f"\n--- {sample.mode}{rule}; the completion starts after >>>")
+        print(cli.printable(f"{sample.prompt}>>>{sample.completion}"))
     holdout, measured = summary["holdout"], summary["measured"]
-    trained, watched = measured["train_seconds"], measured["watch_seconds"]
+    trained, evaluated = measured["train_seconds"], measured["watch_seconds"]
     lines = {
         "trained": f"{summary['steps']:,} steps, {summary['train_flops']:.3g} FLOPs, {duration(trained)}, "
-        f"evaluations {watched / (trained + watched):.1%} of the time",
+        f"evaluations {evaluated / (trained + evaluated):.1%} of the time",
         "best": f"step {summary['best_step']}, val_bpb {summary['val_bpb']:.4f}  "
         f"novel {fixed(summary['val_novel_bpb'], 4)}",
         "holdout": f"bpb {holdout['bpb']:.4f}  novel {fixed(holdout['novel_bpb'], 4)}  "

@@ -1,4 +1,4 @@
-"""Where a run stands beside its weights: what it needs to go on as if it had not stopped."""
+"""The progress of a run, apart from its weights: what it needs to resume as if it had not stopped."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from nas.errors import Diverged
 from nas.records.training import RollBack
 
 LOSS_MEMORY = 0.9
-"""Of the running loss, for each step: it looks back about ten steps."""
+"""Decay of the running loss per step: it averages over about ten steps."""
 MAX_RISE = 1.0
-"""Nats by which the running loss may stand above its lowest: more is no noise but a training that fell apart."""
+"""Nats by which the running loss may exceed its lowest value: a larger rise is not noise but a divergence."""
 
 
 class Progress(BaseModel):
-    """A function of the plan, of `step` and of how many checkpoints stay to go back to: no clock decides it."""
+    """A function of the plan, of `step` and of the number of kept checkpoints: no clock decides it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -27,7 +27,7 @@ class Progress(BaseModel):
     best_val_novel_bpb: float | None = None
     """None before the first evaluation, and where no line is novel."""
     loss_sum: float = 0.0
-    """Of the steps since the last evaluation."""
+    """Sum of the losses since the last evaluation."""
     running_loss: float | None = None
     lowest_loss: float | None = None
     """The lowest running loss so far."""
@@ -35,7 +35,10 @@ class Progress(BaseModel):
     rollbacks: tuple[RollBack, ...] = ()
 
     def after(self, losses: Sequence[float]) -> Progress:
-        """`losses` of the next steps, nats per token; Diverged at one that is no number, or where they rise too far."""
+        """Return the progress after `losses` of the next steps, nats per token.
+
+        Raise Diverged at a loss that is not finite, or where the running loss rises by more than MAX_RISE.
+        """
         step, running, lowest, total = self.step, self.running_loss, self.lowest_loss, self.loss_sum
         for loss in losses:
             step += 1

@@ -1,55 +1,38 @@
-"""A full training of one architecture: the trial's loop for as long as a user likes, in a folder that survives a kill.
-
-run.json            what the run is, and its command; a run of other settings is refused
-log.jsonl           one line an evaluation: step, losses, val_bpb, learning rate, samples, seconds
-checkpoints/        where to go on, and where to go back to: nas/train/checkpoints.py
-best.safetensors    the weights of the best evaluation so far
-tokenizer.json, arch.json
-summary.json        at the end: the verdict on the holdout
-"""
+"""A full training of one architecture: the training loop of a trial, in a folder that survives a kill."""
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from nas.data.prepared import PreparedData
-from nas.errors import CheckpointError, Diverged, UsageError
+from nas.errors import Diverged
 from nas.evaluate.metrics import SAMPLED, complete
 from nas.inference.bits_per_byte import measure_with_novel
-from nas.inference.language_model import BEST_WEIGHTS, TOKENIZER_FILE
-from nas.records.differences import difference_words
-from nas.records.training import LOG_FILE, RUN_FILE, RollBack, TimeSpent, TrainingLine, WatchedSample
-from nas.system.files import json_text, write_atomically, write_json
+from nas.records.training import RollBack, TimeSpent, TrainingLine, WatchedSample
 from nas.tokenizer.vocabulary import Vocabulary
-from nas.train.checkpoint import RunState, Seconds
-from nas.train.checkpoints import Checkpoints
-from nas.train.log import cut_log
+from nas.train.checkpoints import Checkpoints, RunState, Seconds
 from nas.train.plan import TrainingPlan
 from nas.train.progress import Progress
+from nas.train.run_folder import RunFolder
 from nas.train.teacher import Teacher
 from nas.training.trainer import memory_errors
-from nas.training.weights import read_tensors, write_weights
 
-ARCH_FILE, STUDY_FILE = "arch.json", "study.json"
 MAX_ROLLBACKS = 3
-WATCHED_PROMPTS = ("def add(a, b):", "class Stack:")
-"""Completed at each evaluation, with the same random numbers each time."""
-_WATCHED_BYTES = 100
+SAMPLE_PROMPTS = ("def add(a, b):", "class Stack:")
+"""Prompts completed at each evaluation, with the same random numbers each time."""
+_SAMPLE_BYTES = 100
 _CHUNK_SECONDS = 0.5
 
 
 class FullTraining:
-    """A run in its folder: new, or gone on with from its last checkpoint, with the same result either way."""
+    """A run in its folder: new, or resumed from its last checkpoint, with the same result either way."""
 
     def __init__(
         self,
@@ -64,32 +47,39 @@ class FullTraining:
         save_seconds: float = 600.0,
         command: str | None = None,
     ) -> None:
-        """`tokens`: the training stream, (num_tokens,). UsageError when `folder` holds a run of other settings.
+        """Begin or resume the run in `folder` on the stream `tokens`, (num_tokens,).
 
-        `keep` checkpoints of evaluations stay; between them one is written after every `save_seconds`. `command` is
-        what a user types to go on; a new run writes it down.
+        `keep` checkpoints of evaluations stay; between them one is written after every `save_seconds`. A new run
+        stores `command`, with which a user resumes it. Raise UsageError if `folder` holds a run of other settings.
         """
-        self.folder = folder
         self.plan = plan
+        self.files = RunFolder(folder)
         self.checkpoints = Checkpoints(folder / "checkpoints", keep)
-        self.progress, self.seconds = Progress(), Seconds()
-        self._best: Mapping[str, torch.Tensor] = {}
+        self.state = RunState(Progress(), Seconds(), {})
         self._save_seconds = save_seconds
-        self._command = command
         self._vocabulary = vocabulary
         self._tokens, self._teacher = tokens, teacher
         self._validation = vocabulary.encode_documents(data.evaluation_documents("validation", plan.validation_bytes))
         self._novel = data.novel_bytes("validation", plan.validation_bytes)
-        self._training = plan.new_training(tokens, teacher)
-        self._begin_or_resume()
+        self._trainer = plan.new_trainer(tokens, teacher)
+        self.files.open(plan, vocabulary, command)
+        self._continue_from(self.checkpoints.restore_newest(self._trainer))
+
+    @property
+    def folder(self) -> Path:
+        return self.files.path
+
+    @property
+    def progress(self) -> Progress:
+        return self.state.progress
+
+    @property
+    def seconds(self) -> Seconds:
+        return self.state.seconds
 
     @property
     def step(self) -> int:
         return self.progress.step
-
-    @property
-    def best_weights(self) -> Path:
-        return self.folder / BEST_WEIGHTS
 
     @property
     def is_finished(self) -> bool:
@@ -98,11 +88,11 @@ class FullTraining:
     def run(
         self, on_steps: Callable[[int, float], None], should_stop: Callable[[], bool] = lambda: False
     ) -> Iterator[TrainingLine]:
-        """Train to the end, or until `should_stop` says so; yields each line of the log.
+        """Train to the end, or until `should_stop` returns true; yield each line of the log.
 
-        `on_steps` hears (step, mean loss) about twice a second. A checkpoint is written at every line, after the best
-        weights and the line itself, and when it stops. A training that falls apart is taken back to the last
-        line, with half the learning rate, MAX_ROLLBACKS times; then it raises Diverged.
+        `on_steps` is called with (step, mean loss) about twice a second. A checkpoint is written at every line, after
+        the best weights and the line itself, and when the run stops. A training that diverges is rolled back to the
+        last line, with half the learning rate, MAX_ROLLBACKS times; then Diverged is raised.
         """
         while not self.is_finished:
             every = self.plan.evaluate_every
@@ -114,7 +104,7 @@ class FullTraining:
                     return
                 line = self._evaluate()
             except Diverged as error:
-                reason = str(error)  # not the error itself, which holds on to the model
+                reason = str(error)  # not the error itself, which refers to the model
             else:
                 yield line
                 continue
@@ -124,68 +114,46 @@ class FullTraining:
         steps, saved = 1, time.monotonic()
         while self.step < target and not should_stop():
             started = time.perf_counter()
-            losses = self._training.step_losses(min(steps, target - self.step), should_stop)
+            losses = self._trainer.step_losses(min(steps, target - self.step), should_stop)
             taken = time.perf_counter() - started
-            self.seconds = replace(self.seconds, training=self.seconds.training + taken)
-            self.progress = self.progress.after(losses)
+            self.state = replace(self.state, seconds=replace(self.seconds, training=self.seconds.training + taken))
+            self.state = replace(self.state, progress=self.progress.after(losses))
             on_steps(self.step, sum(losses) / len(losses))
             steps = max(1, int(len(losses) * min(2.0, _CHUNK_SECONDS / taken)))
-            # Not at an evaluation, which writes one itself: a run that went on from there would leave it out.
+            # Not at an evaluation, which saves one itself: a run resumed from here would skip the evaluation.
             if self.step < target and time.monotonic() - saved > self._save_seconds:
                 self._save_between()
                 saved = time.monotonic()
 
-    def _save_between(self) -> None:
-        self.checkpoints.save(self._training, self._standing, between=True)
-
-    @property
-    def _standing(self) -> RunState:
-        return RunState(self.progress, self.seconds, self._best)
-
-    def _stand(self, at: RunState | None) -> None:
-        """Go on from a checkpoint, or from the beginning; the file of the best weights follows."""
-        at = at or RunState(Progress(), Seconds(), {})
-        self.progress, self.seconds, self._best = at.progress, at.seconds, at.best
-        if self._best and not self._best_is_kept():
-            self._write_best()
-        cut_log(self.folder / LOG_FILE, self.step)
-
-    def _best_is_kept(self) -> bool:
-        """False where the file is missing or damaged, or of steps that are done again in another way."""
-        try:
-            stored, _ = read_tensors(self.best_weights)
-        except CheckpointError:
-            return False
-        same = stored.keys() == self._best.keys()
-        return same and all(torch.equal(stored[name], value) for name, value in self._best.items())
-
-    def _write_best(self) -> None:
-        write_weights(self.plan.architecture, self._best, self.best_weights)
-
     def _evaluate(self) -> TrainingLine:
+        """Evaluate, log and save a checkpoint."""
         started = time.perf_counter()
-        with memory_errors(), self._training.evaluation_weights():
+        with memory_errors(), self._trainer.evaluation_weights():
             line = self._measure()
             self._keep_if_best(line)
-        self.seconds = replace(self.seconds, watching=self.seconds.watching + time.perf_counter() - started)
-        self.progress = self.progress.model_copy(update={"loss_sum": 0.0})
+        evaluating = self.seconds.evaluating + time.perf_counter() - started
+        self.state = replace(
+            self.state,
+            seconds=replace(self.seconds, evaluating=evaluating),
+            progress=self.progress.model_copy(update={"loss_sum": 0.0}),
+        )
         trained = self.step * self.plan.recipe.batch_tokens
         spent = TimeSpent(
             train_seconds=self.seconds.training,
-            watch_seconds=self.seconds.watching,
+            watch_seconds=self.seconds.evaluating,
             tokens_per_second=trained / self.seconds.training,
         )
         line = line.model_copy(update={"measured": spent})
-        with (self.folder / LOG_FILE).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line.model_dump()) + "\n")
-        self.checkpoints.save(self._training, self._standing)
+        self.files.append_log(line)
+        self.checkpoints.save(self._trainer, self.state)
         return line
 
     def _measure(self) -> TrainingLine:
-        """A line of the log, what a clock says left out. Diverged where the weights are no numbers."""
-        plan, model = self.plan, self._training.model
+        """Return a line of the log without times; raise Diverged when the weights are not finite."""
+        plan, model = self.plan, self._trainer.model
         likelihood = measure_with_novel(model, self._vocabulary, self._validation, self._novel)
-        texts, _ = complete(model, self._vocabulary, WATCHED_PROMPTS, SAMPLED, self._watched_bytes)
+        sample_bytes = min(_SAMPLE_BYTES, plan.architecture.max_seq_length // 2)
+        texts, _ = complete(model, self._vocabulary, SAMPLE_PROMPTS, SAMPLED, sample_bytes)
         return TrainingLine(
             step=self.step,
             train_flops=plan.step_flops * self.step,
@@ -197,89 +165,51 @@ class FullTraining:
             rollbacks=self.progress.rollbacks,
             samples=tuple(
                 WatchedSample(prompt=prompt, completion=text)
-                for prompt, text in zip(WATCHED_PROMPTS, texts, strict=True)
+                for prompt, text in zip(SAMPLE_PROMPTS, texts, strict=True)
             ),
         )
-
-    @property
-    def _watched_bytes(self) -> int:
-        return min(_WATCHED_BYTES, self.plan.architecture.max_seq_length // 2)
 
     def _keep_if_best(self, line: TrainingLine) -> None:
         best = self.progress.best_val_bpb
         if best is None or line.val_bpb < best:
-            found = {
+            metrics = {
                 "best_step": self.step,
                 "best_val_bpb": line.val_bpb,
                 "best_val_novel_bpb": line.val_novel_bpb,
             }
-            self.progress = self.progress.model_copy(update=found)
-            self._best = {name: one.detach().cpu().clone() for name, one in self._training.model.state_dict().items()}
-            self._write_best()
+            weights = {name: value.detach().cpu().clone() for name, value in self._trainer.model.state_dict().items()}
+            self.state = replace(self.state, progress=self.progress.model_copy(update=metrics), best=weights)
+            self.files.write_best(self.plan.architecture, weights)
 
     def _roll_back(self, reason: str) -> None:
-        """To an evaluation before, or the beginning, with half the rate; Diverged where that did not help."""
+        """Return to an earlier evaluation, or the beginning, with half the rate; raise Diverged after MAX_ROLLBACKS."""
         before = self.progress
         if len(before.rollbacks) >= MAX_ROLLBACKS:
             raise Diverged(
-                f"{reason}, after {MAX_ROLLBACKS} returns with half the learning rate each; "
+                f"{reason}, after {MAX_ROLLBACKS} rollbacks with half the learning rate each; "
                 "give a lower --learning-rate and another --out"
             )
-        del self._training  # before its successor takes as much memory
-        self._training = self.plan.new_training(self._tokens, self._teacher)
-        tried = before.rollbacks[-1].to_step if before.rollbacks else 0
-        found = self.checkpoints.go_back(self._training, tried=tried, first=self.plan.evaluate_every)
-        self._stand(found)
-        taken_back = RollBack(to_step=self.step, reason=reason)
-        self.progress = self.progress.model_copy(
-            update={"lr_scale": before.lr_scale / 2, "rollbacks": (*before.rollbacks, taken_back)}
+        del self._trainer  # before its successor allocates as much memory
+        self._trainer = self.plan.new_trainer(self._tokens, self._teacher)
+        failed_step = before.rollbacks[-1].to_step if before.rollbacks else 0
+        first_step = self.plan.evaluate_every
+        self._continue_from(self.checkpoints.roll_back(self._trainer, failed_step=failed_step, first_step=first_step))
+        rollbacks = (*before.rollbacks, RollBack(to_step=self.step, reason=reason))
+        changes = {"lr_scale": before.lr_scale / 2, "rollbacks": rollbacks}
+        self.state = replace(self.state, progress=self.progress.model_copy(update=changes))
+        self._trainer.lr_scale = self.progress.lr_scale
+        warnings.warn(
+            f"{reason}; rolling back to step {self.step} with half the learning rate "
+            f"({len(rollbacks)} of {MAX_ROLLBACKS})",
+            stacklevel=2,
         )
-        self._training.lr_scale = self.progress.lr_scale
-        said = f"going back to step {self.step} with half the learning rate"
-        warnings.warn(f"{reason}; {said} ({len(self.progress.rollbacks)} of {MAX_ROLLBACKS})", stacklevel=2)
 
-    def _begin_or_resume(self) -> None:
-        run_file = self.folder / RUN_FILE
-        if run_file.exists():
-            self._check_same_run(run_file)
-        else:
-            self._check_nothing_is_overwritten()
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.folder / TOKENIZER_FILE, self._vocabulary.save)
-            write_json(self.folder / ARCH_FILE, self._arch_json)
-            write_json(run_file, self.plan.identity() | ({"command": self._command} if self._command else {}))
-        self._stand(self.checkpoints.go_on(self._training))
+    def _continue_from(self, state: RunState | None) -> None:
+        """Take over the state of a checkpoint, or of the beginning; make best weights and log agree with it."""
+        self.state = state or RunState(Progress(), Seconds(), {})
+        if self.state.best and not self.files.holds_best(self.state.best):
+            self.files.write_best(self.plan.architecture, self.state.best)
+        self.files.cut_log(self.step)
 
-    @property
-    def _arch_json(self) -> dict[str, Any]:
-        return {"architecture": self.plan.architecture.model_dump(mode="json")}
-
-    def _check_nothing_is_overwritten(self) -> None:
-        """A run in the folder of a search, or of an arch JSON, would write over what that holds."""
-        arch = self.folder / ARCH_FILE
-        is_own = not arch.exists() or arch.read_text(encoding="utf-8") == json_text(self._arch_json)
-        if not is_own or (self.folder / STUDY_FILE).exists():
-            raise UsageError(f"{self.folder} holds an arch.json or a study that is not a run's; use another --out")
-
-    def _check_same_run(self, run_file: Path) -> None:
-        try:
-            stored = json.loads(run_file.read_text(encoding="utf-8"))
-            if not isinstance(stored, dict):
-                raise ValueError(f"no object of keys but {type(stored).__name__}")
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{run_file} is damaged ({error}); use another --out to start afresh") from None
-        different = difference_words(stored, self.plan.identity())
-        if different is None and self._stored_tokenizer() != self._vocabulary.to_json():
-            different = "another tokenizer"
-        if different is not None:
-            raise UsageError(
-                f"{self.folder} holds a run with other settings ({different}); "
-                "repeat those to go on, or use another --out"
-            )
-
-    def _stored_tokenizer(self) -> str:
-        path = self.folder / TOKENIZER_FILE
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path} is damaged ({error}); use another --out to start afresh") from None
+    def _save_between(self) -> None:
+        self.checkpoints.save(self._trainer, self.state, between=True)

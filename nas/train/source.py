@@ -1,4 +1,4 @@
-"""What a run is trained on: the corpus, and the tokenizer that cuts it."""
+"""The training data of a run: the corpus and its tokenizer."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from nas.errors import UsageError
 from nas.space.sections import vocabulary_name
 from nas.tokenizer.choice import choose_tokenizer
 from nas.tokenizer.vocabulary import Vocabulary
-from nas.train.arch_json import section
 
 _NAMED = ("char", "gpt2")
-"""Vocabularies that an arch JSON may name and whose size is what it is, whatever vocab_size says."""
+"""Vocabularies that an arch JSON may name, with a size of their own: they are not trained to vocab_size."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is trained on: the corpus, the vocabulary and the training stream, (num_tokens,)."""
+    """The prepared corpus, the vocabulary and the training stream, (num_tokens,)."""
 
     data: PreparedData
     vocabulary: Vocabulary
@@ -33,43 +32,51 @@ class Source:
 
     @property
     def bytes_per_token(self) -> float:
-        """On the train split."""
+        """The mean on the train split."""
         return float(self.data.manifest["splits"]["train"]["bytes"]) / len(self.tokens)
 
 
 def open_source(
     vocab_size: int, exported: Mapping[str, Any], path: Path, corpus: str | CorpusRecipe | None, tokenizer: str | None
 ) -> Source:
-    """The corpus (default: the arch JSON's own, else stdlib) under a tokenizer.
+    """Prepare the corpus (default: the arch JSON's own, else stdlib) under a tokenizer.
 
-    Which is `tokenizer` where the user names one, whatever its size; else the file or the vocabulary that the arch
-    JSON in `path` names; else a BPE trained to `vocab_size`. UsageError where one of the latter has another size.
+    The tokenizer is `tokenizer` if the user names one, of any size; else the file or the vocabulary that the arch
+    JSON in `path` names; else a BPE trained to `vocab_size`. Raise UsageError if one of the latter has another size.
     """
-    trained_on = section(section(exported, "provenance"), "corpus")
-    corpus = corpus or str(trained_on.get("source", "stdlib"))
+    provenance = section(section(exported, "provenance"), "corpus")
+    corpus = corpus or str(provenance.get("source", "stdlib"))
     if tokenizer is not None:
-        return _encoded(corpus, choose_tokenizer(tokenizer))
+        return _prepare(corpus, choose_tokenizer(tokenizer))
     if "tokenizer" in exported:
-        source = _encoded(corpus, Vocabulary.load(path.parent / str(exported["tokenizer"])))
+        source = _prepare(corpus, Vocabulary.load(path.parent / str(exported["tokenizer"])))
     elif exported.get("vocabulary") in _NAMED:
-        return _encoded(corpus, str(exported["vocabulary"]))
+        return _prepare(corpus, str(exported["vocabulary"]))
     else:
         try:
             name = vocabulary_name(vocab_size)
         except ValueError as error:
             raise UsageError(
-                f"{path} names no tokenizer and none can be trained: {error}; name one by --tokenizer"
+                f"{path} names no tokenizer and none can be trained: {error}; name one with --tokenizer"
             ) from None
-        source = _encoded(corpus, name)
+        source = _prepare(corpus, name)
     if source.vocabulary.size != vocab_size:
         raise UsageError(
             f"the tokenizer has {source.vocabulary.size} tokens, the architecture a vocab_size of {vocab_size}; "
-            "give a larger corpus, an arch JSON with its tokenizer file, or a --tokenizer, whose size is then taken"
+            "give a larger corpus, an arch JSON with its tokenizer file, or a --tokenizer, whose size replaces it"
         )
     return source
 
 
-def _encoded(corpus: str | CorpusRecipe, chosen: str | Vocabulary) -> Source:
+def section(exported: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an object of the arch JSON, empty if it is missing; raise UsageError if it is not an object."""
+    value = exported.get(name, {})
+    if not isinstance(value, dict):
+        raise UsageError(f"'{name}' in the arch JSON must be an object of keys, found {value!r}")
+    return value
+
+
+def _prepare(corpus: str | CorpusRecipe, chosen: str | Vocabulary) -> Source:
     data = prepare_data(corpus, [chosen])
     if isinstance(chosen, str):
         return Source(data, data.vocabulary(chosen), data.tokens(chosen, "train"))

@@ -1,4 +1,4 @@
-"""The end of a run: its best weights judged on the holdout, once, and what is known of it in one file."""
+"""The verdict on a run: its best weights evaluated on the holdout, once, and its summary in one file."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _COMPLETION_BYTES, _PROMPT_BYTES = 200, 256
 
 
 def holdout_settings(architecture: ArchitectureConfig) -> tuple[EvaluationSection, int]:
-    """How the end is judged, and the bytes of a prompt; UsageError when max_seq_length has no room for both."""
+    """Return the settings of the verdict and the bytes of a prompt; raise UsageError if max_seq_length is too short."""
     length = architecture.max_seq_length
     if length < _MIN_SEQ_LENGTH:
         raise UsageError(
-            f"max_seq_length {length} has no room for a prompt and its completion; it takes at least {_MIN_SEQ_LENGTH}"
+            f"max_seq_length {length} has no room for a prompt and its completion; the minimum is {_MIN_SEQ_LENGTH}"
         )
     completion_bytes = min(_COMPLETION_BYTES, length // 2)
     return EvaluationSection(completion_bytes=completion_bytes), min(_PROMPT_BYTES, length - completion_bytes)
 
 
 def evaluate_on_holdout(training: FullTraining, source: Source) -> Evaluation:
-    """The best weights on the holdout."""
+    """Evaluate the best weights on the holdout."""
     settings, prompt_bytes = holdout_settings(training.plan.architecture)
     with memory_errors():
-        model = load_weights(training.best_weights).to(training.plan.numerics.device)
+        model = load_weights(training.files.best_weights).to(training.plan.numerics.device)
         return evaluate(model, source.vocabulary, source.data, "holdout", settings, prompt_bytes)
 
 
 def write_summary(training: FullTraining, source: Source, verdict: Evaluation, command: str) -> dict[str, Any]:
-    """Write SUMMARY_FILE and SAMPLES_FILE into the run's folder; what the former holds."""
+    """Write SUMMARY_FILE and SAMPLES_FILE into the run's folder; return the content of the former."""
     plan, progress = training.plan, training.progress
     metrics = verdict.metrics
     summary = {
@@ -55,9 +55,9 @@ def write_summary(training: FullTraining, source: Source, verdict: Evaluation, c
         "best_step": progress.best_step,
         "val_bpb": progress.best_val_bpb,
         "val_novel_bpb": progress.best_val_novel_bpb,
-        "rollbacks": [one.model_dump() for one in progress.rollbacks],
+        "rollbacks": [rollback.model_dump() for rollback in progress.rollbacks],
         "holdout": metrics.model_dump(mode="json") | {"collapse_rate": metrics.collapse_rate},
-        "measured": {"train_seconds": training.seconds.training, "watch_seconds": training.seconds.watching},
+        "measured": {"train_seconds": training.seconds.training, "watch_seconds": training.seconds.evaluating},
     }
     write_samples(verdict.completions, training.folder / SAMPLES_FILE)
     write_json(training.folder / SUMMARY_FILE, summary)

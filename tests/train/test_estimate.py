@@ -8,13 +8,13 @@ from tests.helpers.tiny_models import NUMERICS, random_tokens, recipe, tiny
 def test_an_estimate_is_of_real_steps() -> None:
     config = tiny(num_layers=2)
     plan = TrainingPlan(config, recipe(num_steps=1000, ema_decay=0.9), NUMERICS, "hash", 100, 4096)
-    found = estimate(plan, random_tokens(600))
-    assert 0 < found.step_seconds < 60
-    assert found.seconds(1000) == 1000 * found.step_seconds
-    assert found.checkpoint_bytes == 20 * config.num_params
-    assert found.memory_bytes > 10_000_000
-    expected = config.train_flops_per_token(16) * 64 / found.step_seconds / found.peak_flops
-    assert found.peak_share(plan) == expected
+    estimated = estimate(plan, random_tokens(600))
+    assert 0 < estimated.step_seconds < 60
+    assert estimated.seconds(1000) == 1000 * estimated.step_seconds
+    assert estimated.checkpoint_bytes == 20 * config.num_params
+    assert estimated.memory_bytes > 10_000_000
+    expected = config.train_flops_per_token(16) * 64 / estimated.step_seconds / estimated.peak_flops
+    assert estimated.peak_share(plan) == expected
     assert 0 < expected < 1
 
 

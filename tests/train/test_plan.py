@@ -26,14 +26,14 @@ def test_evaluations_take_under_3_percent_of_the_flops_unless_a_run_is_very_shor
 ) -> None:
     numerics = NUMERICS.model_copy(update={"dtype": dtype})
     recipe = full_recipe(ORIGIN, "search", {}, {"flops": flops})
-    every, found = plan_evaluations(ORIGIN, recipe, numerics, BYTES_PER_TOKEN, None)
-    assert (-(-recipe.num_steps // every), found) == (count, size)
+    every, validation_bytes = plan_evaluations(ORIGIN, recipe, numerics, BYTES_PER_TOKEN, None)
+    assert (-(-recipe.num_steps // every), validation_bytes) == (count, size)
     slowness = {"float32": 1, "bfloat16": 4}[dtype]
     share = count * size / BYTES_PER_TOKEN * ORIGIN.forward_flops_per_token() * slowness / flops
     assert (share < 0.02) == (flops >= 1e14)
 
 
-def test_who_asks_for_evaluations_gets_them_on_as_much_text_as_time_allows() -> None:
+def test_requested_evaluations_use_as_much_text_as_time_allows() -> None:
     recipe = full_recipe(ORIGIN, "search", {}, {"flops": 1e15})
     assert recipe.num_steps == 9701
     assert plan_evaluations(ORIGIN, recipe, NUMERICS, BYTES_PER_TOKEN, 700) == (700, 262_144)
@@ -45,7 +45,7 @@ def test_one_step_has_one_evaluation() -> None:
     assert plan_evaluations(ORIGIN, recipe, NUMERICS, BYTES_PER_TOKEN, None) == (1, 32_768)
 
 
-def test_the_seeds_recipe_in_full() -> None:
+def test_the_origins_recipe_in_full() -> None:
     recipe = full_recipe(ORIGIN, "origin", {"batch_tokens": 512, "lr_multiplier": 9.0}, {"seed": 4})
     assert (recipe.num_steps, recipe.batch_size, recipe.seq_length, recipe.warmup_steps) == (50_000, 32, 256, 2_000)
     assert (recipe.grad_clip, recipe.seed) == (1.0, 4)
@@ -55,7 +55,7 @@ def test_the_seeds_recipe_in_full() -> None:
     assert recipe.learning_rate_at(49_999) == pytest.approx(1e-5, rel=1e-5)
 
 
-def test_the_shipped_architectures_are_those_that_the_seed_speaks_of() -> None:
+def test_the_shipped_architectures_are_those_of_the_origin() -> None:
     sizes = {
         name: ArchitectureConfig.load(name).num_params for name in ("origin-a", "origin-b", "origin-c", "origin-e")
     }

@@ -8,7 +8,7 @@ from nas.errors import Diverged
 from nas.train.progress import LOSS_MEMORY, MAX_RISE, Progress
 
 
-def test_the_running_loss_looks_back_about_ten_steps_by_hand() -> None:
+def test_the_running_loss_averages_over_about_ten_steps_by_hand() -> None:
     after = Progress().after([4.0, 3.0, 5.0])
     second = 0.9 * 4 + 0.1 * 3
     assert after.running_loss == pytest.approx(0.9 * second + 0.1 * 5)
@@ -27,7 +27,7 @@ def test_how_the_steps_are_cut_makes_no_difference(cut: int) -> None:
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_is_a_divergence_at_its_step(loss: float) -> None:
+def test_a_loss_that_is_not_finite_is_a_divergence_at_its_step(loss: float) -> None:
     with pytest.raises(Diverged, match=rf"^the training loss is {loss} at step 2$"):
         Progress().after([1.0, loss, 1.0])
 

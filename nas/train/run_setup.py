@@ -1,4 +1,4 @@
-"""From the flags of `nas.train` to a run: architecture, text, tokenizer, recipe, numerics, teacher, plan."""
+"""The setup of a run from the flags of `nas.train`: architecture, text, tokenizer, recipe, numerics, teacher, plan."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from nas.corpus.recipe import CorpusRecipe, pair_recipe
 from nas.errors import UsageError
 from nas.evaluate.metrics import evaluation_prompts
 from nas.system.machine import available_cores
-from nas.train.arch_json import section
 from nas.train.flags import TEACHER_DEFAULTS
 from nas.train.plan import TrainingPlan, plan_evaluations, run_numerics
 from nas.train.recipes import full_recipe
-from nas.train.source import Source, open_source
+from nas.train.source import Source, open_source, section
 from nas.train.teacher import Teacher, open_teacher
 from nas.train.verdict import holdout_settings
 from nas.training.numerics import Numerics, plan_numerics
@@ -26,8 +25,8 @@ from nas.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Assembled:
-    """All that a run is made of."""
+class RunSetup:
+    """Everything a run needs."""
 
     folder: Path
     plan: TrainingPlan
@@ -35,18 +34,18 @@ class Assembled:
     teacher: Teacher | None
 
 
-def assemble(arguments: argparse.Namespace) -> Assembled:
-    """Read, check and prepare all that `arguments` name; this process is set up for the run's numerics.
+def set_up_run(arguments: argparse.Namespace) -> RunSetup:
+    """Read, check and prepare everything that `arguments` name, and apply the numerics to this process.
 
-    What is wrong with flags or arch JSON is said before a corpus is built, and what is wrong with the corpus before
-    anything is trained.
+    Errors in flags or arch JSON are raised before a corpus is built, and errors in the corpus before anything is
+    trained.
     """
     check_teacher_flags(arguments)
     path, architecture, exported = read_architecture(arguments)
     settings, prompt_bytes = holdout_settings(architecture)
     make_recipe(architecture, exported, arguments)
-    source = open_source(architecture.vocab_size, exported, path, chosen_corpus(arguments), arguments.tokenizer)
-    architecture = fitted(architecture, source)
+    source = open_source(architecture.vocab_size, exported, path, requested_corpus(arguments), arguments.tokenizer)
+    architecture = with_vocabulary_of(source, architecture)
     evaluation_prompts(source.data, "holdout", settings, prompt_bytes)
     name = arguments.experiment_name or f"{path.stem}-{architecture.id}"
     folder = Path(arguments.out or Path("runs") / name)
@@ -54,19 +53,19 @@ def assemble(arguments: argparse.Namespace) -> Assembled:
     numerics.apply()
     teacher = make_teacher(make_recipe(architecture, exported, arguments), source, numerics, arguments)
     recipe = make_recipe(architecture, exported, arguments, teacher)
-    return Assembled(folder, make_plan(architecture, recipe, numerics, source, teacher, arguments), source, teacher)
+    return RunSetup(folder, make_plan(architecture, recipe, numerics, source, teacher, arguments), source, teacher)
 
 
 def check_teacher_flags(arguments: argparse.Namespace) -> None:
-    """UsageError for flags that say how to learn from a teacher where there is none."""
+    """Raise UsageError for flags of a teacher without --teacher."""
     given = [name for name in TEACHER_DEFAULTS if getattr(arguments, name) is not None]
     if given and arguments.teacher is None:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise UsageError(f"{flags} without --teacher changes nothing; add --teacher PATH or leave it out")
+        raise UsageError(f"{flags} has no effect without --teacher; add --teacher PATH or leave it out")
 
 
 def read_architecture(arguments: argparse.Namespace) -> tuple[Path, ArchitectureConfig, dict[str, Any]]:
-    """The arch JSON's path, its architecture under --dropout, and all that stands in it."""
+    """Return the arch JSON's path, its architecture with --dropout, and its whole content."""
     path = arch_json_path(arguments.arch_json)
     architecture = ArchitectureConfig.load(path)
     if arguments.dropout is not None:
@@ -75,22 +74,22 @@ def read_architecture(arguments: argparse.Namespace) -> tuple[Path, Architecture
     return path, architecture, read_arch_json(path)
 
 
-def chosen_corpus(arguments: argparse.Namespace) -> str | CorpusRecipe | None:
-    """What the flags say; None when they say nothing."""
+def requested_corpus(arguments: argparse.Namespace) -> str | CorpusRecipe | None:
+    """Return the corpus that the flags name; None if they name none."""
     pair = arguments.train_path, arguments.val_path
     if pair == (None, None):
         return str(arguments.corpus) if arguments.corpus else None
     if None in pair or arguments.corpus:
-        raise UsageError("--train-path and --val-path go together, and in place of --corpus")
+        raise UsageError("give --train-path and --val-path together, and without --corpus")
     return pair_recipe(*pair)
 
 
-def fitted(architecture: ArchitectureConfig, source: Source) -> ArchitectureConfig:
-    """With the vocabulary size of the tokenizer that the user chose, which is said where it is another."""
+def with_vocabulary_of(source: Source, architecture: ArchitectureConfig) -> ArchitectureConfig:
+    """Return `architecture` with the vocabulary size of the tokenizer; print a note if it changes."""
     size = source.vocabulary.size
     if size == architecture.vocab_size:
         return architecture
-    print(f"vocab_size {size}, the tokenizer's, in place of {architecture.vocab_size}", file=sys.stderr)
+    print(f"vocab_size {size}, the size of the tokenizer, replaces {architecture.vocab_size}", file=sys.stderr)
     return architecture.model_copy(update={"vocab_size": size})
 
 
@@ -100,13 +99,13 @@ def make_recipe(
     arguments: argparse.Namespace,
     teacher: Teacher | None = None,
 ) -> Recipe:
-    """The arch JSON's recipe or the seed's, with the flags over it."""
+    """Return the recipe of --recipe with the arch JSON's values and the flags."""
     flops = teacher.distillation.flops_per_token if teacher else 0
     return full_recipe(architecture, arguments.recipe, section(exported, "recipe"), vars(arguments), flops)
 
 
 def make_numerics(folder: Path, arguments: argparse.Namespace) -> Numerics:
-    """A run that is gone on with keeps its own."""
+    """Return the numerics of the flags; a resumed run keeps its own precision and threads."""
     planned = plan_numerics(arguments.device, threads=available_cores(), compiled=arguments.compile)
     return run_numerics(planned, folder)
 
@@ -115,15 +114,15 @@ def make_teacher(recipe: Recipe, source: Source, numerics: Numerics, arguments: 
     if arguments.teacher is None:
         return None
     given = {name: getattr(arguments, name) for name in TEACHER_DEFAULTS}
-    says = {name: default if given[name] is None else given[name] for name, default in TEACHER_DEFAULTS.items()}
+    settings = {name: default if given[name] is None else given[name] for name, default in TEACHER_DEFAULTS.items()}
     return open_teacher(
         arguments.teacher,
         source,
         recipe.seq_length,
         numerics,
-        share=says["teacher_share"],
-        temperature=says["teacher_temperature"],
-        top_k=int(says["teacher_top_k"]),
+        share=settings["teacher_share"],
+        temperature=settings["teacher_temperature"],
+        top_k=int(settings["teacher_top_k"]),
     )
 
 

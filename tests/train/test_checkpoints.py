@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from nas.errors import CheckpointError
 from nas.model import Decoder
-from nas.train.checkpoint import RunState, Seconds, restore_checkpoint, save_checkpoint
+from nas.train.checkpoints import RunState, Seconds, restore_checkpoint, save_checkpoint
 from nas.train.progress import Progress, RollBack
 from nas.training.trainer import Trainer
 from nas.training.weights import load_weights, read_tensors, save_weights, write_tensors
@@ -20,14 +20,14 @@ from tests.helpers.tiny_models import NUMERICS, random_tokens, recipe, same_weig
 CONFIG = tiny(attention_dropout=0.2, residual_dropout=0.2)
 
 
-def training(steps: int, **changes: object) -> Trainer:
+def trainer(steps: int, **changes: object) -> Trainer:
     made = Trainer(Decoder(CONFIG, seed=1), random_tokens(600), recipe(**changes), NUMERICS)
     if steps:
         made.advance(steps)
     return made
 
 
-SECONDS = Seconds(training=1 / 3, watching=0.1)
+SECONDS = Seconds(training=1 / 3, evaluating=0.1)
 PROGRESS = Progress(
     step=5,
     best_step=4,
@@ -47,15 +47,15 @@ def test_a_training_resumes_from_its_checkpoint_with_the_same_bits(
 ) -> None:
     path = tmp_path / "last.safetensors"
     best = {"some.weight": torch.ones(3)}
-    save_checkpoint(training(5, **changes), RunState(progress, SECONDS, best), path)
-    resumed = training(0, **changes)
+    save_checkpoint(trainer(5, **changes), RunState(progress, SECONDS, best), path)
+    resumed = trainer(0, **changes)
     restored = restore_checkpoint(resumed, path)
     assert (restored.progress, restored.seconds) == (progress, SECONDS)
     assert restored.best.keys() == best.keys()
     assert torch.equal(restored.best["some.weight"], best["some.weight"])
     assert resumed.step == 5
     resumed.advance(7)
-    whole = training(12, **changes)
+    whole = trainer(12, **changes)
     assert same_weights(resumed.model, whole.model)
     with resumed.evaluation_weights(), whole.evaluation_weights():
         assert same_weights(resumed.model, whole.model)
@@ -64,7 +64,7 @@ def test_a_training_resumes_from_its_checkpoint_with_the_same_bits(
 
 def test_a_checkpoint_of_another_architecture_does_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"
-    save_checkpoint(training(1), RunState(Progress(step=1), SECONDS, {}), path)
+    save_checkpoint(trainer(1), RunState(Progress(step=1), SECONDS, {}), path)
     other = Trainer(Decoder(tiny(hidden_dim=16), seed=0), random_tokens(600), recipe(), NUMERICS)
     with pytest.raises(CheckpointError, match=r"does not fit this run \(.*\)$") as caught:
         restore_checkpoint(other, path)
@@ -74,12 +74,12 @@ def test_a_checkpoint_of_another_architecture_does_not_fit(tmp_path: Path) -> No
 @pytest.mark.parametrize("missing", ["progress", "seconds"])
 def test_a_checkpoint_without_its_progress_does_not_fit(tmp_path: Path, missing: str) -> None:
     path = tmp_path / "last.safetensors"
-    save_checkpoint(training(1), RunState(Progress(step=1), SECONDS, {}), path)
+    save_checkpoint(trainer(1), RunState(Progress(step=1), SECONDS, {}), path)
     tensors, header = read_tensors(path)
     header.pop(missing)
     write_tensors(tensors, header, path)
     with pytest.raises(CheckpointError, match=f"does not fit this run .*{missing}"):
-        restore_checkpoint(training(0), path)
+        restore_checkpoint(trainer(0), path)
 
 
 @pytest.mark.parametrize("tied", [False, True])
