@@ -1,4 +1,4 @@
-"""What sets settings that are stored apart from those that are asked for."""
+"""The differences between stored settings and requested ones."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 MAX_NAMED = 4
 
 
-def difference_words(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
-    """MAX_NAMED of the values that differ, by their path in `asked`, and how many more do; None where none does.
+def describe_differences(stored: Mapping[str, Any], requested: Mapping[str, Any]) -> str | None:
+    """Return up to MAX_NAMED differing values by their path, and how many more differ; None if all are equal.
 
-    Keys that only `stored` has are no difference.
+    Keys that only `stored` has do not count as differences.
     """
-    keys = [key for key in asked if stored.get(key) != asked[key]]
+    keys = [key for key in requested if stored.get(key) != requested[key]]
     before = dict(_leaves({key: stored.get(key) for key in keys}))
-    now = dict(_leaves({key: asked[key] for key in keys}))
-    leaves = [one for one in before | now if before.get(one) != now.get(one)]
-    # A key of None that is not stored at all differs in no leaf: its section is named.
-    named = [f"{one}: stored {before.get(one)}, asked {now.get(one)}" for one in leaves] or keys
+    now = dict(_leaves({key: requested[key] for key in keys}))
+    paths = [path for path in before | now if before.get(path) != now.get(path)]
+    # A key whose value is None and that is not stored at all differs in no leaf: its section is named.
+    named = [f"{path}: stored {before.get(path)}, requested {now.get(path)}" for path in paths] or keys
     more = f"; and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
     return "; ".join(named[:MAX_NAMED]) + more if named else None
 
 
 def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, one in value.items():
-        if isinstance(one, Mapping):
-            yield from _leaves(one, f"{prefix}{key}.")
+    for key, content in value.items():
+        if isinstance(content, Mapping):
+            yield from _leaves(content, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", one
+            yield f"{prefix}{key}", content

@@ -1,4 +1,4 @@
-"""Files of records, one JSON object a line, that a process may be appending to or have been killed at."""
+"""Reading files of records, one JSON object a line, that a running or killed process was appending to."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _Record = TypeVar("_Record", bound=BaseModel)
 
 
 def read_json_lines(path: Path, kind: type[_Record], name: str, error: type[CodenasError]) -> list[_Record]:
-    """The records of `path` in their order; a torn last line is left out.
+    """Return the records of `path` in their order; a torn last line is left out.
 
-    `error` when the file cannot be read, or where a line is not a record, a `name` to the user.
+    Raises `error` if the file cannot be read, or if a line is not a record; the message calls the record `name`.
     """
     try:
-        # Bytes: a torn line may end inside a character. Not splitlines: a text may hold another separator.
+        # Bytes, as a torn line may end inside a character. Not splitlines, as a text may hold other separators.
         lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
     except OSError as reason:
         raise error(f"cannot read {path}: {reason.strerror or reason}") from None

@@ -1,8 +1,8 @@
-"""What is written down of a full training, as plain data: all that a report of one reads.
+"""The records of a full training run as plain data: all that a report on the run reads.
 
-run.json        what the run is              RunRecord
-log.jsonl       a line an evaluation         TrainingLine
-summary.json    at the end, the verdict      TrainingSummary
+run.json        the settings of the run            RunRecord
+log.jsonl       one line per evaluation            TrainingLine
+summary.json    written at the end, the holdout    TrainingSummary
 """
 
 from __future__ import annotations
@@ -16,39 +16,35 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from nas.architecture.config import ArchitectureConfig
 from nas.errors import CheckpointError, validation_message
 from nas.records.json_lines import read_json_lines
-from nas.records.trial import Metrics
+from nas.records.trial import Metrics, Record
 
 RUN_FILE = "run.json"
 LOG_FILE = "log.jsonl"
 SUMMARY_FILE = "summary.json"
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class RollBack(_Record):
-    """A return to an earlier step, with half the learning rate from there on."""
+class RollBack(Record):
+    """A return to an earlier step, from which training continues with half the learning rate."""
 
     to_step: int
     reason: str
 
 
-class WatchedSample(_Record):
-    """What the model wrote after a prompt that is asked at every evaluation. Untrusted text."""
+class WatchedSample(Record):
+    """A completion of a prompt that is repeated at every evaluation; untrusted text."""
 
     prompt: str
     completion: str
 
 
-class TimeSpent(_Record):
-    """What the clock says of a run so far, stops left out."""
+class TimeSpent(Record):
+    """The time of a run so far, without the time between stops and resumes."""
 
     train_seconds: float
     watch_seconds: float
-    """Evaluations and their samples."""
+    """Seconds of evaluations and their samples."""
     tokens_per_second: float | None = None
-    """Of training. None in a summary."""
+    """Training speed; None in a summary."""
 
     @property
     def total_seconds(self) -> float:
@@ -59,40 +55,40 @@ class TimeSpent(_Record):
         return self.watch_seconds / self.total_seconds if self.total_seconds else 0.0
 
 
-class TrainingLine(_Record):
-    """One evaluation: a line of the log."""
+class TrainingLine(Record):
+    """One evaluation during training: a line of the log."""
 
     step: int
     train_flops: float
-    """By formula, since the beginning; those of evaluations are not in it."""
+    """Training FLOPs since the beginning by formula, without those of evaluations."""
     train_loss: float
-    """Mean nats per token since the line before."""
+    """Mean nats per token since the previous line."""
     val_bpb: float
     val_novel_bpb: float | None
-    """None where no line is novel."""
+    """None if no line of validation is novel."""
     val_perplexity: float
     learning_rate: float
-    """Of the step before the evaluation."""
+    """Learning rate of the step before the evaluation."""
     rollbacks: tuple[RollBack, ...]
-    """All so far."""
+    """All roll-backs so far."""
     samples: tuple[WatchedSample, ...]
     measured: TimeSpent | None = None
 
 
 class _OpenRecord(BaseModel):
-    """Of a file that holds more than a report asks for."""
+    """Base of records whose files hold more than a report needs."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class TrainingRecipe(_OpenRecord):
-    """What a report must know of a recipe; all else of it is kept as it stands."""
+    """The parts of a recipe that a report needs; its other keys are kept unread."""
 
     model_config = ConfigDict(extra="allow")
 
     num_steps: int
     batch_size: int
-    """Sequences in a step."""
+    """Sequences per step."""
     seq_length: int
 
     @property
@@ -101,7 +97,7 @@ class TrainingRecipe(_OpenRecord):
 
 
 class RunRecord(_OpenRecord):
-    """All that decides the result of a run."""
+    """The settings that decide the result of a run."""
 
     architecture: ArchitectureConfig
     recipe: TrainingRecipe
@@ -110,13 +106,13 @@ class RunRecord(_OpenRecord):
     evaluate_every: int
     validation_bytes: int
     distillation: dict[str, Any] | None = None
-    """The teacher, where there is one."""
+    """The teacher, if there is one."""
     command: str | None = None
-    """What began it, and goes on with it after a stop. None in runs of before."""
+    """The command that started the run; it also resumes it."""
 
 
 class TrainingSummary(_OpenRecord):
-    """The end of a run: its best weights on the holdout."""
+    """The result of a finished run: its best weights on the holdout."""
 
     corpus: str | None
     command: str
@@ -137,13 +133,13 @@ class TrainingSummary(_OpenRecord):
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A run as its folder tells it, at its end or on the way."""
+    """The records in the folder of a run, finished or not."""
 
     folder: Path
     record: RunRecord
     lines: tuple[TrainingLine, ...]
     summary: TrainingSummary | None
-    """None before the end."""
+    """None until the run has finished."""
 
     @property
     def name(self) -> str:
@@ -155,13 +151,13 @@ class TrainingRun:
 
     @property
     def step(self) -> int:
-        """Of the last evaluation."""
+        """The step of the last evaluation."""
         return self.lines[-1].step if self.lines else 0
 
     @property
     def best(self) -> TrainingLine | None:
-        """The line of the weights that are kept."""
-        return min(self.lines, key=lambda one: one.val_bpb, default=None)
+        """The line of the weights that are kept: the one with the lowest bits per byte."""
+        return min(self.lines, key=lambda line: line.val_bpb, default=None)
 
     @property
     def rollbacks(self) -> tuple[RollBack, ...]:
@@ -178,18 +174,19 @@ class TrainingRun:
         return self.lines[-1].measured if self.lines else None
 
     def tokens_at(self, line: TrainingLine) -> int:
-        """Tokens trained on, up to a line."""
+        """Return the number of training tokens up to a line."""
         return line.step * self.record.recipe.batch_tokens
 
 
 def is_training_run(folder: Path) -> bool:
+    """Return whether `folder` holds a training run."""
     return (folder / RUN_FILE).is_file()
 
 
 def read_training_run(folder: Path) -> TrainingRun:
-    """The run in `folder`; CheckpointError where one of its files is damaged.
+    """Return the run in `folder`; CheckpointError if one of its files is damaged.
 
-    During a run there is no summary, and at its beginning no log; a torn last line of the log is left out.
+    An unfinished run has no summary, and no log before its first evaluation; a torn last line of the log is left out.
     """
     log, summary = folder / LOG_FILE, folder / SUMMARY_FILE
     return TrainingRun(

@@ -1,4 +1,4 @@
-"""One dimension of a search space: a list of choices, a range `{ min, max, step | log }`, or one fixed value."""
+"""The dimensions of a search space: a list of choices, a range `{ min, max, step | log }`, or one fixed value."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from nas.errors import unknown_name, validation_message
 
 MAX_STEPS = 10_000
 NATURAL_MIN = {"num_layers": 1, "query_group_size": 1}
-"""Dimension -> the least there can be: an end of a range that nobody can move."""
+"""Dimension -> its least possible value: a range that begins there cannot be widened."""
 
 
 class Range(BaseModel):
-    """A numeric range, both ends included. Whole numbers all through make it an integer range."""
+    """A numeric range that includes both ends; an integer range if all its numbers are whole and log is false."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -30,7 +30,7 @@ class Range(BaseModel):
         if self.min > self.max:
             raise ValueError(f"min {self.min:g} is greater than max {self.max:g}")
         if self.step is not None and (self.step <= 0 or self.log):
-            raise ValueError("step must be positive and cannot go with log = true")
+            raise ValueError("step must be positive and cannot be combined with log = true")
         if self.log and self.min <= 0:
             raise ValueError(f"log = true needs min > 0, found {self.min:g}")
         steps = (self.max - self.min) / (self.step or 1)
@@ -48,11 +48,11 @@ class Range(BaseModel):
 
     @property
     def last(self) -> float:
-        """The greatest value that the steps reach; Optuna warns at every trial where it is not `max`."""
+        """The greatest value that the steps reach; Optuna warns at every trial if its upper end is not reached."""
         return self.max if self.step is None else round(self.values()[-1], 12)
 
     def values(self) -> list[float]:
-        """Every value of an integer or stepped range; both ends of a continuous one."""
+        """Return every value of an integer or stepped range, or both ends of a continuous one."""
         if self.is_continuous:
             return [self.min, self.max]
         step = self.step or 1
@@ -66,7 +66,7 @@ Point = dict[str, Scalar]
 
 
 def choices_of(dimension: Dimension) -> list[Any]:
-    """The values of a dimension: a list's choices, a range's steps (its ends if continuous), or the fixed one."""
+    """Return the values of a dimension: choices, steps of a range (its ends if continuous), or the fixed value."""
     if isinstance(dimension, Range):
         return dimension.values()
     return list(dimension) if isinstance(dimension, tuple) else [dimension]
@@ -80,7 +80,7 @@ def typed_value(dimension: Dimension, value: Any) -> Scalar:
 
 
 def read_dimension(name: str, value: Any) -> Dimension:
-    """A dimension from its value in TOML; ValueError with one line when it is none."""
+    """Return the dimension that a value in TOML describes; ValueError with one line if it describes none."""
     if isinstance(value, Mapping):
         unknown = [key for key in value if key not in Range.model_fields]
         if unknown:
@@ -93,12 +93,12 @@ def read_dimension(name: str, value: Any) -> Dimension:
             raise ValueError(validation_message(error, name)) from None
     if isinstance(value, list):
         if not value:
-            raise ValueError(f"{name}: an empty list leaves nothing to choose")
+            raise ValueError(f"{name}: an empty list has no choices")
         if len(set(map(repr, value))) < len(value):
-            raise ValueError(f"{name}: a choice stands twice in {value}")
-        nested = [one for one in value if not isinstance(one, Scalar)]
+            raise ValueError(f"{name}: a choice is repeated in {value}")
+        nested = [choice for choice in value if not isinstance(choice, Scalar)]
         if nested:
-            raise ValueError(f"{name}: a list holds numbers, names or true and false, found {nested[0]!r}")
+            raise ValueError(f"{name}: a list holds numbers, names, true or false; found {nested[0]!r}")
         return tuple(value)
     if not isinstance(value, Scalar):
         raise ValueError(f"{name}: expected a value, a list or a range, found {value!r}")

@@ -1,6 +1,6 @@
 """The search space: read from TOML, checked once, and the candidate that each of its points stands for.
 
-The space is flat and every combination of it is legal (nas.space.sections says how).
+The space is flat, and every combination of its values can be built (see nas.space.sections).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from nas.space.sections import (
 )
 
 MIN_STEPS = 20
-"""Fewer training steps than this say nothing about an architecture."""
+"""With fewer training steps, a trial says nothing about its architecture."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One point of the space: the architecture, which vocabulary it reads, and its part of the recipe."""
+    """What a point of the space stands for: an architecture, its vocabulary, and its part of the recipe."""
 
     architecture: ArchitectureConfig
     vocabulary: str
@@ -83,29 +83,30 @@ class SearchSpace(BaseModel):
 
     @property
     def num_combinations(self) -> float:
-        """How many architectures the space has at most; infinite when a dimension of them is continuous."""
+        """An upper bound on the number of architectures; infinite if one of their dimensions is continuous."""
         dimensions = [dimension for name, dimension in self.dimensions.items() if name != "lr_multiplier"]
         if any(isinstance(dimension, Range) and dimension.is_continuous for dimension in dimensions):
             return math.inf
         return float(math.prod(len(choices_of(dimension)) for dimension in dimensions))
 
     def excess(self, architecture: ArchitectureConfig) -> dict[str, float]:
-        """How far the architecture is over each limit, as a share of it; it is legal when none is above 0.
+        """Return how far the architecture exceeds each limit, as a share of it; at most 0 is inside the limit.
 
-        Beside [constraints]: trial_flops, at the lowest rung, must buy at least MIN_STEPS training steps.
+        Besides [constraints] there is one limit: trial_flops must buy MIN_STEPS training steps at the lowest rung.
         """
         limits = self.constraints.excess(architecture, self.training.batch_tokens)
         return limits | {"trial_flops": MIN_STEPS / max(self.training.num_steps(architecture, 0), 1e-9) - 1}
 
     def is_legal(self, architecture: ArchitectureConfig) -> bool:
+        """Return whether the architecture is inside every limit that is known before training."""
         return max(self.excess(architecture).values()) <= 0
 
     def only_exportable(self) -> Self:
-        """The same space, in which only what a class of transformers represents is legal.
+        """Return the same space limited to architectures that a class of transformers represents.
 
-        SpaceError with what would do when that is nothing.
+        Raises SpaceError if there are none, and says which change would allow some.
         """
-        searched = {key: choices_of(getattr(self.search, key)) for key in SearchSection.model_fields}
+        searched = {name: choices_of(dimension) for name, dimension in self.dimensions.items()}
         shapes = itertools.product(*(searched[key] for key in ("hidden_dim", "head_dim", "query_group_size")))
         kinds = sorted({kv_heads_kind(*heads_of(*shape)) for shape in shapes})
         points = [
@@ -159,13 +160,16 @@ class SearchSpace(BaseModel):
 
 
 def heads_of(hidden_dim: Any, head_dim: Any, query_group_size: Any) -> tuple[int, int]:
-    """Heads, and those for keys and values; a group that does not divide the heads becomes their common divisor."""
+    """Return the numbers of heads and of key/value heads.
+
+    A query group that does not divide the number of heads is reduced to their greatest common divisor.
+    """
     num_heads = int(hidden_dim) // int(head_dim)
     return num_heads, num_heads // math.gcd(num_heads, int(query_group_size))
 
 
 def load_space(name_or_path: str) -> SearchSpace:
-    """Read a shipped space by name or any TOML file by path; SpaceError with one line if it cannot be used."""
+    """Read a shipped space by name or any TOML file by path; SpaceError with one line if it is not valid."""
     path = _find_space(name_or_path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -180,11 +184,12 @@ def load_space(name_or_path: str) -> SearchSpace:
 
 
 def shipped_spaces() -> list[str]:
+    """Return the names of the spaces that come with the package."""
     return sorted(path.stem for path in _space_folder().glob("*.toml"))
 
 
 def _refuse_unknown(values: Mapping[str, Any], path: Path) -> None:
-    """SpaceError for a section or key that no space has, with the nearest name."""
+    """Raise SpaceError for a section or key that no space has; it suggests the nearest name."""
     sections: dict[str, type[BaseModel]] = {
         "search": SearchSection,
         "constraints": ConstraintsSection,
@@ -215,7 +220,7 @@ def _find_space(name_or_path: str) -> Path:
 
 
 def _space_folder() -> Path:
-    """`nas/search_spaces` of an installed wheel, or `search_spaces/` beside `nas/` in a checkout."""
+    """Return `nas/search_spaces` of an installed wheel, or `search_spaces/` next to `nas/` in a checkout."""
     package = Path(str(resources.files("nas")))
     installed = package / "search_spaces"
     return installed if installed.is_dir() else package.parent / "search_spaces"

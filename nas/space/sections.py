@@ -26,14 +26,14 @@ _SWITCH = ("tie_embeddings", "qk_norm")
 
 
 class SearchSection(BaseModel):
-    """What is searched. Keys left out keep the fixed value that stands here."""
+    """The searched dimensions; a key that is left out keeps its default as a fixed value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     num_layers: Dimension
     hidden_dim: Dimension
     vocab_size: Dimension
-    """Byte-level BPE sizes; 256 is plain bytes, "char" characters with byte fallback, "gpt2" GPT-2's."""
+    """Byte-level BPE sizes; 256 is plain bytes, "char" is characters with byte fallback, "gpt2" is GPT-2's BPE."""
     head_dim: Dimension = 32
     query_group_size: Dimension = 1
     ffn_multiplier: Dimension = 4.0
@@ -43,9 +43,9 @@ class SearchSection(BaseModel):
     tie_embeddings: Dimension = False
     qk_norm: Dimension = False
     dropout: Dimension = 0.0
-    """Sets attention_dropout and residual_dropout."""
+    """Used for both attention_dropout and residual_dropout."""
     lr_multiplier: Dimension = 1.0
-    """Times the learning rate that the rule gives for the size (nas.training.recipe)."""
+    """Multiplies the learning rate that the recipe's rule gives for the width (nas.training.recipe)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -57,33 +57,33 @@ class SearchSection(BaseModel):
         for name in _NUMBER:
             for value in choices_of(getattr(self, name)):
                 if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                    raise ValueError(f"{name} holds numbers, found {value!r}")
+                    raise ValueError(f"{name} holds numbers; found {value!r}")
                 if name in _WHOLE and (not float(value).is_integer() or value < 1):
-                    raise ValueError(f"{name} holds whole numbers of at least 1, found {value!r}")
+                    raise ValueError(f"{name} holds whole numbers of at least 1; found {value!r}")
                 if name == "dropout" and not 0 <= value < 1:
-                    raise ValueError(f"dropout is in [0, 1), found {value!r}")
+                    raise ValueError(f"dropout must be in [0, 1), found {value!r}")
                 if name in ("ffn_multiplier", "lr_multiplier") and value <= 0:
                     raise ValueError(f"{name} must be positive, found {value!r}")
             dimension = getattr(self, name)
             if name in _WHOLE and isinstance(dimension, Range) and not dimension.is_integer:
-                raise ValueError(f"{name} holds whole numbers: its range takes a whole step and no log = true")
+                raise ValueError(f"{name} holds whole numbers: its range needs whole numbers and no log = true")
         for name in _SWITCH:
             for value in choices_of(getattr(self, name)):
                 if not isinstance(value, bool):
-                    raise ValueError(f"{name} is true or false, found {value!r}")
+                    raise ValueError(f"{name} is true or false; found {value!r}")
         for name, allowed in CHOICES.items():
             for value in choices_of(getattr(self, name)):
                 if value not in allowed:
                     raise ValueError(unknown_name(name, str(value), allowed))
         if isinstance(self.vocab_size, Range):
-            raise ValueError("vocab_size is a list of sizes, not a range: each is a tokenizer to train")
+            raise ValueError("vocab_size is a list of sizes, not a range: a tokenizer is trained for each size")
         for value in choices_of(self.vocab_size):
             vocabulary_name(value)
         self._check_shapes()
         return self
 
     def _check_shapes(self) -> None:
-        """ValueError unless every combination can be built."""
+        """Raise ValueError unless every combination can be built."""
         positions = choices_of(self.position_encoding)
         for hidden in choices_of(self.hidden_dim):
             for head in choices_of(self.head_dim):
@@ -95,7 +95,7 @@ class SearchSection(BaseModel):
                     raise ValueError(f"rope needs an even head_dim, found {head:g}")
             if "sinusoidal" in positions and hidden % 2:
                 raise ValueError(f"sinusoidal positions need an even hidden_dim, found {hidden:g}")
-        ends = [choices_of(one) for one in (self.num_layers, self.hidden_dim, self.ffn_multiplier)]
+        ends = [choices_of(dimension) for dimension in (self.num_layers, self.hidden_dim, self.ffn_multiplier)]
         for layers, hidden, ffn in itertools.product(*({min(values), max(values)} for values in ends)):
             try:
                 ArchitectureConfig.parse(
@@ -114,25 +114,25 @@ class SearchSection(BaseModel):
 
 
 class ConstraintsSection(BaseModel):
-    """Limits. An architecture over one that is known before training is never trained.
+    """Limits; an architecture over a limit that is known before training is never trained.
 
-    Those of the clock and of the machine (decoding, peak memory) make a study that a rerun may not repeat.
+    Limits on what the clock or the machine measures (decoding, peak memory) make reruns of a study differ.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_params: float | None = Field(default=None, gt=0)
     max_train_memory_gb: float | None = Field(default=None, gt=0)
-    """By the estimate of ArchitectureConfig.train_memory_bytes."""
+    """Compared with the estimate of ArchitectureConfig.train_memory_bytes."""
     max_train_flops_per_token: float | None = Field(default=None, gt=0)
     max_collapse_rate: float | None = Field(default=None, gt=0)
-    """Of a trial that is trained to the end."""
+    """Compared with the collapse rate at the top rung."""
     max_decode_ms_per_token: float | None = Field(default=None, gt=0)
-    """As measured, see Measured.decode_ms_per_token."""
+    """Compared with the measured Measured.decode_ms_per_token."""
     max_peak_memory_gb: float | None = Field(default=None, gt=0)
-    """As measured, see Measured.peak_memory_bytes."""
+    """Compared with the measured Measured.peak_memory_bytes."""
     exportable: bool | None = None
-    """True keeps what `nas.export --to hf` can write. For no it is None, as in studies that do not have the key."""
+    """True allows only what `nas.export --to hf` can write. False is stored as None: the study is the same."""
 
     @field_validator("exportable")
     @classmethod
@@ -140,7 +140,7 @@ class ConstraintsSection(BaseModel):
         return value or None
 
     def excess(self, architecture: ArchitectureConfig, batch_tokens: int) -> dict[str, float]:
-        """How far the architecture is over each limit, as a share of it; at most 0 means inside.
+        """Return how far the architecture exceeds each limit, as a share of it; at most 0 is inside the limit.
 
         `not_exportable` is 1 for an architecture that no class of transformers represents.
         """
@@ -157,13 +157,13 @@ class ConstraintsSection(BaseModel):
 
     @property
     def of_measured(self) -> tuple[str, ...]:
-        """The limits that are set of what is known after training alone."""
+        """The names of the limits that are set and can be checked only after training."""
         names = ("max_collapse_rate", "max_decode_ms_per_token", "max_peak_memory_gb")
         return tuple(name for name in names if getattr(self, name) is not None)
 
     @property
     def reruns_differ(self) -> bool:
-        """Whether a limit stands on what a clock or a machine says."""
+        """Whether a limit is on what a clock or a machine measures."""
         return self.max_decode_ms_per_token is not None or self.max_peak_memory_gb is not None
 
     def measured_excess(
@@ -178,30 +178,30 @@ class ConstraintsSection(BaseModel):
         A figure that is not known is None and skipped. Pass no `collapse_rate` below the top rung: there it says
         little about its final value.
         """
-        found = {
+        measured = {
             "max_collapse_rate": collapse_rate,
             "max_decode_ms_per_token": decode_ms_per_token,
             "max_peak_memory_gb": None if peak_memory_bytes is None else peak_memory_bytes / 2**30,
         }
-        limits = {name: getattr(self, name) for name in found}
+        limits = {name: getattr(self, name) for name in measured}
         return {
             name: value / limits[name] - 1
-            for name, value in found.items()
+            for name, value in measured.items()
             if value is not None and limits[name] is not None
         }
 
 
 class TrainingSection(BaseModel):
-    """What every trial gets, the same for all."""
+    """How every trial is trained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     trial_flops: float = Field(gt=0)
-    """Of a trial that is trained to the end, which is the top rung."""
+    """Training FLOPs of a trial that reaches the top rung."""
     num_rungs: int = Field(default=1, ge=1, le=8)
-    """Budgets at which a trial is judged; the weaker ones end below the top. With one, all are trained to the end."""
+    """Budgets at which a trial is evaluated and may be stopped; with one, every trial is trained to the end."""
     rung_factor: float = Field(default=3.0, ge=1.5)
-    """A rung's FLOPs over those of the rung below."""
+    """FLOPs of a rung divided by those of the rung below."""
     max_seq_length: int = Field(ge=8, le=1 << 16)
     batch_tokens: int = Field(ge=8)
 
@@ -214,22 +214,22 @@ class TrainingSection(BaseModel):
         return self
 
     def prompt_bytes(self, completion_bytes: int) -> int:
-        """The longest prompt: with its completion it fits max_seq_length even where each byte is a token."""
+        """Return the longest prompt that fits max_seq_length with its completion even if each byte is a token."""
         return min(MAX_PROMPT_BYTES, self.max_seq_length - completion_bytes)
 
     @property
     def rung_flops(self) -> tuple[float, ...]:
-        """Training FLOPs of each rung, the lowest first; the top is trial_flops."""
+        """Training FLOPs of each rung, the lowest first; the last is trial_flops."""
         return tuple(self.trial_flops / self.rung_factor**below for below in reversed(range(self.num_rungs)))
 
     def num_steps(self, architecture: ArchitectureConfig, rung: int = -1) -> int:
-        """The training steps that a rung's FLOPs buy, rounded down; the top rung's by default."""
+        """Return the training steps that a rung's FLOPs buy, rounded down; by default the top rung's."""
         flops_per_step = architecture.train_flops_per_token(self.max_seq_length) * self.batch_tokens
         return int(self.rung_flops[rung] // flops_per_step)
 
 
 class EvaluationSection(BaseModel):
-    """How a trained model is judged, on validation and, for the verdict, on the holdout."""
+    """How a trained model is evaluated, on validation and, for the verdict, on the holdout."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -241,20 +241,20 @@ class EvaluationSection(BaseModel):
 
 
 class VerdictSection(BaseModel):
-    """How a search ends: the best few and the references, trained again with fresh seeds and judged on the holdout."""
+    """How a search ends: finalists and references are trained again with fresh seeds, and evaluated on the holdout."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     num_finalists: int = Field(default=3, ge=1)
-    """The best by fitness on validation; the references come on top."""
+    """How many of the best by validation fitness; the references are added to them."""
     num_seeds: int = Field(default=3, ge=1)
-    """Trainings of each. With one there is nothing to tell a difference from chance by."""
+    """Trainings of each finalist; one alone cannot tell a difference from chance."""
     num_prompts: int = Field(default=1024, ge=1)
-    """Or as many as the holdout has."""
+    """At most as many as the holdout has."""
 
 
 def vocabulary_name(value: Any) -> str:
-    """The vocabulary behind a vocab_size: 256 is `bytes`, N is `bpe-N`, "char" and "gpt2" are themselves."""
+    """Return the vocabulary's name for a vocab_size: `bytes` for 256, `bpe-N` for N, or "char" or "gpt2" itself."""
     if value in ("char", "gpt2"):
         return str(value)
     if isinstance(value, bool) or not isinstance(value, int) or not BYTES_VOCAB_SIZE <= value <= 65_536:

@@ -1,4 +1,4 @@
-"""What one rung of a trial scored and cost, as the parts of its record."""
+"""The parts of a trial's record: the result of a rung, its cost, and what was measured."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nas.trial.train import Trained
 def rung_result(
     rung: int, metrics: Metrics, recipe: Recipe, trained: Trained, steps_below: int, collapse_weight: float
 ) -> RungResult:
-    """`steps_below`: the steps of the trunk that the rung below has paid for, whoever did them."""
+    """Return the result of a rung; `steps_below` are the trunk's steps that the rung below already accounts for."""
     return RungResult(
         rung=rung,
         train_flops=trained.flops_per_step * recipe.num_steps,
@@ -35,6 +35,7 @@ def rung_result(
 
 
 def cost_of(architecture: ArchitectureConfig, recipe: Recipe, trained: Trained) -> Cost:
+    """Return the cost of an architecture trained by `recipe`."""
     return Cost(
         num_params=architecture.num_params,
         non_embedding_params=architecture.non_embedding_params,
@@ -47,17 +48,20 @@ def cost_of(architecture: ArchitectureConfig, recipe: Recipe, trained: Trained) 
 
 
 def measure(
-    started_at: datetime, started: float, recipe: Recipe, trained: Trained, verdict: Evaluation, numerics: Numerics
+    started_at: datetime, started: float, recipe: Recipe, trained: Trained, evaluation: Evaluation, numerics: Numerics
 ) -> Measured:
-    """`started_at` and `started` (perf_counter) are of the rung's beginning; speeds are of the steps done here."""
+    """Return times, speeds and memory of a rung that began at `started_at`, or `started` by perf_counter.
+
+    Speeds are those of the steps done here, without steps restored from the trunk.
+    """
     return Measured(
         started=started_at.isoformat(timespec="seconds"),
         total_seconds=time.perf_counter() - started,
         train_seconds=trained.seconds,
-        evaluate_seconds=verdict.evaluate_seconds,
-        generate_seconds=verdict.generate_seconds,
+        evaluate_seconds=evaluation.evaluate_seconds,
+        generate_seconds=evaluation.generate_seconds,
         train_tokens_per_second=(recipe.num_steps - trained.first_step) * recipe.batch_tokens / trained.seconds,
-        decode_ms_per_token=verdict.decode_ms_per_token,
+        decode_ms_per_token=evaluation.decode_ms_per_token,
         peak_memory_bytes=_peak_memory_bytes(numerics),
     )
 

@@ -1,4 +1,7 @@
-"""`run_trial`: one architecture in, one record out. Plain values both ways, so that it runs anywhere."""
+"""One trial: train a candidate under a FLOP budget, evaluate it on validation, and return its record.
+
+Arguments and results are plain values, so that a trial runs in any process on any machine.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ from nas.trial.accounting import cost_of, measure, rung_result
 from nas.trial.train import train_model
 
 MAX_SAMPLED_COLLAPSE = 0.9
-"""A trial with a larger share of collapsed completions, sampled, is not ranked."""
+"""A trial with a larger share of collapsed sampled completions is not ranked."""
 _ENDS: dict[type[TrialFailure], TrialEnd] = {
     Diverged: TrialEnd.DIVERGED,
     OutOfMemory: TrialEnd.OUT_OF_MEMORY,
@@ -41,7 +44,7 @@ _ENDS: dict[type[TrialFailure], TrialEnd] = {
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """What all trials of a study share."""
+    """The settings that all trials of a study share."""
 
     training: TrainingSection
     evaluation: EvaluationSection
@@ -52,11 +55,11 @@ class TrialSettings:
 
 @dataclass(frozen=True)
 class TrialPaths:
-    """Where a trial leaves what is too large for its record; None leaves it out."""
+    """Files for what is too large for a trial's record; None writes no file."""
 
     samples: Path | None = None
     trunk: Path | None = None
-    """What a rung leaves for the next; without it each trains from the start."""
+    """What a rung saves for the next; without it each rung trains from the start."""
 
 
 def run_trial(
@@ -69,11 +72,11 @@ def run_trial(
     rung: int = -1,
     reference: str | None = None,
 ) -> TrialRecord:
-    """Train `candidate` to `rung` (-1: the top), evaluate it on validation, write samples.
+    """Train `candidate` up to `rung` (-1: the top), evaluate it on validation, write samples, return the record.
 
-    The record, of this rung alone, is the same for the same (candidate, data, settings, rung), `measured` apart,
-    whether the rung below left its trunk or not. A trial that diverges, does not fit memory, can read its answer or,
-    at the top, writes hardly anything comes back PRUNED with its reason; other errors are raised.
+    The record covers this rung alone. Except for `measured`, it depends only on (candidate, data, settings, rung):
+    whether the rung below saved its trunk makes no difference. A trial that diverges, runs out of memory, can read
+    what it predicts, or has collapsed at the top rung is PRUNED with its reason; other errors are raised.
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
     architecture, top = candidate.architecture, settings.training.num_rungs - 1
@@ -106,46 +109,46 @@ def run_trial(
                 leaves_trunk=rung < top,
             )
             vocabulary = data.vocabulary(candidate.vocabulary)
-            verdict = evaluate(
+            evaluation = evaluate(
                 trained.model, vocabulary, data, "validation", settings.evaluation, settings.prompt_bytes
             )
             text = data.evaluation_bytes("validation", settings.evaluation.validation_bytes)
-            refuse_leak_by_result(verdict.metrics.bpb, architecture.num_params, compressor_bpb(text))
+            refuse_leak_by_result(evaluation.metrics.bpb, architecture.num_params, compressor_bpb(text))
             if rung == top:
-                refuse_collapse(verdict.metrics)
+                refuse_collapse(evaluation.metrics)
     except TrialFailure as failure:
         return record(end=_ENDS[type(failure)], reason=str(failure))
     if paths.samples is not None:
-        write_samples(verdict.completions, paths.samples)
+        write_samples(evaluation.completions, paths.samples)
     below = trial_recipe(candidate, settings, rung - 1).trunk_steps if rung else 0
-    result = rung_result(rung, verdict.metrics, recipe, trained, below, settings.evaluation.collapse_weight)
+    result = rung_result(rung, evaluation.metrics, recipe, trained, below, settings.evaluation.collapse_weight)
     return record(
         end=TrialEnd.COMPLETE,
         cost=cost_of(architecture, recipe, trained),
         rungs=(result,),
         curve=trained.curve,
-        measured=measure(started_at, started, recipe, trained, verdict, settings.numerics),
+        measured=measure(started_at, started, recipe, trained, evaluation, settings.numerics),
     )
 
 
 def refuse_collapse(metrics: Metrics) -> None:
-    """Raise Collapsed where nearly all sampled completions are: no bits per byte make up for writing nothing.
+    """Raise Collapsed if nearly all sampled completions are collapsed: low bits per byte do not make up for that.
 
-    Greedy ones do not count here: small healthy models loop in most of those. One that was hardly trained writes
-    blanks here and there, and is ranked.
+    Greedy completions do not count here, as most of those of small healthy models loop. A hardly trained model
+    that sometimes writes blanks is ranked.
     """
     if metrics.sampled_collapse_rate > MAX_SAMPLED_COLLAPSE:
         rules = ", ".join(f"{rule} {count}" for rule, count in metrics.collapse_rules["sampled"].items())
         raise Collapsed(
             f"collapsed: {metrics.sampled_collapse_rate:.0%} of {metrics.num_prompts} sampled completions "
-            f"({rules}), allowed is {MAX_SAMPLED_COLLAPSE:.0%}; {metrics.bpb:.3f} bits per byte"
+            f"({rules}), at most {MAX_SAMPLED_COLLAPSE:.0%} are allowed; {metrics.bpb:.3f} bits per byte"
         )
 
 
 def run_final(candidate: Candidate, data: PreparedData, settings: TrialSettings, weights: Path) -> Evaluation:
-    """Train `candidate` to the top at once, with the seed of `settings`, keep its weights, evaluate it on the holdout.
+    """Train `candidate` to the top rung with the seed of `settings`, save its weights, evaluate it on the holdout.
 
-    Raises TrialFailure where it diverges or does not fit memory, as a trial may.
+    Raises TrialFailure if it diverges or runs out of memory.
     """
     recipe = trial_recipe(candidate, settings)
     with memory_errors():
@@ -156,13 +159,13 @@ def run_final(candidate: Candidate, data: PreparedData, settings: TrialSettings,
 
 
 def trial_recipe(candidate: Candidate, settings: TrialSettings, rung: int = -1) -> Recipe:
-    """As many steps as the rung's FLOPs buy this architecture.
+    """Return the recipe of a rung: as many steps as its FLOPs buy this architecture.
 
-    All rungs have one warm-up, or they would share no trunk: that of the top, but two fifths of the lowest at most. A
-    tenth of the lowest would be too short for the top.
+    All rungs share one warm-up, or they could not share a trunk. It is the top rung's warm-up, but at most two fifths
+    of the lowest rung's steps. A tenth of the lowest rung's steps would be too short for the top rung.
     """
     training = settings.training
-    lowest, top = (training.num_steps(candidate.architecture, one) for one in (0, -1))
+    lowest, top = (training.num_steps(candidate.architecture, end) for end in (0, -1))
     return plan_recipe(
         candidate.architecture,
         num_steps=training.num_steps(candidate.architecture, rung),
@@ -175,5 +178,5 @@ def trial_recipe(candidate: Candidate, settings: TrialSettings, rung: int = -1) 
 
 
 def write_samples(completions: Sequence[EvaluatedCompletion], path: Path) -> None:
-    """One JSON object a line: index, prompt, completion, mode, rule."""
-    write_text(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in completions))
+    """Write one JSON object a line: index, prompt, completion, mode, rule."""
+    write_text(path, "".join(json.dumps(asdict(completion), ensure_ascii=False) + "\n" for completion in completions))

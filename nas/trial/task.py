@@ -1,4 +1,4 @@
-"""What a search asks of a trial: an evaluation of one candidate at one rung."""
+"""The task that a search gives to its objective: train and evaluate one candidate at one rung."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from nas.space.search_space import Candidate
 
 @dataclass(frozen=True)
 class RungTask:
-    """Train `candidate` to `rung` and evaluate it."""
+    """Train a candidate up to a rung and evaluate it."""
 
     candidate: Candidate
     number: int
-    """Of the trial."""
+    """The number of the trial."""
     rung: int
-    """From 0, the lowest. A trial runs its rungs in order, perhaps in different processes."""
+    """Counted from 0, the lowest; a trial's rungs run in order, perhaps in different processes."""
     reference: str | None = None
 
     def ended(self, end: TrialEnd, reason: str, seed: int) -> TrialRecord:
@@ -36,8 +36,8 @@ class RungTask:
 
 
 class RunRung(Protocol):
-    """Judges a candidate; called in a worker process, so it must be picklable."""
+    """An objective: it evaluates a candidate, in a worker process, so it must be picklable."""
 
     def __call__(self, task: RungTask) -> TrialRecord:
-        """A record with the result of this rung alone: COMPLETE, PRUNED where the candidate is unusable, or FAIL."""
+        """Return a record of this rung alone: COMPLETE, or PRUNED if the candidate cannot be used."""
         ...

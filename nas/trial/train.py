@@ -1,4 +1,4 @@
-"""A trial's training from the end of its trunk, or from nothing, to the end of a rung, with its learning curve."""
+"""Training of a trial up to the end of a rung, from the trunk that the rung below left or from the start."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _CURVE_POINTS = 20
 
 @dataclass(frozen=True)
 class Trained:
-    """A model at the end of its recipe."""
+    """A model trained to the end of its recipe."""
 
     model: Decoder
     curve: tuple[CurvePoint, ...]
-    """Of the steps done here."""
+    """The learning curve of the steps done here."""
     first_step: int
-    """Those before it were done by the rung below."""
+    """The steps before this one were done by the rung below."""
     flops_per_step: float
     bytes_per_step: float
     seconds: float
@@ -43,9 +43,10 @@ def train_model(
     trunk: Path | None = None,
     leaves_trunk: bool = False,
 ) -> Trained:
-    """Train by `recipe`, from the end of the trunk in the file `trunk` where it holds one that fits.
+    """Train by `recipe`, from the trunk in the file `trunk` if it is the same training, else from the start.
 
-    With `leaves_trunk` the file holds it afterwards up to the decay, for the rung above. Raises Diverged, OutOfMemory.
+    With `leaves_trunk` the trunk up to this rung's decay is saved there, for the rung above. Raises Diverged and
+    OutOfMemory.
     """
     started = time.perf_counter()
     training = Trainer(Decoder(architecture, seed=recipe.seed), data.tokens(vocabulary, "train"), recipe, numerics)
@@ -56,7 +57,7 @@ def train_model(
     bytes_per_step = data.bytes_per_token(vocabulary) * recipe.batch_tokens
     ends = {round(point * recipe.num_steps / _CURVE_POINTS) for point in range(1, _CURVE_POINTS + 1)} | {decay_start}
     curve = []
-    for end in sorted(one for one in ends if one > first_step):
+    for end in sorted(end for end in ends if end > first_step):
         loss = training.advance(end - training.step)
         curve.append(
             CurvePoint(

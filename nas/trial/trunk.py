@@ -1,7 +1,7 @@
-"""The trunk of a trial: its training at the constant rate, from which each rung forks a decay of its own.
+"""The trunk of a trial: training at the constant learning rate, from which each rung branches with its own decay.
 
-Trainings that differ in length alone are one and the same up to the decay of the shorter. What a rung leaves at that
-point is a cache for the next: without it the next trains from the start, to the same bits.
+Trainings that differ only in length are identical up to the decay of the shorter one. The state that a rung saves
+there is a cache for the next rung: without it that rung trains from the start, to the same bits.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _WEIGHTS = "model."
 
 
 def save_trunk(training: Trainer, path: Path) -> None:
-    """Write `path` atomically; the training is not to have reached its decay yet."""
+    """Write the state of `training` to `path` atomically; it must not have entered its decay."""
     assert training.step <= training.recipe.trunk_steps
     tensors = {_WEIGHTS + name: value for name, value in training.model.state_dict().items()}
     write_tensors(tensors | training.state(), _header(training), path)
 
 
 def restore_trunk(training: Trainer, path: Path) -> bool:
-    """Take `training` to where the trunk in `path` ends, if that is the same training up to there; False if it is not.
+    """Restore `training` from the trunk in `path` and return True, or return False if that is another training.
 
-    A missing or damaged file is none either.
+    A missing or damaged file also returns False.
     """
     try:
         tensors, header = read_tensors(path)
@@ -43,7 +43,7 @@ def restore_trunk(training: Trainer, path: Path) -> bool:
 
 
 def _header(training: Trainer) -> dict[str, str]:
-    """What must be equal for two trainings to have a trunk in common, and where it ends."""
+    """Return what two trainings with a common trunk must share, and the step at which it ends."""
     return {
         "architecture": training.model.config.model_dump_json(),
         "recipe": _common(training.recipe),

@@ -37,7 +37,7 @@ def test_a_study_comes_back_from_its_json_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"name": 3}'])
-def test_a_study_file_that_is_not_one_is_one_line(tmp_path: Path, text: str) -> None:
+def test_a_damaged_or_missing_study_file_is_an_error_of_one_line(tmp_path: Path, text: str) -> None:
     path = write_lines(tmp_path / "study.json", text)
     with pytest.raises(StudyError, match=r"study.json: study") as caught:
         read_study(path)
@@ -46,7 +46,7 @@ def test_a_study_file_that_is_not_one_is_one_line(tmp_path: Path, text: str) -> 
         read_study(tmp_path / "other.json")
 
 
-def test_the_study_that_the_pages_show_loads() -> None:
+def test_the_committed_reference_study_can_be_read() -> None:
     folder = Path(__file__).parents[2] / "trials/reference/base"
     ranked, study = completed(read_trials(folder / "trials.jsonl")), read_study(folder / "study.json")
-    assert ranked[0].number in [one.number for one in study.verdict]
+    assert ranked[0].number in [result.number for result in study.verdict]

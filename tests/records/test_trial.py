@@ -45,7 +45,7 @@ def rung(place: int = 0, **changes: Any) -> RungResult:
 
 
 def complete_trial(number: int, **changes: Any) -> TrialRecord:
-    """Changes of scores are those of its one rung."""
+    """Return a trial of one rung; `changes` of scores apply to that rung."""
     scores = {key: changes.pop(key) for key in [*changes] if key in RungResult.model_fields}
     values: dict[str, Any] = {
         "number": number,
@@ -98,7 +98,7 @@ def test_a_record_comes_back_from_its_json_as_it_was(tmp_path: Path, record: Tri
     assert read_trials(path) == [record]
 
 
-def test_records_come_by_number_and_the_last_line_of_a_number_counts(tmp_path: Path) -> None:
+def test_records_are_sorted_by_number_and_the_last_line_of_a_number_counts(tmp_path: Path) -> None:
     again = complete_trial(1, fitness=9.0)
     path = write_lines(
         tmp_path / "trials.jsonl", line(pruned_trial(2)), line(complete_trial(1)), line(pruned_trial(0)), line(again)
@@ -106,11 +106,11 @@ def test_records_come_by_number_and_the_last_line_of_a_number_counts(tmp_path: P
     assert read_trials(path) == [pruned_trial(0), again, pruned_trial(2)]
 
 
-def test_no_trials_yet(tmp_path: Path) -> None:
+def test_an_empty_file_has_no_trials(tmp_path: Path) -> None:
     assert read_trials(write_lines(tmp_path / "trials.jsonl")) == []
 
 
-def test_a_torn_last_line_is_left_out_wherever_it_was_torn(tmp_path: Path) -> None:
+def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     last = line(pruned_trial(1, "é")).encode()
     path = tmp_path / "trials.jsonl"
     inside_a_character = last.index("é".encode()) + 1
@@ -130,13 +130,13 @@ def test_a_damaged_line_before_the_last_is_an_error_that_names_it(tmp_path: Path
 
 
 @pytest.mark.parametrize("last", ["{}", '{"number": 3}', "[1]", "7"])
-def test_a_last_line_that_is_json_but_no_record_is_not_a_torn_one(tmp_path: Path, last: str) -> None:
+def test_a_last_line_that_is_json_but_no_record_is_an_error(tmp_path: Path, last: str) -> None:
     path = write_lines(tmp_path / "trials.jsonl", line(complete_trial(0)), last)
     with pytest.raises(StudyError, match="line 2"):
         read_trials(path)
 
 
-def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="No such file"):
         read_trials(tmp_path / "trials.jsonl")
 
@@ -169,7 +169,7 @@ def test_the_state_for_optuna_follows_from_the_end() -> None:
     assert {end.state for end in TrialEnd if end not in (TrialEnd.COMPLETE, TrialEnd.FAULT)} == {"PRUNED"}
 
 
-def test_scores_and_state_stand_in_a_record_once() -> None:
+def test_scores_are_stored_only_in_the_rungs() -> None:
     stored = json.loads(complete_trial(0).model_dump_json())
     assert not {"state", "fitness", "val_bpb", "collapse_rate", "validation"} & stored.keys()
     assert (stored["end"], stored["rungs"][-1]["val_bpb"]) == ("complete", 2.0)
@@ -195,7 +195,7 @@ def test_the_collapse_rate_is_that_of_the_worse_decoding() -> None:
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(0.0, 2.0), (1.0, 2.5), (4.0, 4.0)])
-def test_another_collapse_weight_changes_the_fitness_only(weight: float, expected: float) -> None:
+def test_another_collapse_weight_changes_only_the_fitness(weight: float, expected: float) -> None:
     record = complete_trial(0)
     again = record.reweighted(weight)
     assert again.fitness == expected
@@ -203,30 +203,30 @@ def test_another_collapse_weight_changes_the_fitness_only(weight: float, expecte
     assert again.model_dump(exclude=others) == record.model_dump(exclude=others)
 
 
-def test_a_trial_without_results_has_no_weight_to_change() -> None:
+def test_another_collapse_weight_leaves_a_trial_without_results_as_it_is() -> None:
     assert pruned_trial(0).reweighted(2.0) == pruned_trial(0)
 
 
-def test_bits_per_byte_on_novel_lines_are_a_score_where_there_are_any() -> None:
+def test_bits_per_byte_on_novel_lines_are_a_score_if_there_are_novel_lines() -> None:
     assert "val_novel_bpb" not in complete_trial(0).scores
     record = complete_trial(0, validation=metrics(novel_bpb=2.25, novel_num_bytes=300))
     assert record.scores["val_novel_bpb"] == record.val_novel_bpb == 2.25
     assert pruned_trial(0).val_novel_bpb is None
 
 
-def test_what_is_measured_is_not_reproducible() -> None:
+def test_measured_figures_are_not_reproducible() -> None:
     kept = complete_trial(0).reproducible()
     assert "measured" not in kept
     assert kept["rungs"][0]["validation"]["bpb"] == 2.0
 
 
-def test_completed_trials_stand_by_fitness_and_then_by_number() -> None:
+def test_completed_trials_are_sorted_by_fitness_and_then_by_number() -> None:
     records = [complete_trial(3, fitness=2.0), pruned_trial(0), complete_trial(2, fitness=1.0)]
     records.append(complete_trial(1, fitness=2.0))
-    assert [one.number for one in completed(records)] == [2, 1, 3]
+    assert [record.number for record in completed(records)] == [2, 1, 3]
 
 
-def test_the_front_weighs_loss_collapse_and_parameters() -> None:
+def test_the_front_is_in_bits_per_byte_collapse_and_parameters() -> None:
     wide = ARCHITECTURE.model_copy(update={"hidden_dim": 32})
     records = [
         complete_trial(0, val_bpb=2.0, collapse_rate=0.5, fitness=2.5),
@@ -236,4 +236,4 @@ def test_the_front_weighs_loss_collapse_and_parameters() -> None:
         complete_trial(4, val_bpb=3.0, collapse_rate=0.0, fitness=3.0),
         pruned_trial(5),
     ]
-    assert [one.number for one in front(records)] == [2, 0, 4]
+    assert [record.number for record in front(records)] == [2, 0, 4]

@@ -75,7 +75,7 @@ def _verdict_lines(view: StudyView) -> list[str]:
     lines = [f"{_INDENT}{comparison.reason}"]
     for finalist in comparison.finalists:
         width, reference = finalist.half_width, view.by_number[finalist.number].reference or ""
-        gap = f"  {finalist.behind:+.3f} ± {width:.3f}" if width is not None else ""
+        gap = f"  {finalist.gap:+.3f} ± {width:.3f}" if width is not None else ""
         lines.append(
             f"holdout     trial {finalist.number:>4} {reference:<6} bpb {finalist.bpb:.3f}  "
             f"novel {fixed(finalist.novel_bpb)}  collapse {finalist.collapse_rate:.3f}  "
@@ -160,7 +160,7 @@ def _markdown_verdict(view: StudyView) -> dict[str, object] | None:
     for finalist in comparison.finalists:
         record, width = view.by_number[finalist.number], finalist.half_width
         scores = map(fixed, (finalist.bpb, finalist.novel_bpb, finalist.collapse_rate, finalist.fitness))
-        gap = MISSING if width is None else f"{finalist.behind:+.3f} ± {width:.3f}"
+        gap = MISSING if width is None else f"{finalist.gap:+.3f} ± {width:.3f}"
         rows.append((title(record), *scores, gap, record.architecture.describe()))
     return {
         "selected": f"Trial {comparison.chosen} is selected: {comparison.reason}.",
