@@ -26,7 +26,7 @@ def write_tables(path: Path, name: str, content: str) -> None:
 
 
 def read_tables(path: Path, name: str) -> str:
-    """Return what stands between `<!-- name -->` and `<!-- /name -->`."""
+    """Return the text between `<!-- name -->` and `<!-- /name -->`."""
     _, _, rest = path.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
     return rest.partition(f"\n<!-- /{name} -->")[0]
 

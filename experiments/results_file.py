@@ -31,7 +31,7 @@ def read_results(path: Path, kind: type[Record], key_of: Callable[[Record], str]
 class ResultsFile(Mapping[str, Record]):
     """The results of one experiment by key, each computed once and kept as soon as it is there.
 
-    Next to `NAME.jsonl` stands `NAME.provenance.json`: the identity that all lines share, and the command, date,
+    `NAME.provenance.json` next to `NAME.jsonl` has the identity that all lines share, and the command, date,
     machine and revision that began the file.
     """
 

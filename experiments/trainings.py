@@ -101,7 +101,7 @@ class TrainingResult(BaseModel):
 
 
 def read_trainings(path: Path) -> dict[str, TrainingResult]:
-    """Return the trainings of a file by key, whatever they were made with; StudyError when a line is damaged."""
+    """Return the trainings of a file by key, without a check of their identity; StudyError when a line is damaged."""
     return read_results(path, TrainingResult, _key)
 
 
@@ -199,7 +199,7 @@ def _key(result: TrainingResult) -> str:
 
 
 def _identity(data: PreparedData, numerics: Numerics) -> dict[str, Any]:
-    """Return what decides a result and stands in no line: for the training, and for its scores."""
+    """Return what decides a result and is not in its line: for the training, and for its scores."""
     return {
         "training": {
             "corpus": data.corpus_hash,

@@ -1,4 +1,4 @@
-"""`python -m experiments.against_references`: is what a search finds better than what people use without one?
+"""`python -m experiments.against_references`: whether what a search finds is better than what people use without one.
 
 Reads the verdicts of finished searches, each with a seed of its own: the architecture that was chosen and the
 references, trained again with fresh seeds at equal FLOPs, on the holdout. The difference to each reference is one

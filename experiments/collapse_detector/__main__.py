@@ -1,4 +1,4 @@
-"""`python -m experiments.collapse_detector`: what share of collapsed text does the detector find, and of human code?
+"""`python -m experiments.collapse_detector`: what share of collapsed text the detector finds, and of human code.
 
 Thresholds are calibrated on the packages of `human_code.CALIBRATION`, false alarms are counted on those of EVALUATION.
 Recall is measured on synthetic loops of lines from EVALUATION.

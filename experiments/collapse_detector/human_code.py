@@ -32,7 +32,7 @@ _BEFORE = 200
 
 @dataclass(frozen=True)
 class Window:
-    """A piece of a document, and the code just before it, which stands for the prompt."""
+    """A piece of a document, and the code just before it, which is used as the prompt."""
 
     text: str
     before: str
@@ -68,7 +68,7 @@ def windows(packages: Sequence[str], num_bytes: int, per_package: int, seed: int
             for start in range(0, len(text.encode()) - num_bytes + 1, num_bytes)
         ]
         if len(places) < per_package:
-            raise CorpusError(f"'{package}' has {len(places)} windows of {num_bytes} bytes, {per_package} wanted")
+            raise CorpusError(f"'{package}' has {len(places)} windows of {num_bytes} bytes, {per_package} are needed")
         chosen += [
             _window(documents(package)[index], start, num_bytes)
             for index, start in random.Random(seed).sample(places, per_package)

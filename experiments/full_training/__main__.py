@@ -1,4 +1,4 @@
-"""`python -m experiments.full_training`: is what a search found still better after full training?
+"""`python -m experiments.full_training`: whether what a search found is still better after full training.
 
 Both architectures of a search (experiments/full_training/model_specs.py), Llama scaled to the budget, and the origin's
 L4 H256 under two vocabularies are trained on one corpus under equal FLOPs, and evaluated on the holdout. With --teacher

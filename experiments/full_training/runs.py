@@ -116,7 +116,7 @@ def run_jobs(
 ) -> None:
     """Do the missing jobs in order, each in a run folder inside `folder`.
 
-    Raises StudyError when one failed, StudyMismatch when its name stands for another architecture in the file.
+    Raises StudyError when one failed, StudyMismatch when the file has another architecture under its name.
     """
     missing = [job for job in jobs if not results.has(job.name, architecture=_json(job.model.architecture))]
     if not missing:

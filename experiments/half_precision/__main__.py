@@ -1,4 +1,4 @@
-"""`python -m experiments.half_precision`: are models trained in bf16 as good as models trained in fp32?
+"""`python -m experiments.half_precision`: whether models trained in bf16 are as good as models trained in fp32.
 
 Three shapes are trained with five seeds in either precision, everything else equal, and compared in pairs: the page
 gets the difference in bits per byte and the upper bound of its 95% interval.

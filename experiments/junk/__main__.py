@@ -1,4 +1,4 @@
-"""`python -m experiments.junk`: what share of meaningless text does the measure of junk find, and of human code?
+"""`python -m experiments.junk`: what share of meaningless text the measure of junk finds, and of human code.
 
 The model of human code is trained on some packages of `human_code.CALIBRATION`, the thresholds come from the others,
 and false alarms are counted on those of EVALUATION. Junk is made of tokens of EVALUATION, loops of its lines.

@@ -1,4 +1,4 @@
-"""`python -m experiments.learning_rate`: how many bits per byte does the learning-rate rule lose to the best rate?
+"""`python -m experiments.learning_rate`: how many bits per byte the learning-rate rule loses to the best rate.
 
 At each of three sizes, two vocabularies and three batch sizes, and at the smallest size with shorter and longer
 sequences, the rule's rate is trained, and rates a factor of two apart around the best one, until the best has a

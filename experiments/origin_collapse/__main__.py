@@ -1,4 +1,4 @@
-"""`python -m experiments.origin_collapse`: why did the origin's model write `):):):`?
+"""`python -m experiments.origin_collapse`: why the origin's model wrote `):):):`.
 
 The experiment that this project grew out of had no causal mask, and blamed vocabulary, data, sampling and depth. Here
 its recipe is trained at a size for two cores, without the mask and with it, and then with the mask in place each of the

@@ -1,4 +1,4 @@
-"""`python -m experiments.prediction`: how good are the scaling law's predictions at ten times a search's FLOPs?
+"""`python -m experiments.prediction`: how good the scaling law's predictions are at ten times a search's FLOPs.
 
 Architectures spread over the ranking of a finished study with rungs, and the law's own best, are trained with ten times
 the FLOPs of the top rung. Does the search's ranking hold there, did the law predict it, and what is the regret of the

@@ -1,4 +1,4 @@
-"""`python -m experiments.search_benchmark`: does the search find better architectures sooner than other methods?
+"""`python -m experiments.search_benchmark`: whether the search finds better architectures sooner than other methods.
 
 Searches are replayed on the table of experiments.search_table, so that one takes seconds and a hundred seeds are
 affordable. They see the results of one seed, and their choice is measured by the other's; then the seeds are exchanged,

@@ -12,7 +12,7 @@ from experiments.search_benchmark.results_table import Cell, SearchMethod, Step,
 from experiments.search_benchmark.syne_tune_method import NAME, is_installed, mo_asha
 from nas.search.driver import Budget
 from nas.search.objectives import DEFAULT_OBJECTIVES
-from nas.search.proposals.samplers import chosen_sampler
+from nas.search.proposals.samplers import choose_sampler
 from nas.search.references import compute_optimal_params
 from nas.search.run_study import run_study
 from nas.training.batches import derived_seed
@@ -118,7 +118,7 @@ def _trained(cells: Iterable[Cell], table: Table, flops: float) -> Trace:
 
 OURS = "codenas"
 METHODS: dict[str, SearchMethod] = {
-    OURS: _study(chosen_sampler(None, DEFAULT_OBJECTIVES), rungs=True),
+    OURS: _study(choose_sampler(None, DEFAULT_OBJECTIVES), rungs=True),
     "random": _study("random", rungs=False),
     "most parameters first": _in_order(_most_parameters),
     "nearest to the optimal size first": _in_order(_optimal_parameters),
@@ -132,7 +132,7 @@ METHODS: dict[str, SearchMethod] = {
 }
 """Searches with one objective, fitness."""
 TWO_OBJECTIVE_METHODS: dict[str, SearchMethod] = {
-    OURS: _study(chosen_sampler(None, TWO_OBJECTIVES), rungs=False, objectives=TWO_OBJECTIVES),
+    OURS: _study(choose_sampler(None, TWO_OBJECTIVES), rungs=False, objectives=TWO_OBJECTIVES),
     "random": _study("random", rungs=False, objectives=TWO_OBJECTIVES),
     "Optuna TPE": _study("tpe", rungs=False, objectives=TWO_OBJECTIVES),
     "Optuna NSGA-II": _study("nsga2", rungs=False, objectives=TWO_OBJECTIVES),

@@ -65,7 +65,7 @@ class Table:
         return other
 
     def score(self, candidate: Candidate, train_flops: float, seed: int) -> Scores:
-        """Return what a search sees, the same whatever its seed; KeyError for what is not in the table."""
+        """Return what a search sees, the same for each of its seeds; KeyError for what is not in the table."""
         rung = [round(flops) for flops in self.space.training.rung_flops].index(round(train_flops))
         return self.cells[candidate.architecture.id].rungs[rung]
 

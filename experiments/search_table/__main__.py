@@ -1,4 +1,4 @@
-"""`python -m experiments.search_table`: how good is each architecture of a grid after each rung?
+"""`python -m experiments.search_table`: how good each architecture of a grid is after each rung.
 
 Searches can then be replayed on the table in seconds (experiments.search_benchmark). They see the results of the first
 seed. The better half of the cells by that seed is trained once more with a second, to the top alone: that result is

@@ -1,4 +1,4 @@
-"""`python -m experiments.signal`: do a trial's scores depend on its architecture or on chance?
+"""`python -m experiments.signal`: whether a trial's scores depend on its architecture or on chance.
 
 24 architectures spread over a search space are each trained with three seeds under the space's FLOPs per trial; eight
 of them, evenly spaced in rank, with a third and with three times as much, and four so spaced with ten times.

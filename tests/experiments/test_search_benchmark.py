@@ -34,7 +34,7 @@ CELLS = grid_candidates(SPACE, SIZES)
 
 
 def record(number: int, candidate: Candidate, seed: int) -> TrialRecord:
-    """A bowl about L2 H48 V2048; the second seed a little off; large ones gain more from rung to rung."""
+    """Return a result from a bowl around L2 H48 V2048, with a little noise that depends on the seed."""
     shape = candidate.architecture
     off = (
         0.1 * (shape.num_layers - 2) ** 2
