@@ -1,4 +1,4 @@
-"""Small runs of nas.train with hand-set numbers, as files in a folder, that no model was trained for."""
+"""Small runs of nas.train with hand-set numbers, as files in a folder; no model is trained."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def run_record(built: ArchitectureConfig | None = None, **changes: Any) -> dict[
 
 
 def summary() -> dict[str, Any]:
-    judged = metrics(2.25, 0.125, 0.5)
+    holdout = metrics(2.25, 0.125, 0.5)
     return {
         "architecture": architecture().model_dump(mode="json"),
         "corpus": "stdlib",
@@ -75,7 +75,7 @@ def summary() -> dict[str, Any]:
         "val_bpb": 2.5,
         "val_novel_bpb": 2.875,
         "rollbacks": [],
-        "holdout": judged.model_dump(mode="json") | {"collapse_rate": judged.collapse_rate},
+        "holdout": holdout.model_dump(mode="json") | {"collapse_rate": holdout.collapse_rate},
         "measured": {"train_seconds": 360.0, "watch_seconds": 40.0},
     }
 
@@ -83,11 +83,11 @@ def summary() -> dict[str, Any]:
 def write_run(
     folder: Path, lines: list[dict[str, Any]] | None = None, *, finished: bool = False, tail: str = "", **changes: Any
 ) -> Path:
-    """`lines` None: no log yet. `tail` stands at the end of the log as it is."""
+    """Write the files of a run: `lines` None writes no log, `tail` is appended to the log as it is."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(run_record(**changes)), encoding="utf-8")
     if lines is not None:
-        text = "".join(json.dumps(one) + "\n" for one in lines) + tail
+        text = "".join(json.dumps(values) + "\n" for values in lines) + tail
         (folder / "log.jsonl").write_text(text, encoding="utf-8")
     if finished:
         (folder / "summary.json").write_text(json.dumps(summary()), encoding="utf-8")

@@ -19,12 +19,19 @@ class Tile(NamedTuple):
     note: str = ""
 
 
+class Command(NamedTuple):
+    """A command to run next, and its purpose."""
+
+    purpose: str
+    words: str
+
+
 def fixed(value: float | None, digits: int = 3) -> str:
     return MISSING if value is None else f"{value:.{digits}f}"
 
 
 def count(number: float) -> str:
-    """A count in three significant digits: 980, 312k, 28.4M."""
+    """Return a count in three significant digits: 980, 312k, 28.4M."""
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if number >= size * 0.9995:
             return f"{number / size:.3g}{unit}"
@@ -32,13 +39,13 @@ def count(number: float) -> str:
 
 
 def flops_words(number: float) -> str:
-    """FLOPs as a person writes them: 4e12, 3.5e13."""
+    """Return FLOPs as people write them: 4e12, 3.5e13."""
     mantissa, _, exponent = f"{number:.2g}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 45 s, 12 min, 2 h 05 min."""
+    """Return seconds as people say them: 45 s, 12 min, 2 h 05 min."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -46,7 +53,7 @@ def duration(seconds: float) -> str:
 
 
 def gigabytes(number: float) -> str:
-    """Bytes in GB where there is at least a tenth of one, else in MB."""
+    """Return bytes in GB from a tenth of one on, else in MB."""
     return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.3g} MB"
 
 
@@ -55,7 +62,7 @@ def title(record: TrialRecord) -> str:
 
 
 def sentence(architecture: ArchitectureConfig) -> str:
-    """The architecture for someone who has not learnt the short form of `describe()`."""
+    """Return the architecture in words, for readers who do not know the short form of `describe()`."""
     layers = f"{architecture.num_layers} layer{'s' if architecture.num_layers > 1 else ''}"
     heads = f"{architecture.num_heads} attention head{'s' if architecture.num_heads > 1 else ''}"
     if architecture.num_kv_heads < architecture.num_heads:
@@ -77,11 +84,13 @@ def sentence(architecture: ArchitectureConfig) -> str:
 
 
 def visible(text: str) -> str:
-    """Text of a model made safe to look at: control, direction and surrogate characters become visible.
+    """Return text with its control, direction and surrogate characters made visible, so that it is safe to look at.
 
-    Line feeds and tabs stay. It does not escape HTML: that is the page's part.
+    Line feeds and tabs stay. HTML is not escaped here: the templates do that.
     """
-    return "".join(one if one in "\n\t" or one.isprintable() else _shown(one) for one in text)
+    return "".join(
+        character if character in "\n\t" or character.isprintable() else _shown(character) for character in text
+    )
 
 
 def _shown(character: str) -> str:

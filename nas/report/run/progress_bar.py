@@ -1,4 +1,4 @@
-"""A full training as it goes: a bar on a terminal, and a line an evaluation."""
+"""The progress of a full training: a bar on a terminal, and a line for each evaluation."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _SAMPLE_CHARACTERS = 90
 
 
 class TrainingBar:
-    """Shows steps, loss, bits per byte, speed and what is left; off a terminal the lines alone."""
+    """Shows steps, loss, bits per byte, speed and time left; without a terminal only the lines of evaluations."""
 
     def __init__(
         self, *, num_steps: int, step: int, step_tokens: int, step_flops: float, peak_flops: float | None, quiet: bool
     ) -> None:
-        """`peak_flops`: FLOP/s of this machine, of which a share is shown; None leaves that out."""
+        """Start at `step`; `peak_flops`, FLOP/s of this machine, adds the share of it that training reaches."""
         self.console = Console(quiet=quiet, highlight=False)
         self._step_tokens, self._step_flops, self._peak_flops = step_tokens, step_flops, peak_flops
-        self._heard = time.perf_counter(), step
+        self._last_update = time.perf_counter(), step
         self._speed = ""
         columns = (TextColumn("step"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn())
         self._bar = Progress(
@@ -46,16 +46,16 @@ class TrainingBar:
     ) -> None:
         self._bar.stop()
 
-    def hear(self, step: int, loss: float) -> None:
-        """After some steps; `loss` in nats per token."""
-        now, (then, before) = time.perf_counter(), self._heard
+    def update(self, step: int, loss: float) -> None:
+        """Show the loss after `step`, in nats per token."""
+        now, (then, before) = time.perf_counter(), self._last_update
         if step > before:
-            self._speed = self._words((step - before) / (now - then))
-        self._heard = now, step
+            self._speed = self._speed_words((step - before) / (now - then))
+        self._last_update = now, step
         self._bar.update(self._task, completed=step, now=f"loss {loss:.3f}{self._evaluated}  {self._speed}")
 
     def show(self, line: TrainingLine) -> None:
-        """A line of the log, with one of its samples under it."""
+        """Print a line of the log, with one of its samples under it."""
         self._evaluated = f"  val_bpb {line.val_bpb:.4f}  novel {fixed(line.val_novel_bpb, 4)}"
         self.console.print(
             f"step {line.step:>7}  loss {line.train_loss:.3f}  val_bpb {line.val_bpb:.4f}  "
@@ -66,9 +66,9 @@ class TrainingBar:
         for sample in line.samples[:1]:
             text = printable(sample.completion).replace("\n", "\\n")[:_SAMPLE_CHARACTERS]
             self.console.print(f"      {sample.prompt}>>>{text}", style="dim", markup=False, soft_wrap=True)
-        self._heard = time.perf_counter(), line.step
+        self._last_update = time.perf_counter(), line.step
 
-    def _words(self, steps_per_second: float) -> str:
+    def _speed_words(self, steps_per_second: float) -> str:
         share = ""
         if self._peak_flops:
             share = f", {steps_per_second * self._step_flops / self._peak_flops:.0%} of the peak"

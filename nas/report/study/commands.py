@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import NamedTuple
 
 from nas.records.study import StudyRecord
+from nas.report.parts.words import Command
 
 DEFAULT_STEPS = 2000
-
-
-class Command(NamedTuple):
-    """A command and its purpose."""
-
-    purpose: str
-    words: str
 
 
 def next_commands(folder: Path, study: StudyRecord) -> list[Command]:

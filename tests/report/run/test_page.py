@@ -9,8 +9,7 @@ from plotly.offline import get_plotlyjs
 
 from nas.records.training import TrainingRun
 from nas.report.parts.words import MISSING
-from nas.report.run.page import write_run_report
-from nas.report.run.sections import spread
+from nas.report.run.page import spread, write_run_report
 from tests.helpers.report_runs import COMMAND, FOUR, four, line, made_run
 from tests.helpers.report_studies import architecture
 from tests.report.study.test_page import Page, read
@@ -23,27 +22,32 @@ def page(tmp_path: Path, *runs: TrainingRun) -> Page:
     return read(tmp_path / "page.html")
 
 
+def next_steps(shown: Page) -> str:
+    """Return the commands of the header."""
+    return shown.words.split("What to do next")[1].split(shown.headings[1])[0]
+
+
 def test_a_finished_run_has_every_section_and_makes_no_request(tmp_path: Path) -> None:
     run = made_run(tmp_path / "mine", four(), finished=True)
-    found = page(tmp_path, run)
-    assert found.headings == ["Run mine", "Learning curves", "Samples", "Evaluations", "Corpus and provenance"]
-    assert found.requests == []
-    assert sum(script == get_plotlyjs() for script in found.scripts) == 1
-    assert found.charts.keys() == {"curves"}
+    shown = page(tmp_path, run)
+    assert shown.headings == ["Run mine", "Learning curves", "Samples", "Evaluations", "Corpus and provenance"]
+    assert shown.requests == []
+    assert sum(script == get_plotlyjs() for script in shown.scripts) == 1
+    assert shown.charts.keys() == {"curves"}
     assert "default-src 'none'" in (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "Finished: 400 steps, 205k tokens, 4e+08 FLOPs, in 7 min, evaluations 10.0% of it." in found.words
-    assert "The architecture: 2 layers of width 96, 2 attention heads" in found.words
-    assert "that of step 300; the last one, at step 400, is 0.1250 bits per byte worse." in found.words
-    assert (
-        "the best weights need 2.250 bits per byte. After 128 prompts 12.5% of what they write collapses" in found.words
-    )
-    assert f"python -m nas.evaluate {run.folder}" in found.words
-    assert f"python -m nas.export {run.folder} --to hf" in found.words
-    assert "goes on after a stop" not in found.words
-    assert found.row("source")[1] == "stdlib"
-    assert found.row("command")[1] == COMMAND
-    assert found.row("decay")[1] == "sqrt"
-    assert found.row("content hash")[1] == "ab" * 32
+    for fact in (
+        *("Finished: 400 steps", "205k tokens", "4e+08 FLOPs", "7 min", "10.0%"),
+        *("2 layers of width 96, 2 attention heads", "step 300", "step 400, is 0.1250 bits per byte worse"),
+        *("262,144 bytes", "2.250 bits per byte", "128 prompts, 12.5%", "50.0% when greedy"),
+    ):
+        assert fact in shown.words
+    assert f"python -m nas.evaluate {run.folder}" in shown.words
+    assert f"python -m nas.export {run.folder} --to hf" in shown.words
+    assert COMMAND not in next_steps(shown), "there is nothing to resume"
+    assert shown.row("source")[1] == "stdlib"
+    assert shown.row("command")[1] == COMMAND
+    assert shown.row("decay")[1] == "sqrt"
+    assert shown.row("content hash")[1] == "ab" * 32
 
 
 def test_an_export_is_named_only_where_a_class_represents_the_architecture(tmp_path: Path) -> None:
@@ -56,36 +60,33 @@ def test_an_export_is_named_only_where_a_class_represents_the_architecture(tmp_p
 
 
 def test_the_table_has_the_lines_of_the_log_and_marks_the_best(tmp_path: Path) -> None:
-    found = page(tmp_path, made_run(tmp_path / "run", four()))
-    start = next(index for index, row in enumerate(found.rows) if row[:1] == ["step"])
-    assert found.rows[start][3:6] == ["training loss", "bits per byte", "on novel lines"]
-    rows = found.rows[start + 1 : start + 5]
+    shown = page(tmp_path, made_run(tmp_path / "run", four()))
+    start = next(index for index, row in enumerate(shown.rows) if row[:1] == ["step"])
+    assert shown.rows[start][3:6] == ["training loss", "bits per byte", "on novel lines"]
+    rows = shown.rows[start + 1 : start + 5]
     assert [row[0] for row in rows] == ["100", "200", "300", "400"]
     assert [[float(row[column]) for column in (3, 4, 5, 7)] for row in rows] == [list(row[1:]) for row in FOUR]
     assert rows[0][1:3] == ["51.2k", "1e+08"]
     assert rows[0][8:] == ["2k", "2 min"]
-    assert found.row_kinds[start + 1 : start + 5] == [None, None, "best", None]
+    assert shown.row_kinds[start + 1 : start + 5] == [None, None, "best", None]
 
 
 @pytest.mark.parametrize("lines", [None, []])
 def test_a_run_that_has_just_begun_has_a_page(tmp_path: Path, lines: list[dict[str, Any]] | None) -> None:
-    found = page(tmp_path, made_run(tmp_path / "run", lines))
-    assert found.headings == ["Run run", "Corpus and provenance"]
-    assert "Begun: no evaluation yet. The first comes at step 100 of 400." in found.words
-    assert f"{COMMAND}  # goes on after a stop" in found.words
-    assert "nas.evaluate" not in found.words, "there are no weights yet"
-    assert get_plotlyjs() not in found.scripts
+    shown = page(tmp_path, made_run(tmp_path / "run", lines))
+    assert shown.headings == ["Run run", "Corpus and provenance"]
+    assert "no evaluation yet" in shown.words and "step 100 of 400" in shown.words
+    assert COMMAND in next_steps(shown), "it resumes the run"
+    assert "nas.evaluate" not in shown.words, "there are no weights yet"
+    assert get_plotlyjs() not in shown.scripts
 
 
 def test_a_run_on_the_way_says_how_far_it_is_and_what_is_left(tmp_path: Path) -> None:
-    found = page(tmp_path, made_run(tmp_path / "run", four()[:1], tail='{"step": 200, "tr'))
-    assert (
-        "Not finished: step 100 of 400 (25%), 51.2k tokens, 1e+08 FLOPs, in 2 min, evaluations 10.0% of it; "
-        "about 5 min left at that speed." in found.words
-    )
-    assert "that of step 100, the last." in found.words
-    assert "it is not there yet" in found.words
-    assert f"{COMMAND} " in found.words and "# goes on after a stop" in found.words
+    shown = page(tmp_path, made_run(tmp_path / "run", four()[:1], tail='{"step": 200, "tr'))
+    for fact in ("step 100 of 400 (25%)", "51.2k tokens", "in 2 min", "about 5 min left", "step 100, the last"):
+        assert fact in shown.words
+    assert "no verdict on the holdout yet" in shown.words
+    assert COMMAND in next_steps(shown)
 
 
 def test_a_run_that_waits_for_its_verdict_says_so(tmp_path: Path) -> None:
@@ -93,42 +94,44 @@ def test_a_run_that_waits_for_its_verdict_says_so(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_begun_without_its_command_kept_has_a_page(tmp_path: Path) -> None:
-    assert "Go on:" not in page(tmp_path, made_run(tmp_path / "run", command=None)).words
+    assert "Resume" not in page(tmp_path, made_run(tmp_path / "run", command=None)).words
 
 
-def test_a_teacher_stands_among_what_decides_the_result(tmp_path: Path) -> None:
+def test_a_teacher_is_part_of_the_provenance(tmp_path: Path) -> None:
     runs = [made_run(tmp_path / "a", distillation={"share": 0.5, "top_k": 64}), made_run(tmp_path / "b")]
     assert page(tmp_path, runs[0]).row("top_k")[1] == "64"
     assert page(tmp_path, *runs).row("distillation · share")[1:] == ["0.5", MISSING]
 
 
-def test_returns_stand_with_their_reasons(tmp_path: Path) -> None:
-    returns = [(0, "the training loss is nan at step 9"), (200, "the training loss rose <far>")]
-    lines = [line(*FOUR[0]), line(*FOUR[1], returns[0]), line(*FOUR[2], *returns), line(*FOUR[3], *returns)]
-    found = page(tmp_path, made_run(tmp_path / "run", lines))
-    assert (
-        "The loss fell apart, and the run went back 2 times, with half the learning rate: to the beginning: the "
-        "training loss is nan at step 9; to step 200: the training loss rose <far>." in found.words
-    )
-    steps = [row[0] for row in found.rows if row and row[0].startswith(("100", "200", "300", "400"))]
-    assert steps == ["100", "200 went back before", "300 went back before", "400"]
+def test_rollbacks_are_shown_with_their_reasons(tmp_path: Path) -> None:
+    rollbacks = [(0, "the training loss is nan at step 9"), (200, "the training loss rose <far>")]
+    lines = [line(*FOUR[0]), line(*FOUR[1], rollbacks[0]), line(*FOUR[2], *rollbacks), line(*FOUR[3], *rollbacks)]
+    shown = page(tmp_path, made_run(tmp_path / "run", lines))
+    for fact in (
+        "diverged 2 times",
+        "the start: the training loss is nan at step 9",
+        "200: the training loss rose <far>",
+    ):
+        assert fact in shown.words
+    steps = [row[0] for row in shown.rows if row and row[0].startswith(("100", "200", "300", "400"))]
+    assert steps == ["100", "200 after a rollback", "300 after a rollback", "400"]
 
 
 def test_what_a_model_wrote_is_shown_and_never_run(tmp_path: Path) -> None:
-    lines = [one | {"samples": [{"prompt": EVIL, "completion": EVIL}]} for one in four()]
-    found = page(tmp_path, made_run(tmp_path / "run", lines))
+    lines = [values | {"samples": [{"prompt": EVIL, "completion": EVIL}]} for values in four()]
+    shown = page(tmp_path, made_run(tmp_path / "run", lines))
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<img" not in html.replace(get_plotlyjs(), "")
     assert "&lt;/pre&gt;&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;␛[31m\\u202e &amp; done" in html
-    assert found.words.count("<img src=x onerror=alert(1)>") == 1 + 4
-    assert "treat this file as private too" in found.words
+    assert shown.words.count("<img src=x onerror=alert(1)>") == 1 + 4
+    assert "treat this file as private too" in shown.words
 
 
 def test_a_folder_of_an_evil_name_is_text_too(tmp_path: Path) -> None:
     name = "<img src=x onerror=alert(1)>"
     runs = [made_run(tmp_path / parent / name, four()) for parent in ("one", "two")]
-    for shown in (runs[:1], runs):
-        assert name in page(tmp_path, *shown).words
+    for some in (runs[:1], runs):
+        assert name in page(tmp_path, *some).words
         assert "<img" not in (tmp_path / "page.html").read_text(encoding="utf-8").replace(get_plotlyjs(), "")
 
 
@@ -139,57 +142,57 @@ def test_a_completion_keeps_its_first_line_feed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "shown"), [(1, [100]), (2, [100, 200]), (4, [100, 200, 300, 400]), (7, [100, 300, 500, 700])]
+    ("count", "steps"), [(1, [100]), (2, [100, 200]), (4, [100, 200, 300, 400]), (7, [100, 300, 500, 700])]
 )
-def test_samples_are_spread_from_the_first_to_the_last(tmp_path: Path, count: int, shown: list[int]) -> None:
-    lines = [line(100 * (place + 1), 3.0, 2.0, None, 0.01) for place in range(count)]
-    assert [one.step for one in spread(made_run(tmp_path, lines).lines)] == shown
+def test_samples_are_spread_from_the_first_to_the_last(tmp_path: Path, count: int, steps: list[int]) -> None:
+    lines = [line(100 * (index + 1), 3.0, 2.0, None, 0.01) for index in range(count)]
+    assert [line.step for line in spread(made_run(tmp_path, lines).lines)] == steps
 
 
-def test_several_runs_stand_side_by_side_the_best_first(tmp_path: Path) -> None:
-    worse = [one | {"val_bpb": one["val_bpb"] + 0.5} for one in four()]
+def test_several_runs_are_compared_with_the_best_first(tmp_path: Path) -> None:
+    worse = [values | {"val_bpb": values["val_bpb"] + 0.5} for values in four()]
     recipe = {"num_steps": 400, "batch_size": 16, "seq_length": 64}
     runs = [
         made_run(tmp_path / "a", worse),
         made_run(tmp_path / "b", four(), finished=True, built=architecture(hidden_dim=128), recipe=recipe),
         made_run(tmp_path / "c"),
     ]
-    found = page(tmp_path, *runs)
-    assert found.headings == [
+    shown = page(tmp_path, *runs)
+    assert shown.headings == [
         *("3 runs", "Learning curves", "What differs", "Samples", "Evaluations of a", "Evaluations of b"),
     ]
-    start = next(index for index, row in enumerate(found.rows) if row[:1] == ["run"])
-    rows = found.rows[start + 1 : start + 4]
+    start = next(index for index, row in enumerate(shown.rows) if row[:1] == ["run"])
+    rows = shown.rows[start + 1 : start + 4]
     assert [row[0] for row in rows] == ["b", "a", "c"]
     assert rows[0][1:6] == ["2.5000", "2.8750", "2.2500", "0.125", "0.500"]
     assert [row[-1] for row in rows] == ["finished", "step 400 of 400", "step 0 of 400"]
     assert rows[2][1:6] == [MISSING] * 5
-    assert found.row("architecture · hidden_dim")[1:] == ["96", "128", "96"]
-    assert found.row("recipe · batch_size")[1:] == ["8", "16", "8"]
-    assert found.row("recipe · decay")[1:] == ["sqrt", MISSING, "sqrt"]
-    assert not [row for row in found.rows if row and row[0] == "corpus_hash"], "what is the same is left out"
-    assert "of different texts" not in found.words
-    assert "a, step 400" in found.words and "b, step 400" in found.words
+    assert shown.row("architecture · hidden_dim")[1:] == ["96", "128", "96"]
+    assert shown.row("recipe · batch_size")[1:] == ["8", "16", "8"]
+    assert shown.row("recipe · decay")[1:] == ["sqrt", MISSING, "sqrt"]
+    assert not [row for row in shown.rows if row and row[0] == "corpus_hash"], "what is the same is left out"
+    assert "different corpora" not in shown.words
+    assert "a, step 400" in shown.words and "b, step 400" in shown.words
 
 
 @pytest.mark.parametrize(
     ("changes", "warning"),
     [
-        ({"corpus_hash": "cd" * 32}, "of different texts"),
+        ({"corpus_hash": "cd" * 32}, "different corpora"),
         ({"validation_bytes": 65_536}, "different amounts of validation text"),
     ],
 )
 def test_runs_that_were_measured_on_other_bytes_carry_a_warning(
     tmp_path: Path, changes: dict[str, Any], warning: str
 ) -> None:
-    found = page(tmp_path, made_run(tmp_path / "a", four()), made_run(tmp_path / "b", four(), **changes))
-    assert warning in found.words
+    shown = page(tmp_path, made_run(tmp_path / "a", four()), made_run(tmp_path / "b", four(), **changes))
+    assert warning in shown.words
 
 
 def test_runs_that_have_all_just_begun_have_a_page(tmp_path: Path) -> None:
-    found = page(tmp_path, made_run(tmp_path / "a"), made_run(tmp_path / "b"))
-    assert found.headings == ["2 runs", "What differs"]
-    assert "Nothing: architecture, recipe, numerics and corpus are the same." in found.words
+    shown = page(tmp_path, made_run(tmp_path / "a"), made_run(tmp_path / "b"))
+    assert shown.headings == ["2 runs", "What differs"]
+    assert "Nothing: architecture, recipe, numerics and corpus are the same." in shown.words
 
 
 def test_equal_records_give_an_equal_page(tmp_path: Path) -> None:
