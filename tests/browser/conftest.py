@@ -22,8 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def chromium() -> str | None:
-    """The browser of the machine: BROWSER_PATH, or one on the PATH."""
-    return os.environ.get("BROWSER_PATH") or next((found for name in NAMES if (found := shutil.which(name))), None)
+    """Return the browser of the machine: BROWSER_PATH, or one on the PATH."""
+    return os.environ.get("BROWSER_PATH") or next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def browser() -> Iterator[Any]:
 
 @dataclass
 class Opened:
-    """A page in the browser, and what went wrong or out in it."""
+    """A page in the browser, with its errors, requests and dialogs."""
 
     page: Any
     errors: list[str] = field(default_factory=list)
@@ -51,17 +51,19 @@ class Opened:
     dialogs: list[str] = field(default_factory=list)
 
     def scroll_through(self) -> None:
-        """From top to bottom, so that every chart has come into view; closed details are opened before."""
-        self.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        """Scroll from top to bottom, so that every chart comes into view; open closed details first."""
+        self.page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
         height = self.page.evaluate("document.documentElement.scrollHeight")
         for y in range(0, height, 400):
             self.page.evaluate(f"window.scrollTo(0, {y})")
             self.page.wait_for_timeout(20)
-        self.page.wait_for_function("[...document.querySelectorAll('.chart')].every((one) => one.querySelector('svg'))")
+        self.page.wait_for_function(
+            "[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg'))"
+        )
         self.page.evaluate("window.scrollTo(0, 0)")
 
     def show(self, chart: str) -> Any:
-        """The chart of that name, drawn and in view."""
+        """Return the chart of that name, drawn and in view."""
         self.page.locator(f"#{chart}").scroll_into_view_if_needed()
         self.page.wait_for_selector(f"#{chart} svg.main-svg")
         return self.page.locator(f"#{chart}")
@@ -69,7 +71,7 @@ class Opened:
 
 @pytest.fixture
 def opened(browser: Any) -> Iterator[Callable[..., Opened]]:
-    """Opens a file: `opened(path, width=360, dark=True)`."""
+    """Open a file: `opened(path, width=360, dark=True)`."""
     contexts = []
 
     def open_file(path: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> Opened:
@@ -78,14 +80,16 @@ def opened(browser: Any) -> Iterator[Callable[..., Opened]]:
         )
         contexts.append(context)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
-        found = Opened(context.new_page())
-        page = found.page
-        page.on("console", lambda message: message.type in ("error", "warning") and found.errors.append(message.text))
-        page.on("pageerror", lambda error: found.errors.append(str(error)))
-        page.on("request", lambda request: found.requests.append(request.url))
-        page.on("dialog", lambda dialog: (found.dialogs.append(dialog.message), dialog.dismiss()))
+        opened_page = Opened(context.new_page())
+        page = opened_page.page
+        page.on(
+            "console", lambda message: message.type in ("error", "warning") and opened_page.errors.append(message.text)
+        )
+        page.on("pageerror", lambda error: opened_page.errors.append(str(error)))
+        page.on("request", lambda request: opened_page.requests.append(request.url))
+        page.on("dialog", lambda dialog: (opened_page.dialogs.append(dialog.message), dialog.dismiss()))
         page.goto(path.resolve().as_uri())
-        return found
+        return opened_page
 
     yield open_file
     for context in contexts:

@@ -41,7 +41,7 @@ def architecture(**changes: Any) -> ArchitectureConfig:
 
 
 def point(built: ArchitectureConfig, vocabulary: int, lr_multiplier: float = 1.0) -> Point:
-    """The point of a space that stands for an architecture."""
+    """Return the point of a space that stands for an architecture."""
     return {
         "num_layers": built.num_layers,
         "hidden_dim": built.hidden_dim,
@@ -98,7 +98,7 @@ def trial(
     lr_multiplier: float = 1.0,
     **changes: Any,
 ) -> TrialRecord:
-    """A COMPLETE trial; fitness is val_bpb + weight x the worse of the two collapse rates."""
+    """Return a COMPLETE trial; fitness is val_bpb + weight x the worse of the two collapse rates."""
     built = architecture(hidden_dim=width, vocab_size=vocabulary, **changes)
     collapse = max(sampled, greedy)
     rung = RungResult(
@@ -137,7 +137,7 @@ def trial(
 
 
 def ended(number: int, end: str, reason: str) -> TrialRecord:
-    """A trial without a result; `end` is a value of TrialEnd."""
+    """Return a trial without a result; `end` is a value of TrialEnd."""
     built = architecture(num_layers=6)
     return TrialRecord(
         number=number,
@@ -156,7 +156,7 @@ def five() -> list[TrialRecord]:
 
 
 def many(count: int = 40) -> list[TrialRecord]:
-    """A search of `count` trials over a grid; every ninth pruned, one failed, then two references."""
+    """Return a search of `count` trials over a grid; every ninth is pruned, one failed, then two references."""
     records: list[TrialRecord] = []
     for number in range(count):
         width, vocabulary = (64, 96, 128, 192)[number % 4], (256, 512, 1024, 4096)[number // 4 % 4]
@@ -167,12 +167,12 @@ def many(count: int = 40) -> list[TrialRecord]:
         if number == 13:
             records.append(ended(number, "fault", "the training loss is not finite at step 112"))
             continue
-        worth = 1.95 + 0.3 * abs(width - 112) / 112 + 0.05 * abs(layers - 2) + 0.12 * (vocabulary in (256, 4096))
-        worth += 0.4 / (1 + number / 4) + 0.01 * (number * 7 % 5)
+        bpb = 1.95 + 0.3 * abs(width - 112) / 112 + 0.05 * abs(layers - 2) + 0.12 * (vocabulary in (256, 4096))
+        bpb += 0.4 / (1 + number / 4) + 0.01 * (number * 7 % 5)
         sampled = (0.02 + 0.01 * (number * 5 % 7)) * (1 if vocabulary < 4096 else 2)
         greedy = 0.2 + 0.05 * (number * 3 % 8) + (0.1 if vocabulary == 4096 else 0)
         ratio = 0.7 + 0.1 * (number % 7)
-        records.append(trial(number, worth, sampled, greedy, width, vocabulary, num_layers=layers, lr_multiplier=ratio))
+        records.append(trial(number, bpb, sampled, greedy, width, vocabulary, num_layers=layers, lr_multiplier=ratio))
     records.append(trial(count, 2.71, 0.08, 0.66, 256, 50257, "origin", num_layers=4, activation="gelu"))
     records.append(trial(count + 1, 2.33, 0.04, 0.52, 128, 8192, "gpt2", normalization="layernorm"))
     return records
@@ -203,7 +203,7 @@ def study(**changes: Any) -> StudyRecord:
 
 
 def verdict(*results: tuple[int, float, float, float], seed: int = 7) -> tuple[HoldoutResult, ...]:
-    """Holdout results from (number, bits per byte, sampled, greedy), at a collapse weight of 1."""
+    """Return holdout results of (number, bits per byte, sampled, greedy), at a collapse weight of 1."""
     return tuple(
         HoldoutResult(
             number=number, seed=seed, fitness=bpb + max(sampled, greedy), metrics=metrics(bpb, sampled, greedy)
@@ -215,13 +215,13 @@ def verdict(*results: tuple[int, float, float, float], seed: int = 7) -> tuple[H
 def write_study(folder: Path, record: StudyRecord, records: list[TrialRecord]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "study.json").write_text(record.model_dump_json(), encoding="utf-8")
-    lines = "".join(one.model_dump_json() + "\n" for one in records)
+    lines = "".join(trial.model_dump_json() + "\n" for trial in records)
     (folder / "trials.jsonl").write_text(lines, encoding="utf-8")
     return folder
 
 
 def write_samples(folder: Path, number: int, prompts: int = 2, completion: str = HOSTILE) -> None:
-    """Two completions a prompt, the greedy one collapsed."""
+    """Write two completions for each prompt, of which the greedy one is collapsed."""
     (folder / "samples").mkdir(exist_ok=True)
     lines = []
     for index in range(prompts):

@@ -1,4 +1,4 @@
-"""What a search shows while it runs: a table on a terminal, plain lines elsewhere."""
+"""The progress of a search while it runs: a table on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ENDED_SHOWN = 10
 
 
 class LiveTable:
-    """The progress of a search, as a context manager around it.
+    """A context manager around a search that shows its progress.
 
-    `budget` is the total of trials, or None without a limit; `done` are those that ended in earlier runs.
-    On leaving, with an exception too, the terminal is given back with the last table on it.
+    `budget` is the total number of trials, or None without a limit; `done` are those that ended in earlier runs.
+    On exit, also by an exception, the last table stays on the terminal and the cursor is visible again.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class LiveTable:
             self._live.stop()
 
     def phase(self, text: str) -> None:
-        """Say what happens now, such as `reading the corpus`."""
+        """Show what happens now, such as `reading the corpus`."""
         self._phase = text
         self._say(text)
 
@@ -79,18 +79,19 @@ class LiveTable:
         self._say("  ".join(self._line(record)))
 
     def render(self) -> RenderableType:
-        """The table as it stands: header, running trials, the last ended ones, the best."""
+        """Return the table as it is now: header, the best, the trials that ended last, running trials."""
         best = self._best()
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("trial", justify="right", no_wrap=True)
-        table.add_column("architecture")  # the one column that gives way on a narrow terminal
+        table.add_column("architecture")  # the only column that is shortened on a narrow terminal
         for name in ("val_bpb", "novel", "collapse", "fitness"):
             table.add_column(name, justify="right", no_wrap=True)
         shown = self._ended[-ENDED_SHOWN:]
         if best and best not in shown:
             shown = [best, *shown]
-        for one in shown:
-            table.add_row(*_ended_row(one), style="bold green" if one is best else "" if one.is_complete else "dim")
+        for record in shown:
+            style = "bold green" if record is best else "" if record.is_complete else "dim"
+            table.add_row(*_ended_row(record), style=style)
         for number, (description, since) in list(self._running.items()):
             elapsed = duration(time.monotonic() - since)
             table.add_row(str(number), _one_line(description), "running", elapsed, "", "", style="cyan")
@@ -107,7 +108,7 @@ class LiveTable:
         return parts + ([visible(self._phase)] if self._phase and not self._running else [])
 
     def _line(self, record: TrialRecord) -> list[str]:
-        """One ended trial as the parts of a plain line."""
+        """Return the parts of the plain line of an ended trial."""
         parts = [title(record), record.architecture.describe()]
         if record.is_complete:
             parts += [f"val_bpb {fixed(record.val_bpb)}", f"novel {fixed(record.val_novel_bpb)}"]
@@ -124,15 +125,15 @@ class LiveTable:
         return next(iter(completed(self._ended)), None)
 
     def _eta(self) -> str | None:
-        """Median seconds of a trial times those that remain, over the most workers seen at once."""
-        seconds = [one.measured.total_seconds for one in self._ended if one.measured]
+        """Return the median seconds of a trial times the trials left, divided by the most workers seen at once."""
+        seconds = [record.measured.total_seconds for record in self._ended if record.measured]
         if self._budget is None or not seconds:
             return None
         remaining = max(0, self._budget - len(self._ended))
         return duration(median(seconds) * remaining / self._workers) if remaining else None
 
     def _say(self, line: str) -> None:
-        """A plain line off a terminal; on one, the table shows it."""
+        """Print a plain line; on a terminal refresh the table, which shows it."""
         if self._quiet:
             return
         if self._live:

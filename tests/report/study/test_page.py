@@ -123,6 +123,17 @@ def test_generated_text_is_shown_and_never_run(tmp_path: Path) -> None:
     assert page.words.count("collapsed: loop") == 2
 
 
+def test_samples_are_side_by_side_and_the_later_prompts_are_folded(tmp_path: Path) -> None:
+    """The best of the search, trial 1, and the reference, trial 4, after six of eight prompts."""
+    for number in (1, 4):
+        write_samples(tmp_path, number, prompts=8, completion=f"written by {number}")
+    samples = read_samples(tmp_path, [1, 4])
+    words = read(write_report(tmp_path, StudyView.build(study(), five()), samples)).words
+    assert "4 more prompts" in words
+    assert [f"Prompt {number}" in words for number in (1, 2, 3, 6, 7)] == [True] * 4 + [False]
+    assert (words.count("written by 1"), words.count("written by 4")) == (12, 12)
+
+
 @pytest.mark.parametrize("place", ["name", "reason", "reference", "provenance"])
 def test_markup_in_a_record_is_escaped(tmp_path: Path, place: str) -> None:
     hostile = "<img src=x onerror=alert(1)>"
