@@ -1,1 +1,1 @@
-"""What this costs and how that compares: one script a question, `python -m benchmarks.NAME`. Not part of the wheel."""
+"""Benchmarks: one script for each question, run by `python -m benchmarks.NAME`; they are not in the wheel."""

@@ -1,7 +1,8 @@
-"""`python -m benchmarks.engine`: what a search costs beside training and beside Optuna's own proposals.
+"""The benchmark `python -m benchmarks.engine`: the cost of a search besides training and besides the samplers.
 
-A thousand trials through three rungs with an objective that takes no time, in a SQLite database as a real study has.
-What is left is the engine: asking, checking that an architecture is legal and new, writing records, deciding, telling.
+A thousand trials pass through three rungs with an objective that takes no time, in a SQLite database like a real
+study. The remaining time is that of the engine: it asks Optuna, checks that an architecture is legal and new, writes
+records, decides on promotion, and tells Optuna.
 """
 
 from __future__ import annotations
@@ -22,31 +23,32 @@ from benchmarks.results import parser, write_result
 from nas import cli
 from nas.records.trial import RungResult, TrialRecord
 from nas.search.driver import Budget
-from nas.search.proposals.sampler import DistinctSampler
+from nas.search.proposals.distinct_sampler import DistinctSampler
 from nas.search.run_study import Scores, run_study
 from nas.space.search_space import Candidate, load_space
 
 SAMPLERS = ("random", "tpe", "nsga2", "law", "gp")
-_SLOW, _MAX_OF_SLOW = ("law", "gp"), 200
-"""What these take for a proposal grows with the trials, with the cube of them for a GP."""
+_SLOW_SAMPLERS, _MAX_SLOW_TRIALS = ("law", "gp"), 200
+"""Their time for a proposal grows with the number of trials, for a GP with its cube."""
 _BLOCK = 100
 
 
 def main(argv: list[str] | None = None) -> int:
-    built = parser("engine", "Time a search whose trials take no time.")
-    built.add_argument(
-        "--trials", type=cli.positive_int, default=1000, metavar="N", help="of each search (default: 1000)"
+    arguments_parser = parser("engine", "Time a search whose trials take no time.")
+    arguments_parser.add_argument(
+        "--trials", type=cli.positive_int, default=1000, metavar="N", help="trials of each search (default: 1000)"
     )
-    arguments = built.parse_args(argv)
-    found = [
-        search(name, min(arguments.trials, _MAX_OF_SLOW) if name in _SLOW else arguments.trials) for name in SAMPLERS
+    arguments = arguments_parser.parse_args(argv)
+    searches = [
+        search(name, min(arguments.trials, _MAX_SLOW_TRIALS) if name in _SLOW_SAMPLERS else arguments.trials)
+        for name in SAMPLERS
     ]
-    write_result("engine", arguments.out, argv, {"searches": found, "block": _BLOCK})
+    write_result("engine", arguments.out, argv, {"searches": searches, "block": _BLOCK})
     return 0
 
 
 def search(sampler: str, num_trials: int) -> dict[str, Any]:
-    """One search, its milliseconds a trial by hundreds of trials, and what it held in memory."""
+    """Return the milliseconds per trial and the memory of one search, for each hundred trials."""
     space = load_space("base")
     space = space.model_copy(update={"training": space.training.model_copy(update={"num_rungs": 3})})
     clock = _Clock()
@@ -57,14 +59,14 @@ def search(sampler: str, num_trials: int) -> dict[str, Any]:
     return {
         "sampler": sampler,
         "trials": num_trials,
-        "engine_ms": [1000 * statistics.median(one.engine for one in block) for block in blocks],
-        "sampler_ms": [1000 * statistics.median(one.sampler for one in block) for block in blocks],
+        "engine_ms": [1000 * statistics.median(trial.engine for trial in block) for block in blocks],
+        "sampler_ms": [1000 * statistics.median(trial.sampler for trial in block) for block in blocks],
         "resident_mb": [block[-1].resident_mb for block in blocks],
     }
 
 
 def score(candidate: Candidate, train_flops: float, seed: int) -> Scores:
-    """By formula: large ones are better, and need more."""
+    """Return a score by formula: large architectures are better, and need more FLOPs."""
     shape = candidate.architecture
     return Scores(1 + 300 / shape.non_embedding_params**0.5 + 40 * (shape.train_flops_per_token() / train_flops) ** 0.3)
 
@@ -75,7 +77,7 @@ class _Trial:
 
 
 class _Clock:
-    """An observer that takes the time from one trial's end to the next, with what of it was the sampler's."""
+    """An observer that measures the time between the ends of two trials, with the share of the sampler."""
 
     def __init__(self) -> None:
         self.trials: list[_Trial] = []
@@ -92,29 +94,29 @@ class _Clock:
 
 
 class _Timed:
-    """Within, the time that Optuna's samplers and the law take for a proposal is added to `clock`."""
+    """A context that adds the time of Optuna's samplers and of the law for proposals to `clock`."""
 
     def __init__(self, clock: _Clock) -> None:
         self._clock = clock
-        self._kept: list[tuple[type, str, Callable[..., Any]]] = []
+        self._originals: list[tuple[type, str, Callable[..., Any]]] = []
 
     def __enter__(self) -> None:
         optuna = [(kind, "sample_relative") for kind in (TPESampler, GPSampler, NSGAIISampler)]
         for kind, name in [*optuna, (DistinctSampler, "_by_law")]:
-            plain = getattr(kind, name)
-            self._kept.append((kind, name, plain))
-            setattr(kind, name, self._timed(plain))
+            original = getattr(kind, name)
+            self._originals.append((kind, name, original))
+            setattr(kind, name, self._timed(original))
 
     def __exit__(self, *error: object) -> None:
-        for kind, name, plain in self._kept:
-            setattr(kind, name, plain)
+        for kind, name, original in self._originals:
+            setattr(kind, name, original)
 
-    def _timed(self, plain: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(plain)
-        def timed(*given: Any) -> Any:
+    def _timed(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def timed(*arguments: Any) -> Any:
             started = time.perf_counter()
             try:
-                return plain(*given)
+                return original(*arguments)
             finally:
                 self._clock.sampler += time.perf_counter() - started
 
@@ -122,7 +124,7 @@ class _Timed:
 
 
 def _resident_mb() -> float:
-    """Of this process now; its peak where the system does not say."""
+    """Return the resident memory of this process, or its peak if the system only knows that."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

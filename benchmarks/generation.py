@@ -1,6 +1,6 @@
-"""`python -m benchmarks.generation`: how long do 128 completions of 80 tokens take, ours and transformers'?
+"""The benchmark `python -m benchmarks.generation`: the time of 128 completions of 80 tokens, ours and transformers'.
 
-The model is trained first, for so long that its greedy choices are those of a language model: near ties among them.
+The model is trained first, long enough that its greedy choices are those of a language model, with few near ties.
 """
 
 from __future__ import annotations
@@ -29,29 +29,37 @@ Tokens = list[list[int]]
 OURS = "ours"
 NUM_PROMPTS, NEW_TOKENS = 128, 80
 PROMPT_TOKENS = (16, 48)
-"""The shortest and the longest prompt."""
+"""Length of the shortest and of the longest prompt."""
 CACHES = ("dynamic", "static")
 
 
 def main(argv: list[str] | None = None) -> int:
-    built = parser("generation", "Time generation against transformers' generate.")
-    built.add_argument("--shape", choices=SHAPES, default="medium", help="(default: medium)")
-    built.add_argument("--threads", nargs="+", type=cli.positive_int, default=[2, 1], metavar="N", help="(default: 2 1)")
-    built.add_argument("--rounds", type=cli.positive_int, default=5, metavar="N", help="timed turns of each (default: 5)")
-    built.add_argument("--training-steps", type=cli.positive_int, default=100, metavar="N", help="(default: 100)")
-    arguments = built.parse_args(argv)
-    shape, most = SHAPES[arguments.shape], max(arguments.threads)
+    arguments_parser = parser("generation", "Time generation against transformers' generate.")
+    arguments_parser.add_argument("--shape", choices=SHAPES, default="medium", help="(default: medium)")
+    arguments_parser.add_argument(
+        "--threads", nargs="+", type=cli.positive_int, default=[2, 1], metavar="N", help="(default: 2 1)"
+    )
+    arguments_parser.add_argument(
+        "--rounds", type=cli.positive_int, default=5, metavar="N", help="timed calls of each contender (default: 5)"
+    )
+    arguments_parser.add_argument(
+        "--training-steps", type=cli.positive_int, default=100, metavar="N", help="(default: 100)"
+    )
+    arguments = arguments_parser.parse_args(argv)
+    shape, max_threads = SHAPES[arguments.shape], max(arguments.threads)
     cases = []
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "model.safetensors"
-        in_fresh_process(train, shape, arguments.training_steps, weights, most, threads=most)
+        in_fresh_process(train, shape, arguments.training_steps, weights, max_threads, threads=max_threads)
         for threads in arguments.threads:
             for decoding in ("greedy", "sampled"):
-                found = in_fresh_process(generated, shape, weights, decoding, arguments.rounds, threads=threads)
-                cases.append({"threads": threads, "decoding": decoding, "contenders": found})
-    about = {name: getattr(arguments, name) for name in ("rounds", "training_steps")}
-    about |= {"shape": shape.name, "prompts": NUM_PROMPTS, "new_tokens": NEW_TOKENS}
-    write_result("generation", arguments.out, argv, about | {"cases": cases})
+                contenders = in_fresh_process(
+                    time_generation, shape, weights, decoding, arguments.rounds, threads=threads
+                )
+                cases.append({"threads": threads, "decoding": decoding, "contenders": contenders})
+    settings = {name: getattr(arguments, name) for name in ("rounds", "training_steps")}
+    settings |= {"shape": shape.name, "prompts": NUM_PROMPTS, "new_tokens": NEW_TOKENS}
+    write_result("generation", arguments.out, argv, settings | {"cases": cases})
     return 0
 
 
@@ -68,8 +76,8 @@ def train(shape: Shape, num_steps: int, weights: Path, threads: int) -> None:
     save_weights(training.model, weights)
 
 
-def generated(shape: Shape, weights: Path, decoding: str, rounds: int) -> list[dict[str, Any]]:
-    """Each contender's seconds, and for greedy decoding what share of its completions is ours, as JSON data."""
+def time_generation(shape: Shape, weights: Path, decoding: str, rounds: int) -> list[dict[str, Any]]:
+    """Time each contender, and for greedy decoding compare its completions with ours; return JSON data."""
     from nas.evaluate.metrics import SAMPLED
     from nas.model import GREEDY
     from nas.training.weights import load_weights
@@ -79,23 +87,23 @@ def generated(shape: Shape, weights: Path, decoding: str, rounds: int) -> list[d
     contenders = {OURS: our_generation(model, prompts, settings)} | peer_generations(model, prompts, settings)
     last: dict[str, Tokens] = {}
 
-    def kept(name: str) -> Callable[[], None]:
+    def keep_result(name: str) -> Callable[[], None]:
         return lambda: last.__setitem__(name, contenders[name]())
 
-    seconds = interleaved({name: kept(name) for name in contenders}, rounds)
-    found = []
-    for name, taken in seconds.items():
+    seconds = interleaved({name: keep_result(name) for name in contenders}, rounds)
+    results = []
+    for name, times in seconds.items():
         assert all(len(row) == NEW_TOKENS for row in last[name]), f"{name}: not {NEW_TOKENS} tokens a prompt"
-        one: dict[str, Any] = {"name": name, "seconds": spread(taken), "times_ours": ratio(taken, seconds[OURS])}
-        one["tokens_per_second"] = NUM_PROMPTS * NEW_TOKENS / statistics.median(taken)
+        result: dict[str, Any] = {"name": name, "seconds": spread(times), "times_ours": ratio(times, seconds[OURS])}
+        result["tokens_per_second"] = NUM_PROMPTS * NEW_TOKENS / statistics.median(times)
         if decoding == "greedy":
-            one |= agreement(model, prompts, last[OURS], last[name])
-        found.append(one)
-    return found
+            result |= agreement(model, prompts, last[OURS], last[name])
+        results.append(result)
+    return results
 
 
 def cut_prompts(shape: Shape) -> Tokens:
-    """Pieces of the validation split, of different lengths."""
+    """Return pieces of the validation split of different lengths."""
     tokens = corpus(shape.vocabulary).tokens(shape.vocabulary, "validation")
     rng = np.random.default_rng(0)
     lengths = rng.integers(PROMPT_TOKENS[0], PROMPT_TOKENS[1] + 1, NUM_PROMPTS)
@@ -104,7 +112,7 @@ def cut_prompts(shape: Shape) -> Tokens:
 
 
 def our_generation(model: Decoder, prompts: Prompts, settings: SamplingSettings) -> Callable[[], Tokens]:
-    """Nothing ends a completion but its number of tokens, which that of the random numbers is."""
+    """Return our generation, which ends each completion after NEW_TOKENS tokens and nowhere else."""
     import torch
 
     from nas.evaluate.code_prompts import prompt_uniforms
@@ -118,56 +126,61 @@ def our_generation(model: Decoder, prompts: Prompts, settings: SamplingSettings)
 
 
 def peer_generations(model: Decoder, prompts: Prompts, settings: SamplingSettings) -> dict[str, Callable[[], Tokens]]:
-    """transformers' `generate` in float32 and bfloat16, with the caches it has; prompts are padded on the left."""
+    """Return transformers' `generate` in float32 and bfloat16 with each of its caches; prompts are padded left."""
     import torch
 
     from benchmarks.llama import build_peer
 
     longest = max(map(len, prompts))
-    ids = torch.tensor([[0] * (longest - len(one)) + list(one) for one in prompts])
-    mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in prompts])
+    ids = torch.tensor([[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     peer: Any = build_peer(model)
     peer.eval()
-    how: dict[str, Any] = {"do_sample": False}
+    sampling: dict[str, Any] = {"do_sample": False}
     if not settings.is_greedy:
-        how = {"do_sample": True, "temperature": settings.temperature, "top_k": settings.top_k, "top_p": settings.top_p}
+        sampling = {
+            "do_sample": True,
+            "temperature": settings.temperature,
+            "top_k": settings.top_k,
+            "top_p": settings.top_p,
+        }
 
     def contender(peer: Any, cache: str) -> Callable[[], Tokens]:
         def run() -> Tokens:
             with torch.inference_mode():
-                found: torch.Tensor = peer.generate(
+                generated: torch.Tensor = peer.generate(
                     input_ids=ids, attention_mask=mask, max_new_tokens=NEW_TOKENS, use_cache=True, pad_token_id=0,
-                    cache_implementation=cache, disable_compile=True, **how,
+                    cache_implementation=cache, disable_compile=True, **sampling,
                 )  # fmt: skip
-            completions: Tokens = found[:, longest:].tolist()
+            completions: Tokens = generated[:, longest:].tolist()
             return completions
 
         return run
 
     peers = {"fp32": peer, "bf16": copy.deepcopy(peer).to(torch.bfloat16)}
-    return {f"{name}, {cache} cache": contender(one, cache) for name, one in peers.items() for cache in CACHES}
+    return {f"{name}, {cache} cache": contender(peer, cache) for name, peer in peers.items() for cache in CACHES}
 
 
-def agreement(model: Decoder, prompts: Prompts, ours: Tokens, theirs: Tokens) -> dict[str, Any]:
-    """The share of prompts with equal completions, and where they part, the largest gap that our logits see.
+def agreement(model: Decoder, prompts: Prompts, ours: Tokens, peers: Tokens) -> dict[str, Any]:
+    """Return the share of equal completions, and the largest gap between logits at a first difference.
 
-    The gap is between the two tokens at the first difference: a near tie, where another order of sums may decide.
+    The gap is that of our logits for the two tokens; if it is small, another order of sums may decide between them.
     """
     gaps = [
-        logit_gap(model, prompt, one, other)
-        for prompt, one, other in zip(prompts, ours, theirs, strict=True)
-        if one != other
+        logit_gap(model, prompt, our_tokens, peer_tokens)
+        for prompt, our_tokens, peer_tokens in zip(prompts, ours, peers, strict=True)
+        if our_tokens != peer_tokens
     ]
     return {"equal_share": 1 - len(gaps) / len(prompts), "largest_gap": max(gaps, default=0.0)}
 
 
-def logit_gap(model: Decoder, prompt: Sequence[int], one: Sequence[int], other: Sequence[int]) -> float:
+def logit_gap(model: Decoder, prompt: Sequence[int], ours: Sequence[int], peers: Sequence[int]) -> float:
     import torch
 
-    place = next(index for index, (mine, yours) in enumerate(zip(one, other, strict=True)) if mine != yours)
+    place = next(index for index, (token, other) in enumerate(zip(ours, peers, strict=True)) if token != other)
     with torch.inference_mode():
-        logits = model(torch.tensor([[*prompt, *one[:place]]]))[0, -1]
-    return abs(float(logits[one[place]] - logits[other[place]]))
+        logits = model(torch.tensor([[*prompt, *ours[:place]]]))[0, -1]
+    return abs(float(logits[ours[place]] - logits[peers[place]]))
 
 
 if __name__ == "__main__":

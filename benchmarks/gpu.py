@@ -1,8 +1,8 @@
-"""`python -m benchmarks.gpu`: how fast does a GPU train, by us and by transformers' Llama, and what share of its peak?
+"""The benchmark `python -m benchmarks.gpu`: training speed on a GPU, ours and that of transformers' Llama.
 
-Each contender does ten steps in turn, with the same weights, batches of drawn tokens and learning rates; the time is
-until the last loss is there. The peak is that of a large bf16 product in the same rounds. Without a CUDA device nothing
-is measured. The result is written anew after each shape.
+The contenders take turns of ten steps, with the same weights, batches of random tokens and learning rates; the time
+ends when the last loss is known. The peak is that of a large bf16 product in the same rounds. Without a CUDA device
+nothing is measured. The result is rewritten after each shape.
 """
 
 from __future__ import annotations
@@ -24,34 +24,40 @@ SHAPES = {
     "wide": Shape(4, 256, 50_257, batch_size=32, seq_length=256, ffn_multiplier=2),
     "gpt2": Shape(12, 768, 50_257, 32, 256, num_heads=12, ffn_multiplier=8 / 3, tie_embeddings=True),
 }
-"""A trial of the default space; the origin's L4 H256 and the size of GPT-2, by Llama's choices, in the origin's batches."""
+"""A trial of the default space, the origin's L4 H256, and the size of GPT-2, with Llama's choices."""
 STEPS = 10
-"""That are timed together: one alone would be the wait for its loss."""
+"""Steps that are timed together; a single one would mostly wait for its loss."""
 MANY_STEPS = 100_000
 PRODUCT = 8192
 
 
 def main(argv: list[str] | None = None) -> int:
-    built = parser("gpu", "Time training steps on a GPU against transformers' Llama.")
-    built.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help="(default: all)")
-    built.add_argument("--rounds", type=cli.positive_int, default=5, metavar="N", help="of ten steps of each (default: 5)")
-    arguments = built.parse_args(argv)
+    arguments_parser = parser("gpu", "Time training steps on a GPU against transformers' Llama.")
+    arguments_parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help="(default: all)")
+    arguments_parser.add_argument(
+        "--rounds",
+        type=cli.positive_int,
+        default=5,
+        metavar="N",
+        help="rounds of ten steps of each contender (default: 5)",
+    )
+    arguments = arguments_parser.parse_args(argv)
 
     import torch
 
     if not torch.cuda.is_available():
-        print_progress("this torch sees no CUDA device: nothing was measured, and results that stand there stay")
+        print_progress("torch has no CUDA device here: nothing was measured, and existing results were kept")
         return 0
     cases = []
     for name in arguments.shapes:
         print_progress(f"{name}: {SHAPES[name].name}")
-        cases.append(in_fresh_process(measured, SHAPES[name], arguments.rounds, threads=1))
+        cases.append(in_fresh_process(measure_shape, SHAPES[name], arguments.rounds, threads=1))
         write_result("gpu", arguments.out, argv, {"rounds": arguments.rounds, "steps": STEPS, "cases": cases})
     return 0
 
 
-def measured(shape: Shape, rounds: int) -> dict[str, Any]:
-    """The times of one shape, as JSON data."""
+def measure_shape(shape: Shape, rounds: int) -> dict[str, Any]:
+    """Time one shape and return JSON data."""
     seconds = interleaved({**contenders(shape), "product": product()}, rounds, warmups=2)
     peak = 2 * PRODUCT**3 / statistics.median(seconds.pop("product"))
     return {
@@ -62,18 +68,18 @@ def measured(shape: Shape, rounds: int) -> dict[str, Any]:
         "contenders": [
             {
                 "name": name,
-                "seconds": spread([one / STEPS for one in taken]),
-                "tokens_per_second": STEPS * shape.step_tokens / statistics.median(taken),
-                "peak_share": STEPS * shape.step_flops / statistics.median(taken) / peak,
-                "times_ours": ratio(taken, seconds["ours, compiled" if "compiled" in name else "ours"]),
+                "seconds": spread([time / STEPS for time in times]),
+                "tokens_per_second": STEPS * shape.step_tokens / statistics.median(times),
+                "peak_share": STEPS * shape.step_flops / statistics.median(times) / peak,
+                "times_ours": ratio(times, seconds["ours, compiled" if "compiled" in name else "ours"]),
             }
-            for name, taken in seconds.items()
+            for name, times in seconds.items()
         ],
     }
 
 
 def contenders(shape: Shape) -> dict[str, Callable[[], float]]:
-    """Ours and the peer under autocast, each eager and compiled, in a long training; ours without graphs too."""
+    """Return our training and the peer's under autocast, each eager and compiled; ours also without CUDA graphs."""
     import numpy as np
 
     from benchmarks.llama import PeerSetting, PeerTraining
@@ -86,7 +92,9 @@ def contenders(shape: Shape) -> dict[str, Callable[[], float]]:
 
     def ours(*, compiled: bool, use_cuda_graphs: bool = True) -> Callable[[], float]:
         model = Decoder(shape.architecture, seed=recipe.seed)
-        training = Trainer(model, tokens, recipe, plan_numerics("cuda", 1, compiled=compiled), use_cuda_graphs=use_cuda_graphs)
+        training = Trainer(
+            model, tokens, recipe, plan_numerics("cuda", 1, compiled=compiled), use_cuda_graphs=use_cuda_graphs
+        )
         return lambda: training.advance(STEPS)
 
     def peer(*, compiled: bool) -> Callable[[], float]:
@@ -105,7 +113,7 @@ def contenders(shape: Shape) -> dict[str, Callable[[], float]]:
 
 
 def product() -> Callable[[], object]:
-    """A square bf16 product of drawn numbers, waited for."""
+    """Return a square bf16 product of random numbers that waits for its result."""
     import torch
 
     left, right = (torch.randn(PRODUCT, PRODUCT, device="cuda", dtype=torch.bfloat16) for _ in range(2))

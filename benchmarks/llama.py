@@ -1,4 +1,4 @@
-"""The peer: transformers' Llama with our weights, trained as its users train it."""
+"""The peer of the benchmarks: transformers' Llama with our weights, trained as its users train it."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from nas.training.recipe import Recipe
 PRECISIONS = ("fp32", "autocast", "bf16")
 ATTENTIONS = ("sdpa", "eager")
 MAX_LOGIT_GAP = 1e-4
-"""Between our logits and the peer's, both float32, of the same weights and ids."""
+"""Maximum difference between our logits and the peer's, both float32, for the same weights and ids."""
 
 
 def build_peer(model: Decoder, *, attention: str = "sdpa") -> LlamaForCausalLM:
-    """A float32 Llama that computes what `model` does; AssertionError where it does not.
+    """Build a float32 Llama that computes the same as `model`; raise AssertionError if it does not.
 
-    `attention`: transformers' `sdpa`, or `eager`, which is written out in single operations.
+    `attention` is transformers' `sdpa`, or `eager`, which consists of single operations.
     """
     peer = LlamaForCausalLM(peer_config(model.config, attention))
     peer.load_state_dict(peer_weights(model))
     gap = logit_gap(model, peer)
-    assert gap <= MAX_LOGIT_GAP, f"the peer is another model: its logits are up to {gap:.2g} away from ours"
+    assert gap <= MAX_LOGIT_GAP, f"the peer is another model: its logits differ from ours by up to {gap:.2g}"
     return peer
 
 
 def peer_config(architecture: ArchitectureConfig, attention: str = "sdpa") -> LlamaConfig:
     config = architecture
     llama = {"activation": "swiglu", "normalization": "rmsnorm", "position_encoding": "rope", "qk_norm": False}
-    found = {name: getattr(config, name) for name in llama}
-    assert found == llama and not config.attention_dropout and not config.residual_dropout, config.describe()
+    values_of_llama = {name: getattr(config, name) for name in llama}
+    assert values_of_llama == llama and not config.attention_dropout and not config.residual_dropout, config.describe()
     values: dict[str, Any] = dict(
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_dim,
@@ -61,7 +61,7 @@ def peer_config(architecture: ArchitectureConfig, attention: str = "sdpa") -> Ll
 
 
 def peer_weights(model: Decoder) -> dict[str, Tensor]:
-    """Our state dict under transformers' names, joined projections cut apart."""
+    """Return our state dict under transformers' names, with the joined projections split."""
     config, ours = model.config, {name: value.detach().clone() for name, value in model.state_dict().items()}
     weights = {
         "model.embed_tokens.weight": ours["embedding.weight"],
@@ -69,27 +69,27 @@ def peer_weights(model: Decoder) -> dict[str, Tensor]:
         "lm_head.weight": ours["embedding.weight" if config.tie_embeddings else "head.weight"],
     }
     for layer in range(config.num_layers):
-        mine, theirs = f"blocks.{layer}", f"model.layers.{layer}"
-        query, key, value = ours[f"{mine}.attention.qkv.weight"].split(
+        source, target = f"blocks.{layer}", f"model.layers.{layer}"
+        query, key, value = ours[f"{source}.attention.qkv.weight"].split(
             [config.hidden_dim, config.kv_dim, config.kv_dim]
         )
-        gate, up = ours[f"{mine}.feed_forward.expand.weight"].chunk(2)
+        gate, up = ours[f"{source}.feed_forward.expand.weight"].chunk(2)
         weights |= {
-            f"{theirs}.self_attn.q_proj.weight": query,
-            f"{theirs}.self_attn.k_proj.weight": key,
-            f"{theirs}.self_attn.v_proj.weight": value,
-            f"{theirs}.self_attn.o_proj.weight": ours[f"{mine}.attention.out.weight"],
-            f"{theirs}.mlp.gate_proj.weight": gate,
-            f"{theirs}.mlp.up_proj.weight": up,
-            f"{theirs}.mlp.down_proj.weight": ours[f"{mine}.feed_forward.down.weight"],
-            f"{theirs}.input_layernorm.weight": ours[f"{mine}.attention_norm.weight"],
-            f"{theirs}.post_attention_layernorm.weight": ours[f"{mine}.feed_forward_norm.weight"],
+            f"{target}.self_attn.q_proj.weight": query,
+            f"{target}.self_attn.k_proj.weight": key,
+            f"{target}.self_attn.v_proj.weight": value,
+            f"{target}.self_attn.o_proj.weight": ours[f"{source}.attention.out.weight"],
+            f"{target}.mlp.gate_proj.weight": gate,
+            f"{target}.mlp.up_proj.weight": up,
+            f"{target}.mlp.down_proj.weight": ours[f"{source}.feed_forward.down.weight"],
+            f"{target}.input_layernorm.weight": ours[f"{source}.attention_norm.weight"],
+            f"{target}.post_attention_layernorm.weight": ours[f"{source}.feed_forward_norm.weight"],
         }
     return weights
 
 
 def logit_gap(model: Decoder, peer: LlamaForCausalLM) -> float:
-    """The largest difference between two models' logits on two drawn sequences."""
+    """Return the largest difference between two models' logits on two random sequences."""
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(model.config.vocab_size, (2, min(model.config.max_seq_length, 64)), generator=generator)
     with torch.no_grad():
@@ -98,10 +98,10 @@ def logit_gap(model: Decoder, peer: LlamaForCausalLM) -> float:
 
 @dataclass(frozen=True)
 class PeerSetting:
-    """How the peer computes."""
+    """The precision, attention and compilation of a peer."""
 
     precision: str
-    """`fp32`; `autocast` to bfloat16 over float32 weights; `bf16`, weights and optimiser in it."""
+    """`fp32`, `autocast` (bfloat16 over float32 weights), or `bf16` (weights and optimiser too)."""
     attention: str = "sdpa"
     is_compiled: bool = False
 
@@ -111,12 +111,12 @@ class PeerSetting:
 
     @property
     def numbers(self) -> str:
-        """In which its matrix products are: `fp32` or `bf16`."""
+        """Type of the matrix products: `fp32` or `bf16`."""
         return "fp32" if self.precision == "fp32" else "bf16"
 
 
 class PeerTraining:
-    """What `nas.training.trainer.Trainer` does, in plain PyTorch: same batches, rates, decay, clip and fused AdamW."""
+    """The training of `nas.training.trainer.Trainer` in plain PyTorch: same batches, rates, decay, clip, AdamW."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class PeerTraining:
         setting: PeerSetting,
         device: str = "cpu",
     ) -> None:
-        """Start from the weights of `model`, on the CPU, which stays as it is."""
+        """Start from the weights of `model` on the CPU, which is not changed."""
         peer = build_peer(model, attention=setting.attention).train().to(device)
         self.peer = peer.to(torch.bfloat16) if setting.precision == "bf16" else peer
         self.recipe = recipe
@@ -138,8 +138,11 @@ class PeerTraining:
         parameters = list(self.peer.parameters())
         self._optimizer = torch.optim.AdamW(
             [
-                {"params": [one for one in parameters if one.dim() >= 2], "weight_decay": recipe.weight_decay},
-                {"params": [one for one in parameters if one.dim() < 2], "weight_decay": 0.0},
+                {
+                    "params": [parameter for parameter in parameters if parameter.dim() >= 2],
+                    "weight_decay": recipe.weight_decay,
+                },
+                {"params": [parameter for parameter in parameters if parameter.dim() < 2], "weight_decay": 0.0},
             ],
             lr=recipe.learning_rate,
             betas=(recipe.beta1, recipe.beta2),
@@ -147,10 +150,10 @@ class PeerTraining:
         )
 
     def advance(self, num_steps: int) -> float:
-        """Do the next `num_steps` steps; the mean loss over them, nats per token."""
+        """Do the next `num_steps` steps and return their mean loss in nats per token."""
         losses = []
         for _ in range(num_steps):
-            inputs, targets = (self._on_device(one) for one in self._batches.at(self.step))
+            inputs, targets = (self._on_device(batch) for batch in self._batches.at(self.step))
             for group in self._optimizer.param_groups:
                 group["lr"] = self.recipe.learning_rate_at(self.step)
             loss = self._loss(inputs, targets)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.memory`: how much memory do training steps with 50,257 tokens take, ours and the peer's?"""
+"""The benchmark `python -m benchmarks.memory`: memory of training steps with 50,257 tokens, ours and the peer's."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ STEPS = 3
 
 
 def main(argv: list[str] | None = None) -> int:
-    built = parser("memory", "Measure the peak memory of training steps against transformers' Llama.")
-    built.add_argument("--shape", choices=SHAPES, default="wide", help="(default: wide)")
-    built.add_argument("--threads", type=cli.positive_int, default=2, metavar="N", help="(default: 2)")
-    arguments = built.parse_args(argv)
+    arguments_parser = parser("memory", "Measure the peak memory of training steps against transformers' Llama.")
+    arguments_parser.add_argument("--shape", choices=SHAPES, default="wide", help="(default: wide)")
+    arguments_parser.add_argument("--threads", type=cli.positive_int, default=2, metavar="N", help="(default: 2)")
+    arguments = arguments_parser.parse_args(argv)
     shape = SHAPES[arguments.shape]
-    found = [in_fresh_process(memory_of, shape, name, arguments.threads, threads=arguments.threads) for name in
-             (OURS, *PEERS)]  # fmt: skip
-    about = {
+    contenders = [
+        in_fresh_process(measure_memory, shape, name, arguments.threads, threads=arguments.threads)
+        for name in (OURS, *PEERS)
+    ]
+    settings = {
         "shape": shape.name,
         "threads": arguments.threads,
         "steps": STEPS,
         "num_params": shape.architecture.num_params,
     }
-    write_result("memory", arguments.out, argv, about | {"contenders": found})
+    write_result("memory", arguments.out, argv, settings | {"contenders": contenders})
     return 0
 
 
-def memory_of(shape: Shape, name: str, threads: int) -> dict[str, Any]:
-    """Resident bytes of this process after the imports, and the most there were by the end of some training steps."""
+def measure_memory(shape: Shape, name: str, threads: int) -> dict[str, Any]:
+    """Return the peak of resident bytes of this process after the imports and after some training steps."""
     from nas.model import Decoder
     from nas.training.numerics import plan_numerics
     from nas.training.trainer import Trainer
@@ -55,13 +57,13 @@ def memory_of(shape: Shape, name: str, threads: int) -> dict[str, Any]:
 
 
 def peak_bytes() -> int:
-    """The most that was resident in this process so far.
+    """Return the peak of resident bytes of this process so far.
 
-    Linux counts into `ru_maxrss` what the parent had resident when it started this process; its own file does not.
+    On Linux `ru_maxrss` includes the memory of the parent at the start of this process; /proc/self/status does not.
     """
     status = Path("/proc/self/status")
     if status.exists():
-        line = next(one for one in status.read_text().splitlines() if one.startswith("VmHWM:"))
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return 1024 * int(line.split()[1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

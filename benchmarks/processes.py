@@ -1,4 +1,4 @@
-"""Fresh processes: nothing measured before is in their memory, and their threads are set before the first use."""
+"""Fresh processes for measurements: no earlier measurement is in their memory, and their threads are set first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEVICE = "cpu"
 def in_fresh_processes(
     function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], *, threads: int, at_once: int = 1
 ) -> list[Any]:
-    """What `function` gives for each tuple, each in a process of its own, set up as that of a trial on `threads`."""
+    """Call `function` for each tuple in a process of its own, with the threads of a trial, and return the results."""
     pool = ProcessPoolExecutor(
         at_once,
         mp_context=get_context("spawn"),
@@ -23,8 +23,8 @@ def in_fresh_processes(
         max_tasks_per_child=1,
     )
     with pool:
-        waiting = [pool.submit(function, *one) for one in arguments]
-        return [one.result() for one in waiting]
+        futures = [pool.submit(function, *values) for values in arguments]
+        return [future.result() for future in futures]
 
 
 def in_fresh_process(function: Callable[..., Any], *arguments: Any, threads: int) -> Any:

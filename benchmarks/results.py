@@ -1,4 +1,4 @@
-"""What a script found, as JSON beside what it was found on."""
+"""The result of a benchmark as JSON, with its command, date, machine and versions."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _LIBRARIES = ("torch", "transformers", "tokenizers", "optuna", "numpy")
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:
-    """The arguments of the script `name`: where its result goes, and what the script adds."""
-    built = cli.parser(f"benchmarks.{name}", description)
-    built.add_argument(
+    """Return the parser of the script `name`, with the flag for the folder of its result."""
+    arguments_parser = cli.parser(f"benchmarks.{name}", description)
+    arguments_parser.add_argument(
         "--out", type=Path, default=FOLDER, metavar="DIR", help="folder of the JSON (default: benchmarks/results)"
     )
-    return built
+    return arguments_parser
 
 
-def write_result(name: str, folder: Path, argv: list[str] | None, found: Mapping[str, Any]) -> None:
-    """Write NAME.json, command, date, machine and versions before what was found, and print its tables."""
+def write_result(name: str, folder: Path, argv: list[str] | None, result: Mapping[str, Any]) -> None:
+    """Write NAME.json with command, date, machine and versions before the result, and print its tables."""
     from benchmarks.table import tables
     from nas.system.machine import describe_machine
 
-    about = {
+    header = {
         "command": cli.command_line(f"benchmarks.{name}", argv),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": describe_machine(),
@@ -40,10 +40,10 @@ def write_result(name: str, folder: Path, argv: list[str] | None, found: Mapping
         | {library: version(library) for library in _LIBRARIES},
     }
     path = folder / f"{name}.json"
-    write_json(path, about | dict(found))
+    write_json(path, header | dict(result))
     print(tables(name, read_result(path)), f"wrote {path}", sep="\n\n", flush=True)
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.search_time [STUDY]`: what does a search spend its time on, beside training?
+"""The benchmark `python -m benchmarks.search_time [STUDY]`: the time of a search besides training.
 
-From the records of a finished study alone, but for the detector, which is timed on what that study wrote.
+It reads the records of a finished study; only the collapse detector is timed, on the samples of that study.
 """
 
 from __future__ import annotations
@@ -24,23 +24,25 @@ CUT_BYTES = 200
 
 
 def main(argv: list[str] | None = None) -> int:
-    built = parser("search_time", "Split the time of a finished search into training and all else.")
-    where = " or ".join(map(str, DEFAULTS))
-    built.add_argument("study", nargs="?", type=Path, metavar="STUDY", help=f"its folder (default: {where})")
-    arguments = built.parse_args(argv)
-    folder = arguments.study or next((one for one in DEFAULTS if (one / "study.json").exists()), DEFAULTS[-1])
+    arguments_parser = parser("search_time", "Split the time of a finished search into training and everything else.")
+    defaults = " or ".join(map(str, DEFAULTS))
+    arguments_parser.add_argument(
+        "study", nargs="?", type=Path, metavar="STUDY", help=f"folder of the study (default: {defaults})"
+    )
+    arguments = arguments_parser.parse_args(argv)
+    folder = arguments.study or next((path for path in DEFAULTS if (path / "study.json").exists()), DEFAULTS[-1])
     study, records = read_study(folder / "study.json"), read_trials(folder / "trials.jsonl")
-    if not any(one.measured for one in records):
-        raise StudyError(f"{folder} holds no trial with its times; name a finished study")
-    found = search_time(study, records) | {"detection": detection(folder)}
-    write_result("search_time", arguments.out, argv, found)
+    if not any(record.measured for record in records):
+        raise StudyError(f"{folder} has no trial with times; give the folder of a finished study")
+    result = search_time(study, records) | {"detection": detection(folder)}
+    write_result("search_time", arguments.out, argv, result)
     return 0
 
 
 def search_time(study: StudyRecord, records: Sequence[TrialRecord]) -> dict[str, Any]:
-    """Worker-seconds of the search by what they went into, and the same of the trials of each vocabulary."""
-    timed = [one for one in records if one.measured]
-    vocabularies = sorted({one.vocabulary for one in timed}, key=lambda name: (len(name), name))
+    """Split the worker-seconds of the search by activity, and those of each vocabulary's trials."""
+    timed = [record for record in records if record.measured]
+    vocabularies = sorted({record.vocabulary for record in timed}, key=lambda name: (len(name), name))
     workers = study.provenance["workers"]
     worker_seconds = workers * study.measured["search"]
     overall = parts_of(timed)
@@ -60,24 +62,24 @@ def search_time(study: StudyRecord, records: Sequence[TrialRecord]) -> dict[str,
         "parts": parts,
         "not_training_share": 1 - parts["training"] / worker_seconds,
         "vocabularies": [
-            vocabulary_time(name, [one for one in timed if one.vocabulary == name]) for name in vocabularies
+            vocabulary_time(name, [record for record in timed if record.vocabulary == name]) for name in vocabularies
         ],
     }
 
 
 def parts_of(records: Sequence[TrialRecord]) -> dict[str, float]:
-    """Seconds of these trials by what they went into."""
-    measured = [one.measured for one in records if one.measured]
+    """Return the seconds of these trials by activity."""
+    measured = [record.measured for record in records if record.measured]
     parts = {
-        "training": sum(one.train_seconds for one in measured),
-        "evaluation": sum(one.evaluate_seconds for one in measured),
-        "generation and detection": sum(one.generate_seconds for one in measured),
+        "training": sum(times.train_seconds for times in measured),
+        "evaluation": sum(times.evaluate_seconds for times in measured),
+        "generation and detection": sum(times.generate_seconds for times in measured),
     }
-    return parts | {"leak gate, saving": sum(one.total_seconds for one in measured) - sum(parts.values())}
+    return parts | {"leak gate, saving": sum(times.total_seconds for times in measured) - sum(parts.values())}
 
 
 def vocabulary_time(name: str, records: Sequence[TrialRecord]) -> dict[str, Any]:
-    """The trials of one vocabulary: mean seconds of one, and what share is not training."""
+    """Return the mean seconds of a vocabulary's trials, and the share that is not training."""
     parts = {part: seconds / len(records) for part, seconds in parts_of(records).items()}
     total = sum(parts.values())
     return {
@@ -90,11 +92,11 @@ def vocabulary_time(name: str, records: Sequence[TrialRecord]) -> dict[str, Any]
 
 
 def detection(folder: Path) -> dict[str, Any]:
-    """Milliseconds of the collapse detector a completion: on the study's samples, else on people's code."""
+    """Time the collapse detector per completion, on the study's samples or else on human code."""
     from nas.evaluate.collapse import collapse_rule
 
     files = sorted((folder / "samples").glob("*.jsonl"))
-    texts = samples(files) if files else people_code()
+    texts = samples(files) if files else human_code()
     seconds = []
     for completion, prompt in texts:
         started = time.perf_counter()
@@ -108,20 +110,20 @@ def detection(folder: Path) -> dict[str, Any]:
 
 
 def samples(files: Sequence[Path]) -> list[tuple[str, str]]:
-    """Completions and prompts, the same number of each trial."""
-    found = []
+    """Return completions and their prompts, the same number from each trial."""
+    texts = []
     for path in files:
         lines = path.read_text(encoding="utf-8").split("\n")[: max(1, MAX_TEXTS // len(files))]
-        read = [json.loads(line) for line in lines if line]
-        found += [(one["completion"], one["prompt"]) for one in read]
-    return found
+        rows = [json.loads(line) for line in lines if line]
+        texts += [(row["completion"], row["prompt"]) for row in rows]
+    return texts
 
 
-def people_code() -> list[tuple[str, str]]:
+def human_code() -> list[tuple[str, str]]:
     from experiments.collapse_detector.human_code import windows
     from nas.corpus.sources import STDLIB
 
-    return [(one.text, one.before) for one in windows([STDLIB], CUT_BYTES, MAX_TEXTS)]
+    return [(window.text, window.before) for window in windows([STDLIB], CUT_BYTES, MAX_TEXTS)]
 
 
 if __name__ == "__main__":

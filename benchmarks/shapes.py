@@ -1,4 +1,4 @@
-"""The shapes that are measured, and the real tokens they are fed."""
+"""The shapes of models that are measured, and the real tokens that they are trained on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPLIT_SEED = 0
 
 @dataclass(frozen=True)
 class Shape:
-    """A model and the batches it is trained on."""
+    """The shape of a model and of its training batches."""
 
     num_layers: int
     hidden_dim: int
@@ -36,7 +36,7 @@ class Shape:
 
     @property
     def architecture(self) -> ArchitectureConfig:
-        """Llama's choices, so that the peer can have the same: no dropout."""
+        """An architecture with Llama's choices and no dropout, so that the peer can have the same."""
         return ArchitectureConfig(
             num_layers=self.num_layers,
             hidden_dim=self.hidden_dim,
@@ -56,16 +56,16 @@ class Shape:
 
     @property
     def step_flops(self) -> float:
-        """FLOPs of a training step's products, by the formula of `ArchitectureConfig`."""
+        """FLOPs of a training step by the formula of `ArchitectureConfig`."""
         return float(self.architecture.train_flops_per_token(self.seq_length) * self.step_tokens)
 
     @property
     def vocabulary(self) -> str:
-        """Of the default corpus. Where its merges run out before `vocab_size`, the last ids are not seen."""
+        """Vocabulary of the default corpus; if its merges end before `vocab_size`, the last ids never occur."""
         return f"bpe-{self.vocab_size}"
 
     def tokens(self) -> NDArray[np.integer[Any]]:
-        """The training stream, (num_tokens,)."""
+        """Return the training stream, (num_tokens,)."""
         return corpus(self.vocabulary).tokens(self.vocabulary, "train")
 
     def recipe(self, num_steps: int) -> Recipe:
@@ -82,5 +82,5 @@ SHAPES = {"small": SMALL, "medium": MEDIUM, "wide": WIDE_VOCABULARY}
 
 @cache
 def corpus(vocabulary: str) -> PreparedData:
-    """The default corpus with this vocabulary, from the data cache or into it."""
+    """Return the default corpus with this vocabulary, prepared in the data cache if needed."""
     return prepare_data("stdlib", [vocabulary], split_seed=SPLIT_SEED)

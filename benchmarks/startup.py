@@ -1,8 +1,8 @@
-"""`python -m benchmarks.startup`: how long until `--help` answers, and until a search trains?
+"""The benchmark `python -m benchmarks.startup`: the time until `--help` answers, and until a search trains.
 
-The first trial's start is stamped in its record, in whole seconds, when its worker begins to build the model. What
-comes then up to the end of its training (leak gate, a few steps) is in the record too: with a second for the stamp
-the sum is never less than the time to the end of the first step.
+A record has the time, in whole seconds, at which the first trial's worker begins to build the model. It also has the
+time from there to the end of training (leak gate, a few steps). The sum, plus a second for the rounding, is an upper
+bound on the time to the end of the first step.
 """
 
 from __future__ import annotations
@@ -24,47 +24,57 @@ from nas.records.trial import read_trials
 
 HELP = ["-m", "nas.search", "--help"]
 TRIAL_FLOPS = 1e10
-"""The default space has legal architectures down to about here."""
+"""About the smallest budget for which the default space has legal architectures."""
 SEARCH = ["-m", "nas.search", "--quiet", "--budget", "1", "--trial-flops", str(TRIAL_FLOPS)]
 STAMP_SECONDS = 1.0
 
 
 def main(argv: list[str] | None = None) -> int:
-    built = parser("startup", "Time `nas.search --help`, and the start of a search up to its first training step.")
-    built.add_argument("--rounds", type=cli.positive_int, default=7, metavar="N", help="of --help (default: 7)")
-    built.add_argument("--searches", type=cli.positive_int, default=3, metavar="N", help="started (default: 3)")
-    arguments = built.parse_args(argv)
+    arguments_parser = parser(
+        "startup", "Time `nas.search --help`, and the start of a search up to its first training step."
+    )
+    arguments_parser.add_argument(
+        "--rounds", type=cli.positive_int, default=7, metavar="N", help="calls of --help (default: 7)"
+    )
+    arguments_parser.add_argument(
+        "--searches", type=cli.positive_int, default=3, metavar="N", help="searches that are started (default: 3)"
+    )
+    arguments = arguments_parser.parse_args(argv)
     commands = {"python -c pass": ["-c", "pass"], "python -m nas.search --help": HELP}
-    seconds = interleaved({name: partial(python, words) for name, words in commands.items()}, arguments.rounds)
-    start_search()  # fills the data cache where it is cold
+    seconds = interleaved(
+        {name: partial(run_python, argv_of_python) for name, argv_of_python in commands.items()}, arguments.rounds
+    )
+    start_search()  # fills the data cache if it is cold
     starts = [start_search() for _ in range(arguments.searches)]
-    found = {
-        "commands": [{"name": name, "seconds": spread(taken)} for name, taken in seconds.items()],
+    result = {
+        "commands": [{"name": name, "seconds": spread(times)} for name, times in seconds.items()],
         "rounds": arguments.rounds,
         "searches": arguments.searches,
         "trial_flops": TRIAL_FLOPS,
         "to_first_trial_seconds": spread([stamp for stamp, _ in starts]),
         "to_first_step_at_most_seconds": spread([stamp + work + STAMP_SECONDS for stamp, work in starts]),
     }
-    write_result("startup", arguments.out, argv, found)
+    write_result("startup", arguments.out, argv, result)
     return 0
 
 
-def python(words: Sequence[str]) -> None:
-    """Run this Python on `words`; StudyError with its last words when that fails."""
-    ran = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise StudyError(f"python {' '.join(words)} failed: {ran.stderr.strip()[-300:]}")
+def run_python(arguments: Sequence[str]) -> None:
+    """Run this Python with arguments; raise StudyError with the end of its error output if it fails."""
+    process = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise StudyError(f"python {' '.join(arguments)} failed: {process.stderr.strip()[-300:]}")
 
 
 def start_search() -> tuple[float, float]:
-    """Seconds from the launch of a search of one small trial to that trial's stamp, and from there to its last step."""
+    """Return the seconds from the launch of a search to its trial's start, and from there to its last step."""
     with tempfile.TemporaryDirectory() as out:
         launched = time.time()
-        python([*SEARCH, "--out", out, "--name", "search"])
+        run_python([*SEARCH, "--out", out, "--name", "search"])
         measured = read_trials(Path(out) / "search" / "trials.jsonl")[0].measured
     if measured is None:
-        raise StudyError("the trial of the search did not complete, so its times are not known")
+        raise StudyError(
+            "the trial of the search did not complete, so its times are unknown; run python -m nas.search to see why"
+        )
     work = measured.total_seconds - measured.evaluate_seconds - measured.generate_seconds
     return datetime.fromisoformat(measured.started).timestamp() - launched, work
 

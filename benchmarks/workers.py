@@ -1,7 +1,7 @@
-"""`python -m benchmarks.workers`: do two single-threaded workers end twice the trials of one?
+"""The benchmark `python -m benchmarks.workers`: the trials per hour of one and of two single-threaded workers.
 
-`--workers 1` would give its worker every core, so that search is held to one core and then has one thread; the one
-with two workers has two cores. Trials are smaller than the default's, so that a search takes minutes.
+`--workers 1` would give its worker every core, so that search may use one core only, which gives it one thread; the
+search with two workers may use two cores. Trials are smaller than by default, so that a search takes minutes.
 """
 
 from __future__ import annotations
@@ -26,62 +26,80 @@ CONTENDERS = (1, 2)
 
 
 def main(argv: list[str] | None = None) -> int:
-    built = parser("workers", "Count the trials per hour of one and of two single-threaded workers.")
-    built.add_argument("--trials", type=cli.positive_int, default=6, metavar="N", help="of each search (default: 6)")
-    built.add_argument("--trial-flops", type=cli.positive_float, default=5e11, metavar="N", help="(default: 5e11)")
-    built.add_argument("--rounds", type=cli.positive_int, default=2, metavar="N", help="searches of each (default: 2)")
-    arguments = built.parse_args(argv)
+    arguments_parser = parser("workers", "Count the trials per hour of one and of two single-threaded workers.")
+    arguments_parser.add_argument(
+        "--trials", type=cli.positive_int, default=6, metavar="N", help="trials of each search (default: 6)"
+    )
+    arguments_parser.add_argument(
+        "--trial-flops", type=cli.positive_float, default=5e11, metavar="N", help="FLOPs of a trial (default: 5e11)"
+    )
+    arguments_parser.add_argument(
+        "--rounds",
+        type=cli.positive_int,
+        default=2,
+        metavar="N",
+        help="searches with each number of workers (default: 2)",
+    )
+    arguments = arguments_parser.parse_args(argv)
     cores = usable_cores()
     searches: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        run_search(Path(folder) / "warm-up", cores, 2, 1, arguments.trial_flops)  # the data cache, the disk's too
+        run_search(
+            Path(folder) / "warm-up", cores, 2, 1, arguments.trial_flops
+        )  # fills the data cache and that of the disk
         for number in range(arguments.rounds):
             for workers in CONTENDERS:
                 out = Path(folder) / f"{number}-{workers}"
                 records = run_search(out, cores[:workers], workers, arguments.trials, arguments.trial_flops)
                 searches.append(rate(records, workers))
                 print_progress(f"{workers} workers: {searches[-1]['trials_per_hour']:.1f} trials per hour")
-    of = {workers: [one["trials_per_hour"] for one in searches if one["workers"] == workers] for workers in CONTENDERS}
-    found = {
+    rates = {
+        workers: [search["trials_per_hour"] for search in searches if search["workers"] == workers]
+        for workers in CONTENDERS
+    }
+    result = {
         "trials": arguments.trials,
         "trial_flops": arguments.trial_flops,
         "searches": searches,
-        "median_ratio": statistics.median(two / one for one, two in zip(of[1], of[2], strict=True)),
+        "median_ratio": statistics.median(double / single for single, double in zip(rates[1], rates[2], strict=True)),
     }
-    write_result("workers", arguments.out, argv, found)
+    write_result("workers", arguments.out, argv, result)
     return 0
 
 
 def usable_cores() -> list[int]:
-    """Two cores of this process; UsageError where there are fewer, or where none can be chosen."""
+    """Return two cores of this process; raise UsageError if there are fewer or the system cannot choose them."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = sorted(affinity(0)) if affinity else []
     if len(cores) < max(CONTENDERS):
-        raise UsageError(f"this needs Linux and {max(CONTENDERS)} cores, found {len(cores)} that can be chosen")
+        raise UsageError(
+            f"found {len(cores)} cores that can be chosen; run this on Linux with at least {max(CONTENDERS)} cores"
+        )
     return cores[: max(CONTENDERS)]
 
 
 def run_search(out: Path, cores: Sequence[int], workers: int, trials: int, trial_flops: float) -> list[TrialRecord]:
-    """The records of a search that may use `cores` only."""
+    """Run a search that may only use `cores`, and return its records."""
     command = [sys.executable, "-m", "nas.search", "--quiet", "--device", "cpu", "--out", str(out), "--name", "search"]
     command += ["--workers", str(workers), "--budget", str(trials), "--trial-flops", str(trial_flops)]
-    ran = subprocess.run(
+    process = subprocess.run(
         command, preexec_fn=lambda: os.sched_setaffinity(0, cores), capture_output=True, text=True, check=False
     )
-    if ran.returncode:
-        raise StudyError(f"nas.search failed: {ran.stderr.strip()[-300:]}")
+    if process.returncode:
+        raise StudyError(f"nas.search failed: {process.stderr.strip()[-300:]}")
     return read_trials(out / "search" / "trials.jsonl")
 
 
 def rate(records: Sequence[TrialRecord], workers: int) -> dict[str, Any]:
-    """Trials per hour, from the start of the first trial until one of the workers finds no other."""
-    measured = [one.measured for one in records if one.measured]
-    starts = [datetime.fromisoformat(one.started).timestamp() for one in measured]
-    spans = [(start, start + one.total_seconds) for start, one in zip(starts, measured, strict=True)]
-    training, total = sum(one.train_seconds for one in measured), sum(one.total_seconds for one in measured)
+    """Return the trials per hour from the start of the first trial until a worker is idle, with related facts."""
+    measured = [record.measured for record in records if record.measured]
+    starts = [datetime.fromisoformat(times.started).timestamp() for times in measured]
+    spans = [(start, start + times.total_seconds) for start, times in zip(starts, measured, strict=True)]
+    training = sum(times.train_seconds for times in measured)
+    total = sum(times.total_seconds for times in measured)
     return {
         "workers": workers,
-        "architectures": [one.architecture.id for one in records],
+        "architectures": [record.architecture.id for record in records],
         "trials_with_times": len(spans),
         "seconds": max(end for _, end in spans) - min(starts),
         "training_share": training / total,
@@ -90,8 +108,11 @@ def rate(records: Sequence[TrialRecord], workers: int) -> dict[str, Any]:
 
 
 def trials_per_hour(spans: Sequence[tuple[float, float]], workers: int) -> float:
-    """Of (start, end) in seconds. The time ends when the first worker has nothing left to do; of a trial that goes on
-    then, the part until then counts. So the rate is that of a long search, whatever the last trials' lengths are."""
+    """Return the trials per hour of spans (start, end) in seconds.
+
+    The time ends when the first worker is idle. A trial that still runs then counts by the part that is done, so that
+    the rate is that of a long search and does not depend on the length of the last trials.
+    """
     begin = min(start for start, _ in spans)
     end = sorted(end for _, end in spans)[-workers]
     done = sum(min(1.0, max(0.0, (end - start) / (last - start))) for start, last in spans)

@@ -1,4 +1,4 @@
-"""The parts of benchmarks/ that its figures stand on: the peer is our model, trained as ours; ratios; tables."""
+"""The parts of benchmarks/ that its figures depend on: the peer's model and training, ratios, and tables."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_peer_that_is_another_model_is_noticed() -> None:
     assert logit_gap(model, peer) > MAX_LOGIT_GAP
 
 
-def test_an_architecture_that_llama_has_not_is_refused() -> None:
+def test_an_architecture_that_llama_does_not_have_is_refused() -> None:
     with pytest.raises(AssertionError, match="layernorm"):
         build_peer(Decoder(TINY.architecture.model_copy(update={"normalization": "layernorm"})))
 
@@ -64,13 +64,13 @@ def test_the_peer_trains_as_we_do() -> None:
 @pytest.mark.parametrize(("precision", "dtype"), [("autocast", torch.float32), ("bf16", torch.bfloat16)])
 def test_the_peer_trains_in_half_precision(precision: str, dtype: torch.dtype) -> None:
     training = PeerTraining(Decoder(TINY.architecture), random_tokens(2000), TINY.recipe(12), PeerSetting(precision))
-    assert {one.dtype for one in training.peer.parameters()} == {dtype}
+    assert {parameter.dtype for parameter in training.peer.parameters()} == {dtype}
     first = training.advance(1)
     assert training.advance(11) < first
 
 
-def test_the_shapes_are_those_that_were_asked_for() -> None:
-    assert [one.name for one in SHAPES.values()] == [
+def test_the_shapes_are_small_medium_and_wide() -> None:
+    assert [shape.name for shape in SHAPES.values()] == [
         "L2 H128 V4096 B16 T128",
         "L4 H256 V4096 B16 T256",
         "L4 H256 V50257 B8 T256",
@@ -88,7 +88,7 @@ def test_contenders_take_turns_and_each_begins_a_round() -> None:
     order: list[str] = []
     seconds = interleaved({name: lambda name=name: order.append(name) for name in "abc"}, rounds=2, warmups=1)
     assert "".join(order) == "cab" + "abc" + "bca"
-    assert {name: len(taken) for name, taken in seconds.items()} == {"a": 2, "b": 2, "c": 2}
+    assert {name: len(times) for name, times in seconds.items()} == {"a": 2, "b": 2, "c": 2}
 
 
 def test_the_peak_is_the_rate_of_the_median_product() -> None:
@@ -109,15 +109,15 @@ def test_the_end_of_a_search_with_an_idle_worker_does_not_count() -> None:
 def test_the_parts_of_a_search_add_up_and_name_the_worst_vocabulary() -> None:
     folder = ROOT / "trials/reference/base"
     study = search_time.read_study(folder / "study.json")
-    found = search_time.search_time(study, search_time.read_trials(folder / "trials.jsonl"))
-    assert sum(found["parts"].values()) == pytest.approx(2 * study.measured["search"])
-    assert min(found["parts"].values()) > 0
-    assert sum(one["trials"] for one in found["vocabularies"]) == study.budget
+    result = search_time.search_time(study, search_time.read_trials(folder / "trials.jsonl"))
+    assert sum(result["parts"].values()) == pytest.approx(2 * study.measured["search"])
+    assert min(result["parts"].values()) > 0
+    assert sum(entry["trials"] for entry in result["vocabularies"]) == study.budget
 
 
 def hand_made() -> dict[str, dict[str, Any]]:
-    """A small result of each script."""
-    about = {
+    """Return a small result of three scripts."""
+    header = {
         "command": "python -m benchmarks.x",
         "date": "2026-01-02T03:04:05+00:00",
         "machine": {"system": "Linux x86_64", "processor": "An Abacus", "cores": 2},
@@ -154,9 +154,9 @@ def hand_made() -> dict[str, dict[str, Any]]:
     peaks = [("ours", 1e9), ("fp32", 2.5e9)]
     memory = [{"name": name, "imported_bytes": 3e8, "peak_bytes": peak} for name, peak in peaks]
     return {
-        "training_step": about | {"rounds": 1, "quality_steps": 50, "cases": [case]},
-        "memory": about | {"shape": "L1", "steps": 3, "threads": 2, "contenders": memory},
-        "gpu": about | {"rounds": 1, "steps": 10, "cases": [case | {"num_params": 2e6, "peak_flops": 4e14}]},
+        "training_step": header | {"rounds": 1, "quality_steps": 50, "cases": [case]},
+        "memory": header | {"shape": "L1", "steps": 3, "threads": 2, "contenders": memory},
+        "gpu": header | {"rounds": 1, "steps": 10, "cases": [case | {"num_params": 2e6, "peak_flops": 4e14}]},
     }
 
 
@@ -196,7 +196,7 @@ def test_the_tables_of_the_readme_are_those_of_the_results() -> None:
 
 
 def test_make_bench_runs_every_script() -> None:
-    names = [one.__name__.removeprefix("benchmarks.") for one in SCRIPTS]
+    names = [script.__name__.removeprefix("benchmarks.") for script in SCRIPTS]
     assert list(table.TABLES) == names
     found = re.search(r"^BENCHMARKS := (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert found and found[1].split() == names
@@ -205,19 +205,19 @@ def test_make_bench_runs_every_script() -> None:
 
 
 def test_anonymous_memory_is_what_a_process_takes_and_not_what_it_maps(tmp_path: Path) -> None:
-    def most(code: str) -> float:
-        return corpus.measured(tmp_path, f"import mmap, sys, time\n{code}\ntime.sleep(0.3)")["anonymous_bytes"]
+    def peak(code: str) -> float:
+        return corpus.measure_process(tmp_path, f"import mmap, sys, time\n{code}\ntime.sleep(0.3)")["anonymous_bytes"]
 
     (tmp_path / "file").write_bytes(b"x" * 100_000_000)
     path = str(tmp_path / "file")
     mapped = f"opened = open({path!r}, 'r+b')\nfile = mmap.mmap(opened.fileno(), 0)\nsum(file[::4096])"
-    nothing = most("")
-    assert 95e6 < most("taken = b'x' * 100_000_000") - nothing < 120e6
-    assert most(mapped) - nothing < 20e6
+    nothing = peak("")
+    assert 95e6 < peak("held = b'x' * 100_000_000") - nothing < 120e6
+    assert peak(mapped) - nothing < 20e6
 
 
 def test_the_large_text_is_lines_of_the_corpus(tmp_path: Path, data: PreparedData) -> None:
     corpus.write_large(tmp_path / "large.txt", data, 3_000_000)
     text = (tmp_path / "large.txt").read_text(encoding="utf-8")
     assert 3_000_000 <= len(text) < 4_000_000
-    assert set(text.splitlines()) <= {line for one in data.documents("train") for line in one.split("\n")}
+    assert set(text.splitlines()) <= {line for text in data.documents("train") for line in text.split("\n")}
