@@ -1,7 +1,7 @@
-"""python -m tests.browser.screenshots FOLDER DOCS: the pictures of a study's report that README and docs show.
+"""python -m tests.browser.screenshots FOLDER DOCS: take the pictures of a study's report that README and docs show.
 
-The report is written anew, into a folder of its own, without samples, and photographed in the browser of the machine:
-its top on a wide screen, its front and what mattered in the dark, and its top on a phone.
+The report is written without samples to a temporary folder. The browser of the machine takes pictures of its top on a
+wide screen, of its front in the dark colour scheme, and of its top on a phone.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ def main() -> None:
             ("report-phone", 360, 760, False, ""),
         ):
             path = options.docs / f"{name}.png"
-            _photograph(browser, page, path, width=width, height=height, dark=dark, anchor=anchor)
+            _take_picture(browser, page, path, width=width, height=height, dark=dark, anchor=anchor)
             size = path.stat().st_size
             assert size < MAX_BYTES, f"{path} has {size:,} bytes, at most {MAX_BYTES:,}"
             print(f"{path}  {size // 1000} kB")
         browser.close()
 
 
-def _photograph(browser: Any, page: Path, path: Path, *, width: int, height: int, dark: bool, anchor: str) -> None:
+def _take_picture(browser: Any, page: Path, path: Path, *, width: int, height: int, dark: bool, anchor: str) -> None:
     opened = browser.new_page(viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light")
     opened.goto(page.as_uri() + anchor)
-    opened.wait_for_timeout(3000)  # for the charts in view, which come a moment after they are scrolled to
+    opened.wait_for_timeout(3000)  # the charts in view are drawn a moment after scrolling
     if anchor:
         opened.evaluate(f"document.querySelector('{anchor}').scrollIntoView()")
     opened.screenshot(path=path)
