@@ -1,4 +1,4 @@
-"""The search loop: begin trials while the budget lasts, have them evaluated elsewhere, record what comes back."""
+"""The search loop: begin trials while the budget lasts, have an executor run their rungs, record the results."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from functools import partial
 from nas.errors import SpaceError
 from nas.records.trial import TrialRecord
 from nas.search.executors.executor import Executor, Task, TaskResult, run_tasks
-from nas.search.proposals.sampler import RANDOM_ATTEMPTS
+from nas.search.proposals.distinct_sampler import RANDOM_ATTEMPTS
 from nas.search.trials import Trials
 from nas.trial.task import RungTask, RunRung
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When a search begins no other trial: whichever of these is reached first."""
+    """When a search begins no further trial: as soon as one of these limits is reached."""
 
     trials: int | None = None
-    """Ended ones, in any state, those of earlier runs included."""
+    """Ended trials in any state, those of earlier runs included."""
     hours: float | None = None
-    """Of this run."""
+    """Hours since this run began."""
     train_flops: float | None = None
-    """Spent on rungs that ended, those of earlier runs included."""
+    """Training FLOPs of all rungs that ended, those of earlier runs included."""
 
     def allows(self, trials: Trials, seconds: float) -> bool:
-        """Another trial, `seconds` after this run began."""
+        """Return whether another trial may begin, `seconds` after this run began."""
         return (
             (self.trials is None or trials.num_ended + trials.num_open < self.trials)
             and (self.hours is None or seconds < 3600 * self.hours)
@@ -36,7 +36,7 @@ class Budget:
 
 
 class TrialQueue:
-    """The trials that a budget allows, begun one by one; those found unfinished first, under their own number."""
+    """Begins trials one by one while the budget allows; unfinished trials of an earlier run come first."""
 
     def __init__(self, trials: Trials, budget: Budget) -> None:
         self._trials, self._budget = trials, budget
@@ -44,16 +44,16 @@ class TrialQueue:
         self._used_up = False
 
     def next(self) -> RungTask | None:
-        """None when there is no other: the budget is reached, or the space used up. Then there is none later."""
+        """Return the task of the next trial; None, from then on, if the budget is reached or the space used up."""
         while not self._used_up and self._budget.allows(self._trials, time.monotonic() - self._started):
             if not self._trials.has_next():
                 self._used_up = True
-            elif begun := self._trials.begin():
-                return begun
+            elif task := self._trials.begin():
+                return task
         return None
 
     def end(self) -> bool:
-        """What a search returns: False when the space was used up before the budget; SpaceError when it is empty."""
+        """Return whether the budget was reached: False if the space was used up; SpaceError if it is empty."""
         if self._used_up and not self._trials.num_ended:
             raise SpaceError(
                 f"no legal architecture in {RANDOM_ATTEMPTS:,} draws from the space; "
@@ -63,9 +63,9 @@ class TrialQueue:
 
 
 def run_trials(trials: Trials, objective: RunRung, executor: Executor, budget: Budget) -> bool:
-    """Go on until `budget` is reached; trials found unfinished are finished first, under their own number.
+    """Run trials until `budget` is reached; unfinished ones of an earlier run are resumed first.
 
-    False when the space had no other legal architecture before that; SpaceError when it has none at all.
+    Returns False if the space had no other legal architecture before that. Raises SpaceError if it has none at all.
     """
     queue = TrialQueue(trials, budget)
     ready: list[RungTask] = []
@@ -82,7 +82,7 @@ def run_trials(trials: Trials, objective: RunRung, executor: Executor, budget: B
 
 
 def record_ended(trials: Trials, result: TaskResult) -> RungTask | None:
-    """Write down what came back of a trial's evaluation, under its number as the key; the one it goes on with."""
+    """Record the result of a trial's rung, whose key is the trial's number, and return the task of the next rung."""
     is_record = isinstance(result.value, TrialRecord)
     error = result.error or (None if is_record else f"no record came back: {result.value!r}")
     return trials.record(int(str(result.key)), result.value if is_record else None, error)

@@ -1,4 +1,4 @@
-"""What a search is asked for, and that with every choice made."""
+"""The options of a search, and the plan that follows from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.search.extrapolation.target import DEFAULT_TARGET_FACTOR
 from nas.search.folder import StudyFolder
 from nas.search.identity import check_identity, study_identity
 from nas.search.objectives import DEFAULT_OBJECTIVES, metrics_of
-from nas.search.proposals.samplers import chosen_sampler
+from nas.search.proposals.samplers import choose_sampler
 from nas.search.references import REFERENCES
 from nas.space.search_space import SearchSpace, load_space
 from nas.training.numerics import Numerics
@@ -23,7 +23,7 @@ from nas.training.recipe import rung_cost
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What a user asked for; None leaves a choice to the space or the machine."""
+    """The options as the user gave them; None leaves a choice to the space or the machine."""
 
     space: str = "base"
     corpus: str = "stdlib"
@@ -35,20 +35,20 @@ class SearchOptions:
     trial_flops: float | None = None
     collapse_weight: float | None = None
     exportable: bool = False
-    """Only architectures that a class of transformers represents."""
+    """Whether to search only architectures that a class of transformers represents."""
     budget: int | None = None
     hours: float | None = None
     storage: str | None = None
     keep_samples: bool = True
     sampler: str | None = None
-    """One of nas.search.proposals.samplers, where it is not the default; `random` is the baseline that a search has to beat."""
+    """One of nas.search.proposals.samplers, or None for the default; `random` is the baseline for a search."""
     objectives: tuple[str, ...] = DEFAULT_OBJECTIVES
     num_rungs: int | None = None
-    """Those of the space where it is None; one where there are several objectives."""
+    """None means the space's number, or one with several objectives."""
     target_flops: float | None = None
-    """Of the full training that the search is for."""
+    """FLOPs of the full training that the search is for."""
     engine: str = DEFAULT_ENGINE
-    """One of nas.search.executors.engine; the three that follow are for `ray` alone, and explained there."""
+    """One of nas.search.executors.engine; the next three options are for `ray` alone and are explained there."""
     address: str | None = None
     cpus_per_trial: float | None = None
     gpus_per_trial: float | None = None
@@ -57,24 +57,24 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """The options with every choice made; nothing is read or written yet."""
+    """The options with every choice made; the plan itself writes nothing."""
 
     options: SearchOptions
     sampler: str
     space: SearchSpace
     folder: StudyFolder
     num_workers: int | None
-    """None: as many as the nodes of the Ray cluster hold."""
+    """None means as many as the nodes of the Ray cluster hold."""
     numerics: Numerics
     ray_settings: RaySettings | None = None
 
     @property
     def workers(self) -> str:
-        """In words."""
+        """The number of workers in words."""
         if self.ray_settings is None:
             return str(self.num_workers)
-        most = f"{self.num_workers} at most" if self.num_workers else "as many as there is room for"
-        return f"{most}, with {self.ray_settings},"
+        number = f"{self.num_workers} at most" if self.num_workers else "as many as the cluster holds"
+        return f"{number}, with {self.ray_settings},"
 
     @property
     def database_url(self) -> str:
@@ -86,12 +86,12 @@ class SearchPlan:
 
     @property
     def cost(self) -> str:
-        """The greatest cost there can be, in words."""
+        """The maximum cost of the search in words."""
         training, verdict = self.space.training, self.space.verdict
         trial = sum(rung_cost(training.rung_flops, rung) for rung in range(training.num_rungs))
-        judged = verdict.num_finalists + len(REFERENCES) * (self.sampler != "random")
-        final = judged * verdict.num_seeds * training.trial_flops
-        finals = f"{judged} finalists with {verdict.num_seeds} seeds each"
+        num_finalists = verdict.num_finalists + len(REFERENCES) * (self.sampler != "random")
+        final = num_finalists * verdict.num_seeds * training.trial_flops
+        finals = f"{num_finalists} finalists with {verdict.num_seeds} seeds each"
         if self.options.budget is None:
             return f"{trial:.3g} training FLOPs a trial, and {final:.3g} for {finals}"
         trials = self.options.budget * trial
@@ -100,24 +100,24 @@ class SearchPlan:
 
     @property
     def reruns_differ(self) -> bool:
-        """Whether a clock or a machine has a say in what is searched."""
+        """Whether an objective or a limit is measured by the clock or the machine."""
         metrics = metrics_of(self.options.objectives)
-        return self.space.constraints.reruns_differ or any(one.reruns_differ for one in metrics)
+        return self.space.constraints.reruns_differ or any(metric.reruns_differ for metric in metrics)
 
 
 def plan_search(options: SearchOptions) -> SearchPlan:
     """Read the space, apply the flags, choose workers and numerics; a stored study keeps its numerics.
 
-    Raises SpaceError for the space, UsageError for flags that do not fit it or each other.
+    Raises SpaceError for an invalid space, UsageError for flags that do not fit the space or each other.
     """
-    sampler = chosen_sampler(options.sampler, options.objectives)
+    sampler = choose_sampler(options.sampler, options.objectives)
     space = _with_flags(load_space(options.space), options)
     if options.exportable:
         space = space.only_exportable()
     if options.target_flops is not None and options.target_flops < space.training.trial_flops:
         raise UsageError(
-            f"--target-flops {options.target_flops:g} is less than a trial has, {space.training.trial_flops:g}; "
-            "it is the full training that comes after the search"
+            f"--target-flops {options.target_flops:g} is less than the FLOPs of a trial, "
+            f"{space.training.trial_flops:g}; give those of the full training after the search"
         )
     folder = StudyFolder(options.out / (options.name or space.name))
     num_workers, numerics, ray_settings = plan_engine(
@@ -133,20 +133,20 @@ def plan_search(options: SearchOptions) -> SearchPlan:
     if stored := folder.read_study():
         numerics = numerics.resumed_from(stored.identity["numerics"])
         if folder.read_trials():
-            corpus = stored.identity["corpus"]  # compared once it is read
+            corpus = stored.identity["corpus"]  # compared after the corpus is read
             known = corpus["content_hash"], corpus["split_seed"]
-            asked = study_identity(space, *known, options.seed, sampler, options.objectives, numerics)
-            check_identity(folder.name, stored.identity, asked)
+            requested = study_identity(space, *known, options.seed, sampler, options.objectives, numerics)
+            check_identity(folder.name, stored.identity, requested)
     return SearchPlan(options, sampler, space, folder, num_workers, numerics, ray_settings)
 
 
 def _with_flags(space: SearchSpace, options: SearchOptions) -> SearchSpace:
-    """The space with what flags set in it, as valid as a file that says so."""
+    """Return the space with the values of flags, validated like those of a file."""
     num_rungs = options.num_rungs or (1 if len(options.objectives) > 1 else None)
     training = {"trial_flops": options.trial_flops, "num_rungs": num_rungs}
-    asked = {"training": training, "evaluation": {"collapse_weight": options.collapse_weight}}
+    by_flags = {"training": training, "evaluation": {"collapse_weight": options.collapse_weight}}
     sections = {}
-    for name, flags in asked.items():
+    for name, flags in by_flags.items():
         section = getattr(space, name)
         given = {key: value for key, value in flags.items() if value is not None}
         try:

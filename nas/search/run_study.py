@@ -1,4 +1,4 @@
-"""`run_study`: search with anything as the objective, a table of known results or a trainer of one's own."""
+"""`run_study`: search with any Python function as the objective, such as a table of results or another trainer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from nas.search.driver import Budget, run_trials
 from nas.search.executors.executor import InProcess
 from nas.search.executors.workers import WorkerPool
 from nas.search.objectives import DEFAULT_OBJECTIVES, front_in, metrics_of
-from nas.search.proposals.sampler import DistinctSampler
-from nas.search.proposals.samplers import chosen_sampler
+from nas.search.proposals.distinct_sampler import DistinctSampler
+from nas.search.proposals.samplers import choose_sampler
 from nas.search.storage import open_study
 from nas.search.trial_attributes import ended_records
 from nas.search.trials import Observer, Trials
@@ -28,16 +28,16 @@ from nas.trial.task import RungTask
 
 @dataclass(frozen=True)
 class Scores:
-    """What an objective says of one candidate at one fidelity."""
+    """What an objective returns for one candidate at one training budget."""
 
     val_bpb: float
-    """Bits per byte, or whatever is minimised in their place: it is compared within a study alone."""
+    """Bits per byte, or another figure to minimise; it is compared only within a study."""
     collapse_rate: float = 0.0
-    """0 to 1; its price is the space's collapse_weight."""
+    """0 to 1; the space's collapse_weight is its price in the fitness."""
 
 
 ScoreCandidate = Callable[[Candidate, float, int], Scores]
-"""(candidate, training FLOPs, seed) -> Scores. An exception makes the trial FAIL, for the reason of its first line."""
+"""(candidate, training FLOPs, seed) -> Scores; an exception makes the trial FAIL with its first line as the reason."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,21 @@ class StudyResult:
     records: tuple[TrialRecord, ...]
     objectives: tuple[str, ...]
     study: optuna.Study
-    """For Optuna's own plots and tables."""
+    """The Optuna study, for Optuna's own plots and tables."""
 
     @property
     def best(self) -> TrialRecord | None:
-        """The COMPLETE trial of the lowest fitness."""
+        """The COMPLETE trial with the lowest fitness."""
         return next(iter(completed(self.records)), None)
 
     @property
     def front(self) -> list[TrialRecord]:
-        """The COMPLETE trials that no other beats in all objectives, best fitness first."""
+        """The COMPLETE trials that no other dominates in the objectives, best fitness first."""
         return front_in(self.records, metrics_of(self.objectives))
 
     @property
     def spent_flops(self) -> float:
+        """Training FLOPs of all rungs of all trials."""
         return sum(rung.spent_flops for record in self.records for rung in record.rungs)
 
 
@@ -78,23 +79,23 @@ def run_study(
     name: str = "study",
     observer: Observer | None = None,
 ) -> StudyResult:
-    """Search `space` until `budget`, as `python -m nas.search` does, with `objective` in the place of training.
+    """Search `space` until `budget` is reached, as `python -m nas.search` does, with `objective` instead of training.
 
-    The objective is called once for each rung of [training] that a trial comes to, in this process or, with
-    `num_workers`, in others, for which it must be picklable. `vocabulary_sizes` maps the names of vocabularies to
-    their tokens, where they are not what their names say ("char", "gpt2", a corpus that ends a BPE early). Without
-    `storage`, a database URL, the study is kept in memory; with it, one of that name is gone on with.
+    The objective is called once for each rung of [training] that a trial reaches. With `num_workers` it runs in other
+    processes and must be picklable. `vocabulary_sizes` maps names of vocabularies to their numbers of tokens, needed
+    where the name does not tell ("char", "gpt2", a corpus that ends a BPE early). `storage` is a database URL, where a
+    study of that name is resumed; without it the study is kept in memory.
 
-    Without a `sampler` the law proposes where it tells of the objective, or a GP where there are several; for these
-    rungs are no gain, and `nas.search` goes without.
+    The default `sampler` is the scaling law for one objective that it can predict, and a GP for several objectives.
+    Rungs do not help with several objectives, and `nas.search` uses none there.
 
-    Raises UsageError for unknown samplers and objectives, SpaceError when the space is empty, StudyError when five
-    trials in a row failed.
+    Raises UsageError for unknown samplers and objectives, SpaceError if the space is empty, StudyError if five
+    trials in a row fail.
     """
     metrics = metrics_of(objectives)
-    if unmeasured := [one.name for one in metrics if one.reruns_differ]:
-        raise UsageError(f"run_study measures no {unmeasured[0]}; leave it out of the objectives")
-    sampler = chosen_sampler(sampler, objectives)
+    if unmeasured := [metric.name for metric in metrics if metric.reruns_differ]:
+        raise UsageError(f"run_study does not measure {unmeasured[0]}; leave it out of the objectives")
+    sampler = choose_sampler(sampler, objectives)
     sizes = _sizes(space, vocabulary_sizes or {})
     proposer = DistinctSampler(space, sizes, seed, sampler, metrics)
     identity = {
@@ -114,7 +115,7 @@ def run_study(
 
 @dataclass(frozen=True)
 class _Scored:
-    """An objective of scores as one of records, with the costs that are known by formula."""
+    """Wraps an objective that returns Scores as one that returns records, with the costs known by formula."""
 
     objective: ScoreCandidate
     training: TrainingSection
@@ -159,7 +160,7 @@ class _Scored:
 
 
 class SilentObserver:
-    """An observer that says nothing."""
+    """An observer that ignores every event."""
 
     def trial_started(self, number: int, description: str) -> None: ...
     def rung_ended(self, number: int, result: RungResult, num_rungs: int) -> None: ...
@@ -167,13 +168,13 @@ class SilentObserver:
 
 
 def _sizes(space: SearchSpace, known: Mapping[str, int]) -> dict[str, int]:
-    """The tokens of each vocabulary of the space; UsageError where neither its name nor the caller says."""
+    """Return the size of each vocabulary of the space; UsageError if neither its name nor the caller tells it."""
     sizes = {}
     for name in space.vocabulary_names:
-        said = BYTES_VOCAB_SIZE if name == "bytes" else name.removeprefix("bpe-")
-        if name not in known and not str(said).isdecimal():
-            raise UsageError(f"how many tokens has the vocabulary '{name}'? Say so in vocabulary_sizes")
-        sizes[name] = known.get(name) or int(said)
+        size = str(BYTES_VOCAB_SIZE) if name == "bytes" else name.removeprefix("bpe-")
+        if name not in known and not size.isdecimal():
+            raise UsageError(f"the size of the vocabulary '{name}' is not known; give it in vocabulary_sizes")
+        sizes[name] = known.get(name) or int(size)
     return sizes
 
 

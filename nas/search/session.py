@@ -1,4 +1,4 @@
-"""One `nas.search` from its options to its files: data, study, trials, verdict, exports."""
+"""One run of `nas.search` from its plan to its files: data, study, trials, verdict, exports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from nas.search.folder import StudyFolder
 from nas.search.identity import study_identity
 from nas.search.objectives import metrics_of
 from nas.search.plan import SearchPlan
-from nas.search.proposals.sampler import DistinctSampler
+from nas.search.proposals.distinct_sampler import DistinctSampler
 from nas.search.storage import close, database_errors, open_study, shown_url, sync
 from nas.search.train_and_evaluate import TrainAndEvaluate
 from nas.search.trial_attributes import ended_records
@@ -39,31 +39,31 @@ from nas.system.provenance import provenance
 from nas.trial.run import TrialSettings
 
 SPLIT_SEED = 0
-"""The split stays the same whatever --seed is, so that searches of different seeds are judged on the same data."""
+"""The split does not depend on --seed, so that searches with different seeds are evaluated on the same data."""
 
 
 class SessionObserver(Observer, Protocol):
-    """An observer of trials that also hears what the session is doing."""
+    """An observer of trials that is also told the phase of the session."""
 
     def phase(self, text: str) -> None: ...
 
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """What a session leaves behind."""
+    """The results of a session."""
 
     folder: StudyFolder
     study: StudyRecord
     records: list[TrialRecord]
     exported: list[Path]
     was_complete: bool
-    """The study had its budget before this session started."""
+    """Whether the study had reached its budget before this session."""
     used_up: bool
-    """The space had no other legal architecture, so the search ended before its budget."""
+    """Whether the space had no other legal architecture, so that the search ended before its budget."""
 
 
 def run_search(plan: SearchPlan, observer: SessionObserver) -> SearchOutcome:
-    """Run or go on with the study until its budget; every step can be killed and done again."""
+    """Run or resume the study until its budget; every step can be interrupted and repeated."""
     plan.folder.create()
     with plan.folder.locked(), database_errors(plan.database_url):
         return _Session(plan, observer).run()
@@ -87,7 +87,7 @@ class _Session:
             data = prepare_data(
                 options.corpus, plan.space.vocabulary_names, split_seed=SPLIT_SEED, progress=self._observer.phase
             )
-            # A text without prompts is known now, not after each training.
+            # A text without prompts is an error now, not after each training.
             evaluation_prompts(data, "validation", plan.space.evaluation, plan.space.prompt_bytes)
             num_final_prompts = count_prompts(data, plan.space)
         metrics = metrics_of(options.objectives)
@@ -97,11 +97,11 @@ class _Session:
         )
         study = open_study(folder.name, plan.database_url, plan.space, sampler, identity, len(metrics))
         try:
-            return self._go_on(study, data, sampler, identity, num_final_prompts)
+            return self._run_study(study, data, sampler, identity, num_final_prompts)
         finally:
             close(study)
 
-    def _go_on(
+    def _run_study(
         self,
         study: optuna.Study,
         data: PreparedData,
@@ -115,14 +115,14 @@ class _Session:
         folder.write_trials(records)
         was_complete = self._has_budget(records)
         summary = self._summary(data, identity)
-        if was_complete and self._before:  # what trained them stays on record
+        if was_complete and self._before:  # the record names the command that trained the trials
             kept = {"budget": self._before.budget, "provenance": self._before.provenance}
             summary = summary.model_copy(update=kept)
         folder.write_study(summary)
         settings = TrialSettings(
             plan.space.training, plan.space.evaluation, plan.space.prompt_bytes, plan.numerics, options.seed
         )
-        # Absolute, for workers of Ray have working folders of their own.
+        # Absolute paths, as workers of Ray have working folders of their own.
         shared = StudyFolder(folder.path.absolute()), PreparedData(data.folder.absolute(), data.vocabulary_names)
         objective = TrainAndEvaluate(*shared, settings, options.keep_samples, num_final_prompts)
         self._study = summary
@@ -148,15 +148,18 @@ class _Session:
         )
 
     def _with_prediction(self, summary: StudyRecord, records: list[TrialRecord], data: PreparedData) -> StudyRecord:
-        """The study's record with what the law says of the full budget; as it is where no trial completed."""
+        """Return the study's record with the law's prediction for the full budget, if a trial completed."""
         chosen = chosen_trial(summary, records, summary.collapse_weight)
         if chosen is None:
             return summary
         with self._phase("prediction", "fitting the scaling law"):
             law, at_target = predict_target(records, chosen, self._plan.space, data, self._plan.target_flops)
         if at_target is not None and not {"fitness", "val_bpb"} & set(self._plan.options.objectives):
-            doubts = (*at_target.shortcomings, "bits per byte, of which the law tells, are no objective of this search")
-            at_target = at_target.model_copy(update={"shortcomings": doubts})
+            shortcomings = (
+                *at_target.shortcomings,
+                "the law predicts bits per byte, which is not an objective of this search",
+            )
+            at_target = at_target.model_copy(update={"shortcomings": shortcomings})
         return summary.model_copy(update={"law": law, "at_target": at_target, "measured": dict(self._measured)})
 
     def _has_budget(self, records: list[TrialRecord]) -> bool:
@@ -164,7 +167,7 @@ class _Session:
         return budget is not None and len(records) >= budget
 
     def _summary(self, data: PreparedData, identity: dict[str, Any]) -> StudyRecord:
-        """The study's record at the start of this session."""
+        """Return the study's record at the start of this session."""
         plan, options = self._plan, self._plan.options
         return StudyRecord(
             name=plan.folder.name,
@@ -189,7 +192,7 @@ class _Session:
         return command.replace(storage, shown_url(storage)) if storage else command
 
     def _work(self, study: optuna.Study, sampler: DistinctSampler, objective: TrainAndEvaluate) -> None:
-        """The trials that are missing, then the verdict, in one set of workers."""
+        """Run the missing trials and then the verdict, with one set of workers."""
         plan, options = self._plan, self._plan.options
         run_trials, opened = engine_of(plan.ray_settings, plan.num_workers, objective.initialise)
         with opened as pool:
@@ -198,7 +201,7 @@ class _Session:
             trials = Trials(study, plan.space, sampler, metrics, options.seed, self._observer, keep, attach)
             with self._phase("search", f"searching, at most {plan.cost}"):
                 self._used_up = not run_trials(trials, objective, pool, Budget(options.budget, options.hours))
-            with self._phase("verdict", "judging the best and the references on the holdout"):
+            with self._phase("verdict", "evaluating the best and the references on the holdout"):
                 records = ended_records(study)
                 self._num_final = len(finalists(records, plan.space)) * plan.space.verdict.num_seeds
                 self._verdict = evaluate_finalists(
@@ -206,15 +209,15 @@ class _Session:
                 )
 
     def _keep_verdict(self, verdict: tuple[HoldoutResult, ...]) -> None:
-        """Each result is minutes of training: it is written down as it comes."""
+        """Write each holdout result at once, as it took minutes of training."""
         self._verdict = verdict
-        self._observer.phase(f"judged on the holdout: {len(verdict)} trainings of {self._num_final}")
+        self._observer.phase(f"evaluated on the holdout: {len(verdict)} of {self._num_final} trainings")
         self._plan.folder.write_study(self._study.model_copy(update={"verdict": verdict}))
 
     def _refuse_loss(self, records: list[TrialRecord]) -> None:
-        """trials.jsonl is about to be written from the database: a database that went missing must not empty it."""
+        """Raise StudyError if trials.jsonl, about to be rewritten from the database, holds trials that it lacks."""
         kept = self._plan.folder.read_trials()
-        lost = {one.number for one in kept} - {one.number for one in records}
+        lost = {record.number for record in kept} - {record.number for record in records}
         if lost:
             raise StudyError(
                 f"{self._plan.folder.trials_file} holds {len(lost)} trials that the study database "
@@ -228,7 +231,7 @@ class _Session:
 
     @contextmanager
     def _phase(self, name: str, text: str) -> Iterator[None]:
-        """Say what happens and add its seconds to the study's account, interrupted or not."""
+        """Announce a phase and add its seconds to the study's record, even if it is interrupted."""
         self._observer.phase(text)
         started = time.perf_counter()
         try:
@@ -238,21 +241,21 @@ class _Session:
 
 
 def count_prompts(data: PreparedData, space: SearchSpace) -> int:
-    """How many prompts finalists are judged by; CorpusError where the holdout has not even those of a trial."""
+    """Return the number of prompts for finalists; CorpusError if the holdout has fewer than a trial needs."""
     evaluation = space.evaluation.model_copy(update={"num_prompts": space.verdict.num_prompts})
-    found = num_available_prompts(data, "holdout", evaluation, space.prompt_bytes)
-    if found < min(space.evaluation.num_prompts, space.verdict.num_prompts):
+    num_prompts = num_available_prompts(data, "holdout", evaluation, space.prompt_bytes)
+    if num_prompts < min(space.evaluation.num_prompts, space.verdict.num_prompts):
         evaluation_prompts(data, "holdout", space.evaluation, space.prompt_bytes)
-    return found
+    return num_prompts
 
 
 class _Keeper:
-    """Keeps trials.jsonl growing and the folder small."""
+    """Appends each ended trial to trials.jsonl and deletes its trunk."""
 
     def __init__(self, folder: StudyFolder, url: str) -> None:
         self._folder, self._url = folder, url
 
     def __call__(self, record: TrialRecord) -> None:
-        sync(self._url)  # trials.jsonl is not to hold what a loss of power takes from the study
+        sync(self._url)  # a loss of power must not leave trials in trials.jsonl that the study has lost
         self._folder.append_trial(record)
         self._folder.drop_trunk(record.number)

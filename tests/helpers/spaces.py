@@ -6,7 +6,8 @@ from pathlib import Path
 
 import optuna
 
-from nas.search.proposals.sampler import DistinctSampler, distributions_of, suggest
+from nas.search.proposals.distinct_sampler import DistinctSampler
+from nas.search.proposals.distributions import search_distributions, suggest
 from nas.space.search_space import Candidate, SearchSpace, load_space
 from nas.space.sections import vocabulary_name
 
@@ -63,4 +64,4 @@ def sampler_of(space: SearchSpace, seed: int = 0) -> DistinctSampler:
 
 def suggested(space: SearchSpace, trial: optuna.Trial) -> Candidate:
     """The candidate of the point that a trial suggests."""
-    return space.candidate(suggest(trial, distributions_of(space)), sizes_of(space))
+    return space.candidate(suggest(trial, search_distributions(space)), sizes_of(space))

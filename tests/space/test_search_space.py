@@ -13,7 +13,7 @@ from nas.data.prepare import prepare_data
 from nas.data.prepared import PreparedData
 from nas.errors import SpaceError
 from nas.model import Decoder
-from nas.search.proposals.sampler import distributions_of
+from nas.search.proposals.distributions import search_distributions
 from nas.space.dimension import Point, Range, choices_of
 from nas.space.search_space import MIN_STEPS, Candidate, SearchSpace, load_space, shipped_spaces
 from nas.space.sections import SearchSection, vocabulary_name
@@ -217,7 +217,7 @@ def test_a_range_that_its_steps_do_not_fill_is_suggested_up_to_its_last_step(tmp
     """Optuna warns, at every trial, of a range whose end no step reaches."""
     text = SPACE.replace("hidden_dim = 32", "hidden_dim = { min = 32, max = 100, step = 32 }")
     text = text.replace("vocab_size", "dropout = { min = 0.1, max = 0.35, step = 0.1 }\nvocab_size")
-    distributions = distributions_of(load_space(write(tmp_path, text)))
+    distributions = search_distributions(load_space(write(tmp_path, text)))
     assert distributions["hidden_dim"] == IntDistribution(32, 96, step=32)
     assert distributions["dropout"] == FloatDistribution(0.1, 0.3, step=0.1)
 
@@ -373,7 +373,7 @@ def test_a_budget_of_less_than_a_step_is_far_over_the_limit(tmp_path: Path) -> N
         ("ffn_multiplier = [2.0, 2.0]", "ffn_multiplier: a choice stands twice in [2.0, 2.0]"),
         ("ffn_multiplier = 'wide'", "ffn_multiplier holds numbers, found 'wide'"),
         ("ffn_multiplier = 0", "ffn_multiplier must be positive, found 0"),
-        ("ffn_multiplier = 0.001", "ffn_multiplier 0.001 leaves no feed-forward width"),
+        ("ffn_multiplier = 0.001", "ffn_multiplier 0.001 gives a feed-forward width of 0"),
         ("ffn_multiplier = inf", "ffn_multiplier holds numbers, found inf"),
         ("ffn_multiplier = 2020-01-01", "ffn_multiplier: expected a value, a list or a range, found datetime.date"),
         ("lr_multiplier = nan", "lr_multiplier holds numbers, found nan"),

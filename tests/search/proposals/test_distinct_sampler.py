@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState
 
 from nas.architecture.transformers_class import Traits, is_exportable, transformers_class
-from nas.search.proposals.sampler import DistinctSampler
+from nas.search.proposals.distinct_sampler import DistinctSampler
 from nas.space.search_space import SearchSpace
 from tests.helpers.spaces import FOUR, SIZES, sampler_of, space_of, suggested, tiny
 
@@ -18,14 +18,14 @@ def _quiet() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def worth(params: dict[str, Any], slope: float = 1.0) -> float:
+def score(params: dict[str, Any], slope: float = 1.0) -> float:
     return slope * (params["num_layers"] + params["hidden_dim"] / 64)
 
 
 def proposals(
     space: SearchSpace, count: int, *, seed: int = 0, slope: float = 1.0, fresh_sampler_each: bool = False
 ) -> list[dict[str, Any]]:
-    """What an Optuna study asks when its trials are told `worth`."""
+    """Return the parameters of an Optuna study whose trials are scored by `score`."""
     sampler = DistinctSampler(space, SIZES, seed)
     study = optuna.create_study(sampler=sampler)
     for _ in range(count):
@@ -33,8 +33,8 @@ def proposals(
             study.sampler = DistinctSampler(space, SIZES, seed)
         trial = study.ask()
         suggested(space, trial)
-        study.tell(trial, worth(trial.params, slope))
-    return [one.params for one in study.trials]
+        study.tell(trial, score(trial.params, slope))
+    return [trial.params for trial in study.trials]
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +44,12 @@ def forty() -> list[dict[str, Any]]:
 
 def test_forty_proposals_are_forty_legal_architectures(forty: list[dict[str, Any]]) -> None:
     space = tiny()
-    found = [sampler_of(space).candidate(params).architecture for params in forty]
-    assert len({one.model_dump_json() for one in found}) == 40
-    assert all(over <= 0 for one in found for over in space.excess(one).values())
+    architectures = [sampler_of(space).candidate(params).architecture for params in forty]
+    assert len({architecture.model_dump_json() for architecture in architectures}) == 40
+    assert all(excess <= 0 for architecture in architectures for excess in space.excess(architecture).values())
 
 
-def test_a_sampler_made_anew_before_every_trial_proposes_the_same(forty: list[dict[str, Any]]) -> None:
+def test_a_new_sampler_before_every_trial_proposes_the_same(forty: list[dict[str, Any]]) -> None:
     assert proposals(tiny(), 25, fresh_sampler_each=True) == forty[:25]
 
 
@@ -59,26 +59,26 @@ def test_another_seed_proposes_others(forty: list[dict[str, Any]]) -> None:
     assert not set(first) & set(other)
 
 
-def test_results_steer_the_proposals_after_the_first_ten_and_not_before(forty: list[dict[str, Any]]) -> None:
+def test_results_influence_proposals_after_the_first_ten(forty: list[dict[str, Any]]) -> None:
     """Small models are best in one study, large ones in the other."""
     other = proposals(tiny(), 40, slope=-1.0)
     assert other[:10] == forty[:10]
     assert other[10:] != forty[10:]
-    mean = [sum(worth(params) for params in study[10:]) / 30 for study in (forty, other)]
+    mean = [sum(score(params) for params in study[10:]) / 30 for study in (forty, other)]
     assert mean[0] + 0.3 < mean[1]
 
 
-def test_the_random_sampler_hears_no_results() -> None:
+def test_the_random_sampler_ignores_results() -> None:
     space = tiny()
-    found = []
+    parameters = []
     for slope in (1.0, -1.0):
         study = optuna.create_study(sampler=DistinctSampler(space, SIZES, 0, "random"))
         for _ in range(15):
             trial = study.ask()
             suggested(space, trial)
-            study.tell(trial, worth(trial.params, slope))
-        found.append([one.params for one in study.trials])
-    assert found[0] == found[1]
+            study.tell(trial, score(trial.params, slope))
+        parameters.append([trial.params for trial in study.trials])
+    assert parameters[0] == parameters[1]
 
 
 def test_a_tight_limit_is_never_exceeded() -> None:
@@ -93,27 +93,27 @@ def test_a_tight_limit_is_never_exceeded() -> None:
 def test_an_exportable_space_proposes_nothing_else_with_tpe_and_without() -> None:
     space = tiny().only_exportable()
     sampler = sampler_of(space)
-    found = [sampler.candidate(params).architecture for params in proposals(space, 20)]
-    assert {transformers_class(one).name for one in found} > {"LlamaForCausalLM"}
+    exportable = [sampler.candidate(params).architecture for params in proposals(space, 20)]
+    assert {transformers_class(architecture).name for architecture in exportable} > {"LlamaForCausalLM"}
     plain = [sampler.candidate(params).architecture for params in proposals(tiny(), 20)]
-    assert not all(is_exportable(Traits.from_architecture(one)) for one in plain)
+    assert not all(is_exportable(Traits.from_architecture(architecture)) for architecture in plain)
 
 
 @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING])
 def test_an_architecture_counts_as_seen_in_every_state(state: TrialState, tmp_path: Path) -> None:
     space = space_of(FOUR, tmp_path)
     study = optuna.create_study(sampler=sampler_of(space))
-    found = set()
+    ids = set()
     for number in range(4):
-        assert sampler_of(space).has_fresh(study.get_trials(deepcopy=False)), number
+        assert sampler_of(space).has_unseen(study.get_trials(deepcopy=False)), number
         trial = study.ask()
-        found.add(suggested(space, trial).architecture.id)
+        ids.add(suggested(space, trial).architecture.id)
         if state is TrialState.COMPLETE:
             study.tell(trial, 1.0)
         elif state is not TrialState.RUNNING:
             study.tell(trial, state=state)
-    assert len(found) == 4
-    assert not sampler_of(space).has_fresh(study.get_trials(deepcopy=False))
+    assert len(ids) == 4
+    assert not sampler_of(space).has_unseen(study.get_trials(deepcopy=False))
 
 
 def test_a_waiting_trial_is_seen_too(tmp_path: Path) -> None:
@@ -122,15 +122,17 @@ def test_a_waiting_trial_is_seen_too(tmp_path: Path) -> None:
     for layers in (1, 2):
         for hidden in (32, 64):
             study.enqueue_trial({"num_layers": layers, "hidden_dim": hidden, "lr_multiplier": 1.0, "vocab_size": 256})
-    assert not sampler_of(space).has_fresh(study.get_trials(deepcopy=False))
+    assert not sampler_of(space).has_unseen(study.get_trials(deepcopy=False))
 
 
 def test_a_space_of_one_architecture_proposes_it_once(tmp_path: Path) -> None:
-    one = FOUR.replace("[1, 2]", "1").replace("[32, 64]", "[32]").replace("{ min = 0.5, max = 2.0, log = true }", "1.0")
-    space = space_of(one, tmp_path)
+    text = (
+        FOUR.replace("[1, 2]", "1").replace("[32, 64]", "[32]").replace("{ min = 0.5, max = 2.0, log = true }", "1.0")
+    )
+    space = space_of(text, tmp_path)
     sampler = sampler_of(space)
     study = optuna.create_study(sampler=sampler)
-    assert sampler.has_fresh(study.get_trials(deepcopy=False))
+    assert sampler.has_unseen(study.get_trials(deepcopy=False))
     architecture = suggested(space, study.ask()).architecture
     assert (architecture.num_layers, architecture.hidden_dim) == (1, 32)
-    assert not sampler.has_fresh(study.get_trials(deepcopy=False))
+    assert not sampler.has_unseen(study.get_trials(deepcopy=False))
