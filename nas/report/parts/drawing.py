@@ -16,7 +16,7 @@ BLUE, ORANGE, PURPLE, GREEN, RED, GREY = "#2b8cd6", "#e07b00", "#cc79a7", "#009e
 TEXT, GRID = "#7b828c", "rgba(128,136,148,0.25)"
 SERIES_COLOURS = (BLUE, ORANGE, PURPLE, GREEN, GREY)
 SERIES_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "pentagon", "star")
-"""Where several studies or runs are drawn in one chart, number i takes colour and symbol i, from the start again."""
+"""The look of several studies or runs in one chart: number i has colour i and symbol i, cyclically."""
 BPB_AXIS = "validation bits per byte"
 COLLAPSE_AXIS = "collapse rate (share of completions)"
 FITNESS_AXIS = "fitness (bits per byte)"

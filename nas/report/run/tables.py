@@ -84,7 +84,7 @@ def _run_row(name: str, run: TrainingRun) -> Row:
         figure_cell(holdout.greedy_collapse_rate if holdout else None),
         count_cell(architecture.num_params),
         Cell(f"{best.train_flops:.3g}", best.train_flops, "n") if best else Cell(MISSING, kind="n"),
-        Cell(architecture.describe()),
+        Cell(architecture.describe(), kind="shape"),
         Cell(progress(run)),
     ]
     return "", cells

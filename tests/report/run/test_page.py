@@ -136,7 +136,7 @@ def test_a_folder_of_an_evil_name_is_text_too(tmp_path: Path) -> None:
 
 
 def test_a_completion_keeps_its_first_line_feed(tmp_path: Path) -> None:
-    """HTML drops one that follows <pre>; the line feed after the prompt is part of what was written."""
+    """HTML drops a line feed right after <pre>, but the model wrote this one."""
     page(tmp_path, made_run(tmp_path / "run", four()))
     assert '<pre class="code">\n\n    return a  # of step 100</pre>' in (tmp_path / "page.html").read_text()
 
