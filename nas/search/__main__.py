@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,17 @@ from nas import cli
 from nas.errors import UsageError
 
 if TYPE_CHECKING:
+    from nas.records.trial import TrialRecord
     from nas.search.plan import SearchPlan
     from nas.search.session import SearchOutcome
 
 DEFAULT_BUDGET = 40
-RERUNS_DIFFER = "limits or objectives are measured by the clock or the machine: reruns may differ"
+RERUNS_DIFFER = "limits or objectives depend on the clock or the machine: reruns may differ"
 
 
 def parser() -> argparse.ArgumentParser:
     built = cli.parser("nas.search", "Search layers, width, vocabulary and more for a small language model of code.")
-    what = built.add_argument_group("what is searched")
+    what = built.add_argument_group("search")
     what.add_argument("--space", default="base", metavar="NAME|FILE", help="search space (default: base)")
     what.add_argument(
         "--corpus",
@@ -37,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         "--target-flops",
         type=cli.positive_float,
         metavar="N",
-        help="of the full training it is for (default: 100 trials' worth)",
+        help="FLOPs of the full training that follows (default: 100 times those of a trial)",
     )
     what.add_argument(
         "--collapse-weight",
@@ -49,58 +51,65 @@ def parser() -> argparse.ArgumentParser:
         "--objectives",
         default="fitness",
         metavar="NAME,...",
-        help="what is minimised, such as val_bpb,collapse_rate,num_params (default: fitness, the first two in one)",
+        help="what to minimise, such as val_bpb,collapse_rate,num_params (default: fitness, of the first two)",
     )
-    what.add_argument("--exportable", action="store_true", help="only architectures that nas.export --to hf can write")
-    what.add_argument("--seed", type=cli.seed, default=0, metavar="N", help="decides all that is drawn (default: 0)")
-    budget = built.add_argument_group("how much")
+    what.add_argument("--exportable", action="store_true", help="search only what nas.export --to hf can write")
+    what.add_argument("--seed", type=cli.seed, default=0, metavar="N", help="random seed (default: 0)")
+    budget = built.add_argument_group("budget and workers")
     budget.add_argument(
         "--budget",
         type=cli.positive_int,
         metavar="N",
-        help=f"trials in all, resumed ones counted (default: {DEFAULT_BUDGET})",
+        help=f"total trials, those of earlier runs included (default: {DEFAULT_BUDGET})",
     )
     budget.add_argument(
         "--rungs",
         type=cli.positive_int,
         metavar="N",
-        help="budgets at which weak trials are stopped (default: the space's; 1 where there are several objectives)",
+        help="budgets at which weak trials are stopped (default: the space's; 1 with several objectives)",
     )
     budget.add_argument(
         "--sampler",
         metavar="NAME",
-        help="law, tpe, gp, nsga2 or random (default: law; gp where there are several objectives)",
+        help="law, tpe, gp, nsga2 or random (default: law; gp with several objectives)",
     )
-    budget.add_argument("--hours", type=cli.positive_float, metavar="H", help="start no trial after this many hours")
+    budget.add_argument("--hours", type=cli.positive_float, metavar="H", help="begin no trial after this many hours")
     budget.add_argument(
-        "--workers", type=cli.positive_int, metavar="N", help="processes (default: one a core; on a GPU one)"
+        "--workers", type=cli.positive_int, metavar="N", help="worker processes (default: one per core; on a GPU one)"
     )
     budget.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
-    engine = built.add_argument_group("who runs it")
+    engine = built.add_argument_group("engine")
     engine.add_argument("--engine", default="local", metavar="NAME", help="local, or ray (default: local)")
-    engine.add_argument("--address", metavar="ADDR", help="HOST:PORT of a Ray cluster to join (default: starts one)")
-    engine.add_argument("--cpus-per-trial", type=cli.positive_float, metavar="N", help="that Ray reserves (default: 1)")
+    engine.add_argument("--address", metavar="ADDR", help="HOST:PORT of a Ray cluster to join (default: start one)")
     engine.add_argument(
-        "--gpus-per-trial", type=cli.positive_float, metavar="N", help="such as 0.5 (default: 1 on a GPU)"
+        "--cpus-per-trial", type=cli.positive_float, metavar="N", help="CPUs that Ray reserves per trial (default: 1)"
     )
-    where = built.add_argument_group("where it goes")
-    where.add_argument("--name", metavar="NAME", help="of the study (default: the space's)")
+    engine.add_argument(
+        "--gpus-per-trial",
+        type=cli.positive_float,
+        metavar="N",
+        help="GPUs that Ray reserves per trial, such as 0.5 (default: 1 on a GPU)",
+    )
+    where = built.add_argument_group("output")
+    where.add_argument("--name", metavar="NAME", help="name of the study (default: the space's)")
     where.add_argument("--out", default="trials", metavar="DIR", help="folder of studies (default: trials)")
     where.add_argument("--storage", metavar="URL", help="Optuna storage (default: study.db in the study's folder)")
-    where.add_argument("--no-samples", action="store_true", help="keep no generated code, which may quote the corpus")
-    shown = built.add_argument_group("what is shown")
-    shown.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    shown.add_argument("--quiet", action="store_true", help="print only the end")
-    shown.add_argument("--json", action="store_true", help="print the end as one JSON object")
+    where.add_argument(
+        "--no-samples", action="store_true", help="do not save generated code, which may quote the corpus"
+    )
+    shown = built.add_argument_group("display")
+    shown.add_argument("--dry-run", action="store_true", help="print the plan and exit")
+    shown.add_argument("--quiet", action="store_true", help="print only the summary")
+    shown.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     return built
 
 
 def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     if arguments.name is not None and not cli.is_plain_name(arguments.name):
-        raise UsageError(f"--name is letters, digits, '.', '_' and '-', found '{arguments.name}'")
+        raise UsageError(f"--name may have letters, digits, '.', '_' and '-', found '{arguments.name}'")
 
-    # Here and not above, so that --help and wrong usage answer at once.
+    # Imported here, so that --help and wrong usage answer at once.
     from nas.search.plan import SearchOptions, plan_search
 
     options = SearchOptions(
@@ -152,12 +161,12 @@ def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
         with LiveTable(plan.options.budget, done, console=console, quiet=quiet) as live:
             outcome = run_search(plan, live)
             live.phase("writing the report")
-            samples = read_samples(outcome.folder.path, [one.number for one in outcome.records])
+            samples = read_samples(outcome.folder.path, [record.number for record in outcome.records])
             report = write_report(outcome.folder.path, StudyView.build(outcome.study, outcome.records), samples)
     except KeyboardInterrupt:
         num_ended = len(plan.folder.read_trials())
         print(
-            f"\nstopped: {num_ended} trials have ended and none is lost; go on with: {plan.options.command}",
+            f"\nstopped: {num_ended} trials have ended and none is lost; resume with: {plan.options.command}",
             file=sys.stderr,
         )
         raise
@@ -169,7 +178,7 @@ def search(plan: SearchPlan, *, quiet: bool, as_json: bool) -> int:
 
 
 def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
-    """The end of a search as JSON data."""
+    """Return the summary of a search as JSON data."""
     from nas.records.trial import completed
     from nas.search.export import exported_front
 
@@ -182,8 +191,8 @@ def summary(outcome: SearchOutcome, report: Path) -> dict[str, Any]:
         "ended": len(outcome.records),
         "complete": len(ranked),
         "best": ranked[0].reproducible() | {"fitness": ranked[0].fitness, **ranked[0].scores} if ranked else None,
-        "front": [one.number for one in exported_front(outcome.study, outcome.records)],
-        "verdict": [one.model_dump(mode="json") for one in outcome.study.verdict],
+        "front": [record.number for record in exported_front(outcome.study, outcome.records)],
+        "verdict": [result.model_dump(mode="json") for result in outcome.study.verdict],
         "compressors": outcome.study.compressors,
         "seconds": outcome.study.measured,
         "at_target": outcome.study.at_target and outcome.study.at_target.model_dump(mode="json"),
@@ -206,24 +215,24 @@ def print_summary(outcome: SearchOutcome, report: Path) -> None:
         )
     if outcome.used_up:
         print(
-            f"the space has no other legal architecture: {len(outcome.records)} trials are all it holds; "
+            f"the space has no other legal architecture: {len(outcome.records)} trials are all that it allows; "
             "widen it or its [constraints] for more"
         )
     ranked = completed(outcome.records)
     if not ranked:
-        reasons = Counter(one.reason for one in outcome.records)
-        most = f"; most often: {reasons.most_common(1)[0][0]}" if reasons else ""
-        print(f"no trial of {len(outcome.records)} completed{most}; {report} lists them")
+        print(f"no trial of {len(outcome.records)} completed{_most_common_end(outcome.records)}; {report} lists them")
         return
     print(*result_lines(StudyView.build(study, outcome.records)), sep="\n")
-    states = Counter(one.state for one in outcome.records)
+    states = Counter(record.state for record in outcome.records)
     print(f"trials      {'  '.join(f'{count} {state}' for state, count in sorted(states.items()))}")
     print(f"seconds     {'  '.join(f'{phase} {seconds:.0f}' for phase, seconds in study.measured.items())}")
     print(f"report      {report}")
     in_front = sum(path.parent.name == "front" for path in outcome.exported)
     print(f"front       {folder / 'front'} ({in_front} architectures)")
     which = (
-        "predicted best at the target" if study.at_target and study.at_target.holds else "best at the search's budget"
+        "predicted best at the target"
+        if study.at_target and study.at_target.is_trusted
+        else "best at the search's budget"
     )
     both = f"; both: {folder / 'best-at-*.json'}" if study.at_target else ""
     print(f"arch JSON   {outcome.folder.arch_json}, the {which}{both}")
@@ -231,8 +240,17 @@ def print_summary(outcome: SearchOutcome, report: Path) -> None:
         print(f"next        {what.lower()}: {command}")
 
 
+def _most_common_end(records: Sequence[TrialRecord]) -> str:
+    """Return how most trials ended, with one of their reasons; an empty text without trials."""
+    if not records:
+        return ""
+    [(end, count)] = Counter(record.end for record in records).most_common(1)
+    reason = next(record.reason for record in records if record.end is end)
+    return f"; most often, {count} times: {reason}"
+
+
 def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
-    """What a search would do, from the space and the corpus; nothing is written."""
+    """Print what a search would do; nothing is written."""
     from nas.data.prepare import describe_corpus
 
     budget = f"{plan.options.budget} trials" if plan.options.budget else "any number of trials"
@@ -247,7 +265,7 @@ def print_plan(plan: SearchPlan, *, as_json: bool) -> None:
         "vocabularies": ", ".join(plan.space.vocabulary_names),
         "objectives": ", ".join(plan.options.objectives),
         "budget": f"{budget}{hours}, proposed by {plan.sampler}",
-        "rungs": ", ".join(f"{one:.2g}" for one in plan.space.training.rung_flops) + " training FLOPs",
+        "rungs": ", ".join(f"{flops:.2g}" for flops in plan.space.training.rung_flops) + " training FLOPs",
         "target": f"{plan.target_flops:.2g} FLOPs of full training",
         "cost": f"at most {plan.cost}",
         "workers": f"{plan.workers} on {plan.numerics.device}, {plan.numerics.threads} torch threads each",

@@ -1,6 +1,6 @@
-"""What optuna-dashboard shows of a trial beside its figures: a note in words, and what it wrote as an artifact.
+"""What optuna-dashboard shows of a trial besides its figures: a note in words, and its completions as an artifact.
 
-Nothing here needs the dashboard: a note is two attributes of the study, in the form that it reads.
+Nothing here needs the dashboard: a note is two attributes of the study, in the form that the dashboard reads.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from nas.records.trial import TrialRecord
 from nas.search.folder import StudyFolder
 
 _MAX = 2000
-"""Characters of a note that one attribute holds."""
+"""Maximum length of a note: what one attribute of an RDB storage holds."""
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """Called with each trial before it is told; what a killed driver did twice is there twice and harms nothing."""
+    """Attaches note and artifact to a trial before it ends; after a kill they may be attached twice, harmlessly."""
 
     folder: StudyFolder
 
@@ -38,20 +38,20 @@ class Dashboard:
 
 
 def note_of(record: TrialRecord) -> str:
-    """Markdown: the architecture, the scores, the rungs, and why it ended."""
+    """Return the note in Markdown: the architecture, the rungs with their scores, and why the trial ended."""
     lines = [f"**{record.architecture.describe()}**, {record.vocabulary}"]
     lines += [f"reference: {record.reference}"] if record.reference else []
     lines += [f"{record.state.lower()}: {record.reason}"] if record.reason else []
     lines += [
-        f"- rung {one.rung + 1}, {one.train_flops:.3g} FLOPs: {one.val_bpb:.3f} bits per byte, collapse "
-        f"{one.collapse_rate:.3f}, fitness {one.fitness:.3f}"
-        for one in record.rungs
+        f"- rung {rung.rung + 1}, {rung.train_flops:.3g} FLOPs: {rung.val_bpb:.3f} bits per byte, collapse "
+        f"{rung.collapse_rate:.3f}, fitness {rung.fitness:.3f}"
+        for rung in record.rungs
     ]
     return "\n\n".join(lines)[:_MAX]
 
 
-def save_note(trial: Trial, words: str) -> None:
-    """As `optuna_dashboard.save_note` does."""
+def save_note(trial: Trial, text: str) -> None:
+    """Save a note as `optuna_dashboard.save_note` does; Optuna has no public way to write these attributes."""
     storage, study = trial.study._storage, trial.study._study_id
     storage.set_study_system_attr(study, f"dashboard:{trial._trial_id}:note_ver", 1)
-    storage.set_study_system_attr(study, f"dashboard:{trial._trial_id}:note_str:0", words)
+    storage.set_study_system_attr(study, f"dashboard:{trial._trial_id}:note_str:0", text)

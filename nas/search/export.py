@@ -1,4 +1,4 @@
-"""What a study hands on: arch JSONs of the best at its own budget and at the full one, and of what no trial beats."""
+"""The exports of a study: arch JSONs of the best at its own budget and at the full one, and of its Pareto front."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ from nas.training.recipe import RECIPE_VERSION
 def export_architectures(
     folder: StudyFolder, study: StudyRecord, records: Sequence[TrialRecord], data: PreparedData
 ) -> list[Path]:
-    """Write arch.json, best-at-*.json and front/ with the tokenizers they need; the paths written, arch.json first.
+    """Write arch.json, best-at-*.json and front/ with their tokenizers; return the paths written, arch.json first.
 
-    arch.json is the architecture predicted best at the full budget where the scaling law holds, else the best at the
-    search's; each stands in its own file beside it.
+    arch.json is the architecture predicted best at the full budget if the prediction is trusted, else the best at the
+    search's budget. best-at-target.json and best-at-search.json hold the two.
     """
     chosen = chosen_trial(study, records, study.collapse_weight)
     if chosen is None:
         return []
     exporter = _Exporter(folder, study, records, data)
-    searched = exporter.of_trial(chosen, f"best at {_top_flops(study):.3g} training FLOPs, on the holdout")
+    searched = exporter.from_trial(chosen, f"best at {_top_flops(study):.3g} training FLOPs, on the holdout")
     written = [exporter.write(folder.best_at_search, searched)]
-    taken = searched
+    exported = searched
     if study.at_target is not None:
         at = study.at_target
-        predicted = exporter.of_prediction(at, f"predicted best at {at.target_flops:.3g} training FLOPs")
+        predicted = exporter.from_prediction(at, f"predicted best at {at.target_flops:.3g} training FLOPs")
         written.append(exporter.write(folder.best_at_target, predicted))
-        taken = predicted if at.is_trusted else searched
+        exported = predicted if at.is_trusted else searched
     else:
         folder.best_at_target.unlink(missing_ok=True)
-    written.insert(0, exporter.write(folder.arch_json, taken))
+    written.insert(0, exporter.write(folder.arch_json, exported))
     for record in exported_front(study, records):
         path = folder.path / "front" / f"trial-{record.number:04d}.json"
-        written.append(exporter.write(path, exporter.of_trial(record, "not beaten by any other trial")))
+        written.append(exporter.write(path, exporter.from_trial(record, "not dominated by any other trial")))
     for stale in set((folder.path / "front").glob("trial-*.json")) - set(written):
         stale.unlink()
     return written
 
 
 def exported_front(study: StudyRecord, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials that no other beats in the objectives, or where there is one in bits per byte, collapse and size."""
+    """Return the Pareto front in the objectives; with one objective, in bits per byte, collapse rate and size."""
     objectives = study.identity.get("objectives", DEFAULT_OBJECTIVES)
     return front(records) if len(objectives) == 1 else front_in(records, metrics_of(objectives))
 
@@ -63,33 +63,35 @@ def _top_flops(study: StudyRecord) -> float:
 
 
 class _Exporter:
-    """Arch JSONs of one study: all that full training needs of an architecture, its recipe and its tokenizer."""
+    """Builds the arch JSONs of one study: architecture, recipe and tokenizer, all that full training needs."""
 
     def __init__(
         self, folder: StudyFolder, study: StudyRecord, records: Sequence[TrialRecord], data: PreparedData
     ) -> None:
         self._folder, self._study, self._records, self._data = folder, study, records, data
         comparison = comparison_of(study, records, study.collapse_weight)
-        self._verdict = {one.number: one for one in comparison.finalists} if comparison else {}
+        self._verdict = {finalist.number: finalist for finalist in comparison.finalists} if comparison else {}
 
     def write(self, path: Path, content: dict[str, Any]) -> Path:
-        """With the tokenizer, whose file is named relative to `path`."""
+        """Write `content` and its tokenizer, whose path is stored relative to `path`."""
         vocabulary = content["vocabulary"]
         file = self._folder.path / "tokenizers" / f"{vocabulary}.json"
         write_atomically(file, self._data.vocabulary(vocabulary).save)
         write_json(path, {**content, "tokenizer": Path(os.path.relpath(file, path.parent)).as_posix()})
         return path
 
-    def of_trial(self, record: TrialRecord, why: str) -> dict[str, Any]:
+    def from_trial(self, record: TrialRecord, why: str) -> dict[str, Any]:
+        """Return the content for the architecture of a trial, with its scores on validation and holdout."""
         metrics: dict[str, Any] = {"fitness": record.fitness, **record.scores}
-        if (judged := self._verdict.get(record.number)) is not None:
-            metrics |= {"holdout_bpb": judged.bpb}
-            metrics |= {} if judged.novel_bpb is None else {"holdout_novel_bpb": judged.novel_bpb}
-            metrics |= {"holdout_collapse_rate": judged.collapse_rate, "holdout_seeds": judged.num_seeds}
+        if (finalist := self._verdict.get(record.number)) is not None:
+            metrics |= {"holdout_bpb": finalist.bpb}
+            metrics |= {} if finalist.novel_bpb is None else {"holdout_novel_bpb": finalist.novel_bpb}
+            metrics |= {"holdout_collapse_rate": finalist.collapse_rate, "holdout_seeds": finalist.num_seeds}
         candidate = Candidate(record.architecture, record.vocabulary, record.lr_multiplier, record.point)
         return self._content(candidate, metrics, why, record.number)
 
-    def of_prediction(self, at: TargetComparison, why: str) -> dict[str, Any]:
+    def from_prediction(self, at: TargetComparison, why: str) -> dict[str, Any]:
+        """Return the content for the architecture that the scaling law predicts to be best at the target."""
         best = at.best
         metrics = {
             "num_params": best.architecture.num_params,
@@ -100,8 +102,8 @@ class _Exporter:
             "shortcomings": list(at.shortcomings),
         }
         candidate = Candidate(best.architecture, best.vocabulary, best.lr_multiplier, best.point)
-        tried = (one.number for one in self._records if one.architecture.id == best.architecture.id)
-        return self._content(candidate, metrics, why, next(tried, None))
+        same = (record.number for record in self._records if record.architecture.id == best.architecture.id)
+        return self._content(candidate, metrics, why, next(same, None))
 
     def _content(self, candidate: Candidate, metrics: dict[str, Any], why: str, trial: int | None) -> dict[str, Any]:
         study, training = self._study, self._study.space["training"]

@@ -1,4 +1,4 @@
-"""The study folder: where everything of one study lives."""
+"""The study folder: the paths of all files of one study, and how they are read and written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nas.trial.run import TrialPaths
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """Paths of one study; nothing is read or written until a method says so."""
+    """The paths of one study; only methods read and write."""
 
     path: Path
 
@@ -54,7 +54,7 @@ class StudyFolder:
 
     @property
     def artifacts(self) -> Path:
-        """Samples as optuna-dashboard shows them: --artifact-dir."""
+        """Folder of the samples for optuna-dashboard's --artifact-dir."""
         return self.path / "artifacts"
 
     def trial_paths(self, number: int, *, keep_samples: bool) -> TrialPaths:
@@ -65,11 +65,11 @@ class StudyFolder:
         )
 
     def final_weights(self, number: int, seed: int) -> Path:
-        """Of a finalist, trained again with `seed`."""
+        """Return the path of the weights of a finalist trained again with `seed`."""
         return self.path / "weights" / f"{number:04d}-seed{seed}.safetensors"
 
     def create(self) -> None:
-        """Make the folder; StudyError when it cannot be written."""
+        """Create the folder; StudyError if it cannot be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if not os.access(self.path, os.W_OK | os.X_OK):
@@ -81,17 +81,17 @@ class StudyFolder:
             ) from None
 
     def locked(self) -> AbstractContextManager[None]:
-        """Hold the study for this process; FolderBusy when another one has it."""
+        """Return a lock on the study for this process; entering it raises FolderBusy if another process has it."""
         return locked(self.path, f"study '{self.name}'", "start another with --name")
 
     def read_trials(self) -> list[TrialRecord]:
-        """What trials.jsonl holds, nothing when it is not there; StudyError when it is damaged."""
-        with _advice("remove it: the next search writes it anew from the study database"):
+        """Return the records in trials.jsonl, none without the file; StudyError if it is damaged."""
+        with _advice("remove it: the next search writes it again from the study database"):
             return read_trials(self.trials_file) if self.trials_file.exists() else []
 
     def read_study(self) -> StudyRecord | None:
-        """What study.json holds, None when it is not there; StudyError when it is damaged."""
-        with _advice("remove it and run the same command again: no trial is in it, the verdict is computed anew"):
+        """Return the record in study.json, None without the file; StudyError if it is damaged."""
+        with _advice("remove it and run the same command again: it holds no trials, and the verdict is computed again"):
             return read_study(self.study_file) if self.study_file.exists() else None
 
     def append_trial(self, record: TrialRecord) -> None:
@@ -99,13 +99,13 @@ class StudyFolder:
             file.write(record.model_dump_json() + "\n")
 
     def write_trials(self, records: Iterable[TrialRecord]) -> None:
-        write_text(self.trials_file, "".join(one.model_dump_json() + "\n" for one in records))
+        write_text(self.trials_file, "".join(record.model_dump_json() + "\n" for record in records))
 
     def write_study(self, record: StudyRecord) -> None:
         write_json(self.study_file, record.model_dump(mode="json"))
 
     def drop_trunk(self, number: int) -> None:
-        """Of a trial that has ended."""
+        """Delete the trunk of a trial that has ended."""
         (self.path / "trunks" / f"{number:04d}.safetensors").unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""What makes two runs parts of one study: everything that a trial's record depends on."""
+"""The identity of a study: everything that a trial's record depends on, equal in all runs of the study."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nas.errors import StudyMismatch
 from nas.evaluate.code_prompts import PROMPTS_VERSION
 from nas.evaluate.collapse import DETECTOR_VERSION
 from nas.inference.bits_per_byte import EVALUATION_VERSION
-from nas.records.differences import difference_words
+from nas.records.differences import describe_differences
 from nas.space.search_space import SearchSpace
 from nas.training.numerics import Numerics
 from nas.training.recipe import RECIPE_VERSION
@@ -25,7 +25,7 @@ def study_identity(
     objectives: Sequence[str],
     numerics: Numerics,
 ) -> dict[str, Any]:
-    """The identity as JSON data."""
+    """Return the identity as JSON data."""
     identity = {
         "space": space.model_dump(mode="json", exclude={"name"}),
         "corpus": {"content_hash": corpus_hash, "split_seed": split_seed},
@@ -43,11 +43,11 @@ def study_identity(
     return dict(json.loads(json.dumps(identity)))
 
 
-def check_identity(name: str, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """StudyMismatch that names what differs between the stored study and the one asked for."""
-    different = difference_words(stored, dict.fromkeys(stored) | dict(asked))
+def check_identity(name: str, stored: Mapping[str, Any], requested: Mapping[str, Any]) -> None:
+    """Raise StudyMismatch, naming the differences, unless the stored study has the requested identity."""
+    different = describe_differences(stored, dict.fromkeys(stored) | dict(requested))
     if different is not None:
         raise StudyMismatch(
             f"study '{name}' was made with other settings ({different}); "
-            "use those to go on, or start another study with --name"
+            "use those to resume it, or start another study with --name"
         )

@@ -1,4 +1,4 @@
-"""What a search minimises: one number a trial, or several that Optuna keeps apart."""
+"""The objectives that a search minimises: one number per trial, or several."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class Metric:
     name: str
     of_rung: Callable[[TrialRecord, RungResult], float]
     is_trained: bool = True
-    """Whether training changes it. What an architecture costs is known before."""
+    """Whether it depends on training; the costs of an architecture are known before."""
     reruns_differ: bool = False
-    """Whether a clock or a machine decides it."""
+    """Whether it is measured by the clock or the machine."""
 
     def of(self, record: TrialRecord) -> float:
-        """Of a trial at its last rung."""
+        """Return the figure of a trial at its last rung."""
         return self.of_rung(record, record.rungs[-1])
 
 
 def _measured(name: str) -> Callable[[TrialRecord, RungResult], float]:
     def of_rung(record: TrialRecord, rung: RungResult) -> float:
-        assert record.measured is not None, "the study refuses objectives that its trials do not measure"
+        assert record.measured is not None, "run_study refuses objectives that it does not measure"
         return float(getattr(record.measured, name))
 
     return of_rung
@@ -57,26 +57,26 @@ _ALL = (
     Metric("decode_ms_per_token", _measured("decode_ms_per_token"), reruns_differ=True),
     Metric("peak_memory_bytes", _measured("peak_memory_bytes"), reruns_differ=True),
 )
-METRICS = {one.name: one for one in _ALL}
+METRICS = {metric.name: metric for metric in _ALL}
 DEFAULT_OBJECTIVES = ("fitness",)
 
 
 def front_in(records: Iterable[TrialRecord], metrics: Sequence[Metric]) -> list[TrialRecord]:
-    """The COMPLETE trials that no other beats in all metrics, best fitness first."""
+    """Return the COMPLETE trials that no other dominates in these metrics, best fitness first."""
     ranked = completed(records)
-    points = [[one.of(record) for one in metrics] for record in ranked]
+    points = [[metric.of(record) for metric in metrics] for record in ranked]
     return [ranked[index] for index in pareto_front(points)]
 
 
 def metrics_of(names: Sequence[str]) -> tuple[Metric, ...]:
-    """The metrics of `--objectives`; UsageError for an unknown or repeated name, or where none needs training."""
+    """Return the metrics of `--objectives`; UsageError for an unknown or repeated name, or if none needs training."""
     for name in names:
         if name not in METRICS:
             raise UsageError(unknown_name("objective", name, METRICS))
     if len(set(names)) < len(names):
-        raise UsageError(f"an objective stands twice in '{','.join(names)}'; name each once")
-    found = tuple(METRICS[name] for name in names)
-    if not any(one.is_trained and not one.reruns_differ for one in found):
-        known = ", ".join(one.name for one in _ALL if one.is_trained and not one.reruns_differ)
-        raise UsageError(f"'{','.join(names)}' needs no training to be minimised; add one of: {known}")
-    return found
+        raise UsageError(f"an objective is repeated in '{','.join(names)}'; name each once")
+    metrics = tuple(METRICS[name] for name in names)
+    if not any(metric.is_trained and not metric.reruns_differ for metric in metrics):
+        trained = ", ".join(metric.name for metric in _ALL if metric.is_trained and not metric.reruns_differ)
+        raise UsageError(f"'{','.join(names)}' can be minimised without training; add one of: {trained}")
+    return metrics

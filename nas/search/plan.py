@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from nas.errors import UsageError, validation_message
 from nas.search.executors.engine import DEFAULT_ENGINE, plan_engine
-from nas.search.executors.ray_options import RaySettings
+from nas.search.executors.ray_settings import RaySettings
 from nas.search.extrapolation.target import DEFAULT_TARGET_FACTOR
 from nas.search.folder import StudyFolder
 from nas.search.identity import check_identity, study_identity

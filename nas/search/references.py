@@ -1,8 +1,7 @@
-"""The architectures that people take without a search, scaled into the space: the first trials of every study.
+"""The reference architectures, which people use without a search, scaled into the space: every study's first trials.
 
-Each keeps its family's choices and its two proportions, width over depth and vocabulary over width. Its
-size is the one that is compute-optimal for the trial's FLOPs, so that a reference is a fair rival and
-not a giant that sees ten batches.
+Each keeps the choices of its family and its two proportions, width over depth and vocabulary over width. Its size is
+compute-optimal for the trial's FLOPs, so that a reference is a fair baseline and not a giant that sees ten batches.
 """
 
 from __future__ import annotations
@@ -39,17 +38,16 @@ _NEUTRAL: dict[str, Any] = {"dropout": 0.0, "lr_multiplier": 1.0}
 
 
 def compute_optimal_params(train_flops: float) -> float:
-    """Non-embedding parameters a FLOP budget is best spent on: e^-2.485 sqrt(F) (Tao et al. 2024, arXiv 2407.13623)."""
+    """Return the compute-optimal non-embedding parameters: e^-2.485 sqrt(F) (Tao et al. 2024, arXiv 2407.13623)."""
     return math.exp(-2.485) * math.sqrt(train_flops)
 
 
 def scaled_references(space: SearchSpace, vocabulary_sizes: dict[str, int]) -> dict[str, dict[str, Any]]:
-    """Name -> parameters of each reference inside the space, as a trial would have suggested them.
+    """Return the point of each reference by name, without the fixed dimensions.
 
-    A reference that no legal point stands for, or that scales to the architecture of one before it, is
-    left out.
+    A reference without a legal point is left out, and so is one with the same architecture as an earlier reference.
     """
-    found: dict[str, dict[str, Any]] = {}
+    points: dict[str, dict[str, Any]] = {}
     ids: set[str] = set()
     for name, published in REFERENCES.items():
         params = _scale(space, published, vocabulary_sizes)
@@ -58,12 +56,12 @@ def scaled_references(space: SearchSpace, vocabulary_sizes: dict[str, int]) -> d
         architecture = _candidate(space, params, vocabulary_sizes).architecture
         if architecture.id not in ids:
             ids.add(architecture.id)
-            found[name] = {key: params[key] for key in params if not isinstance(space.dimensions[key], Scalar)}
-    return found
+            points[name] = {key: params[key] for key in params if not isinstance(space.dimensions[key], Scalar)}
+    return points
 
 
 def _scale(space: SearchSpace, published: dict[str, Any], vocabulary_sizes: dict[str, int]) -> dict[str, Any] | None:
-    """The legal point nearest to the compute-optimal size with the published proportions."""
+    """Return the legal point nearest to the compute-optimal size and the published proportions; None without one."""
     target = compute_optimal_params(space.training.trial_flops)
     aspect = published["hidden_dim"] / published["num_layers"]
     best: tuple[float, dict[str, Any]] | None = None
@@ -92,16 +90,16 @@ def _legal(space: SearchSpace, params: dict[str, Any], vocabulary_sizes: dict[st
 
 
 def _nearest(name: str, dimension: Dimension, wanted: Any) -> Any:
-    """The dimension's value nearest to `wanted` by ratio; the first choice when names have no distance."""
+    """Return the dimension's value nearest to `wanted` by ratio; for names without a distance, the first choice."""
     if isinstance(dimension, Range) and not dimension.is_integer and dimension.step is None:
         return min(max(wanted, dimension.min), dimension.max)
     values = choices_of(dimension)
     if wanted in values and not isinstance(wanted, float):
         return wanted
-    numbers = [one for one in values if isinstance(one, (int, float)) and not isinstance(one, bool)]
+    numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
     if not numbers or isinstance(wanted, (str, bool)):
         return values[0]
-    nearest = min(numbers, key=lambda one: abs(math.log((one + 1e-9) / (wanted + 1e-9))))
+    nearest = min(numbers, key=lambda number: abs(math.log((number + 1e-9) / (wanted + 1e-9))))
     whole = isinstance(dimension, Range) and dimension.is_integer
     return int(nearest) if whole or name == "vocab_size" else nearest
 

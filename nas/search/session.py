@@ -21,7 +21,7 @@ from nas.records.study import HoldoutResult, StudyRecord
 from nas.records.trial import TrialRecord
 from nas.search.dashboard import Dashboard
 from nas.search.driver import Budget
-from nas.search.executors.engine import engine_of
+from nas.search.executors.engine import create_engine
 from nas.search.export import export_architectures
 from nas.search.extrapolation.target import predict_target
 from nas.search.folder import StudyFolder
@@ -194,7 +194,7 @@ class _Session:
     def _work(self, study: optuna.Study, sampler: DistinctSampler, objective: TrainAndEvaluate) -> None:
         """Run the missing trials and then the verdict, with one set of workers."""
         plan, options = self._plan, self._plan.options
-        run_trials, opened = engine_of(plan.ray_settings, plan.num_workers, objective.initialise)
+        run_trials, opened = create_engine(plan.ray_settings, plan.num_workers, objective.initialise)
         with opened as pool:
             keep, attach = _Keeper(plan.folder, plan.database_url), Dashboard(plan.folder)
             metrics = metrics_of(options.objectives)

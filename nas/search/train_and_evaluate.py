@@ -1,4 +1,4 @@
-"""The objective of a real search: a rung of a trial, or a verdict on the holdout, in a worker process."""
+"""The objective of `nas.search`: train and evaluate a rung of a trial, or a finalist on the holdout."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from nas.trial.task import RungTask
 
 @dataclass(frozen=True)
 class TrainAndEvaluate:
-    """Picklable: a worker process opens the data and the folder itself.
+    """A picklable objective: a worker process opens the data and the study folder itself.
 
-    On another machine the folder must be the same, and the data the same or such as can be prepared again.
+    Another machine must share the folder, and have the same data or be able to prepare it again.
     """
 
     folder: StudyFolder
@@ -31,7 +31,7 @@ class TrainAndEvaluate:
     num_final_prompts: int
 
     def initialise(self) -> None:
-        """Set a fresh worker process up."""
+        """Set up a new worker process."""
         self.settings.numerics.apply()
 
     def __call__(self, task: RungTask) -> TrialRecord:
@@ -50,18 +50,18 @@ class TrainAndEvaluate:
             release_freed_memory()
 
     def holdout(self, record: TrialRecord, seed: int) -> HoldoutResult:
-        """The architecture of a trial, trained again with `seed`, on the holdout."""
+        """Train the architecture of a trial again with `seed` and evaluate it on the holdout."""
         candidate = Candidate(record.architecture, record.vocabulary, record.lr_multiplier, record.point)
         evaluation = self.settings.evaluation.model_copy(update={"num_prompts": self.num_final_prompts})
         settings = replace(self.settings, seed=seed, evaluation=evaluation)
         try:
-            verdict = run_final(
+            final = run_final(
                 candidate, local_data(self.data), settings, self.folder.final_weights(record.number, seed)
             )
         except TrialFailure as failure:
             return HoldoutResult(number=record.number, seed=seed, fitness=None, metrics=None, reason=str(failure))
         finally:
             release_freed_memory()
-        judged = verdict.metrics
-        worth = fitness(judged.bpb, judged.collapse_rate, evaluation.collapse_weight)
-        return HoldoutResult(number=record.number, seed=seed, fitness=worth, metrics=judged)
+        metrics = final.metrics
+        value = fitness(metrics.bpb, metrics.collapse_rate, evaluation.collapse_weight)
+        return HoldoutResult(number=record.number, seed=seed, fitness=value, metrics=metrics)

@@ -1,4 +1,4 @@
-"""A trial's record as user attributes of Optuna's trial: the study is the truth, files follow it."""
+"""Trial records as user attributes of Optuna's trials: the study is the source of truth, files are derived."""
 
 from __future__ import annotations
 
@@ -15,26 +15,24 @@ ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 def ended_records(study: optuna.Study) -> list[TrialRecord]:
-    """The records of all ended trials, by number."""
+    """Return the records of all ended trials, by number."""
     return records_of(study, ENDED)
 
 
 def records_of(study: optuna.Study, states: Sequence[TrialState]) -> list[TrialRecord]:
-    """Those of trials in these states, by number; one that has finished no rung has none."""
+    """Return the records of trials in these states, by number; a trial without a finished rung has none."""
     trials = study.get_trials(deepcopy=False, states=tuple(states))
-    return [record for one in trials if (record := unfinished_record(one)) is not None]
+    return [record for trial in trials if (record := unfinished_record(trial)) is not None]
 
 
 def unfinished_record(trial: FrozenTrial) -> TrialRecord | None:
-    """What a trial has written of itself so far."""
-    written = trial.user_attrs.get(RECORD_KEY)
-    return None if written is None else TrialRecord.model_validate(written)
+    """Return the record that a trial has stored so far; None if it has finished no rung."""
+    stored = trial.user_attrs.get(RECORD_KEY)
+    return None if stored is None else TrialRecord.model_validate(stored)
 
 
 def attributes_of(record: TrialRecord) -> dict[str, Any]:
-    """A record as user attributes: the whole of it, so that what comes after can be made again, and the figures that
-    people look at by name.
-    """
+    """Return a record as user attributes: the whole record, and the figures that people look up by name."""
     whole = {RECORD_KEY: record.model_dump(mode="json")}
     attributes: dict[str, Any] = {"architecture": record.architecture.describe(), "vocabulary": record.vocabulary}
     if record.reason is not None:

@@ -1,7 +1,7 @@
-"""The verdict: the best trials and the references, trained again with fresh seeds, on the holdout.
+"""The verdict: the best trials and the references are trained again with fresh seeds and evaluated on the holdout.
 
-What a search ranks best is partly best by luck, the more so the more it tried. Fresh seeds on data that it never looked
-at have none of that luck.
+The best of many trials is partly best by luck, the more so the more trials there were. Fresh seeds, evaluated on data
+that the search never looked at, remove that luck.
 """
 
 from __future__ import annotations
@@ -21,26 +21,29 @@ from nas.training.batches import derived_seed
 
 
 def finalists(records: Sequence[TrialRecord], space: SearchSpace) -> list[TrialRecord]:
-    """The best by fitness on validation, then the references that are not among them, stopped at a rung or not.
+    """Return the best trials by validation fitness, then the references that are not among them, stopped or not.
 
-    None where no trial came to the top, and no reference that was found over a measured limit.
+    References over a measured limit are left out. The list is empty if no trial reached the top rung.
     """
     best = completed(records)[: space.verdict.num_finalists]
-    references = [one for one in records if one.reference is not None and one.rungs and is_feasible(one, space)]
-    return best + [one for one in references if one not in best] if best else []
+    references = [
+        record for record in records if record.reference is not None and record.rungs and is_feasible(record, space)
+    ]
+    return best + [record for record in references if record not in best] if best else []
 
 
 def final_seeds(seed: int, section: VerdictSection) -> list[int]:
-    """Seeds that the search with `seed` has not trained with."""
+    """Return the seeds of the verdict, with which the search with `seed` has not trained."""
     return [derived_seed("finalists", seed, index) % 2**31 for index in range(section.num_seeds)]
 
 
 def is_complete_verdict(
     records: Sequence[TrialRecord], known: Sequence[HoldoutResult], space: SearchSpace, seed: int
 ) -> bool:
-    """Whether `known` is the whole verdict on these trials."""
-    wanted = {(one.number, fresh) for one in finalists(records, space) for fresh in final_seeds(seed, space.verdict)}
-    return wanted == {(one.number, one.seed) for one in known}
+    """Return whether `known` is the whole verdict on these trials."""
+    seeds = final_seeds(seed, space.verdict)
+    wanted = {(finalist.number, final_seed) for finalist in finalists(records, space) for final_seed in seeds}
+    return wanted == {(result.number, result.seed) for result in known}
 
 
 def evaluate_finalists(
@@ -51,13 +54,13 @@ def evaluate_finalists(
     pool: Executor,
     keep: Callable[[tuple[HoldoutResult, ...]], None],
 ) -> tuple[HoldoutResult, ...]:
-    """Holdout results of all finalists, best validation fitness first; those in `known` are not judged again.
+    """Return the holdout results of all finalists, best validation fitness first; `known` ones are not repeated.
 
-    `keep` is called with all there are whenever one has come.
+    `keep` is called with all results so far after each new one.
     """
-    results = {(one.number, one.seed): one for one in known}
+    results = {(result.number, result.seed): result for result in known}
     seeds = final_seeds(objective.settings.seed, space.verdict)
-    wanted = [(one, seed) for one in finalists(records, space) for seed in seeds]
+    wanted = [(record, seed) for record in finalists(records, space) for seed in seeds]
     missing = (
         (record.number, partial(objective.holdout, record, seed))
         for record, seed in wanted
@@ -68,4 +71,4 @@ def evaluate_finalists(
             raise StudyError(f"the holdout verdict on trial {result.key} failed: {result.error}; run the command again")
         results[result.value.number, result.value.seed] = result.value
         keep(tuple(results.values()))
-    return tuple(results[one.number, seed] for one, seed in wanted)
+    return tuple(results[record.number, seed] for record, seed in wanted)

@@ -229,10 +229,10 @@ def test_another_seed_trains_other_weights_and_asks_other_questions(
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        (["--seed", "1"], "seed: stored 0, asked 1"),
-        (["--trial-flops", "4e9"], "space.training.trial_flops: stored 3000000000.0, asked 4000000000.0"),
-        (["--exportable"], "space.constraints.exportable: stored None, asked True"),
-        (["--collapse-weight", "2"], "space.evaluation.collapse_weight: stored 0.25, asked 2.0"),
+        (["--seed", "1"], "seed: stored 0, requested 1"),
+        (["--trial-flops", "4e9"], "space.training.trial_flops: stored 3000000000.0, requested 4000000000.0"),
+        (["--exportable"], "space.constraints.exportable: stored None, requested True"),
+        (["--collapse-weight", "2"], "space.evaluation.collapse_weight: stored 0.25, requested 2.0"),
         (["--corpus", "{other}"], "corpus.content_hash: stored "),
         (["--space", "{space}"], "space.search.num_layers"),
     ],
@@ -402,12 +402,12 @@ def test_no_space_for_a_first_file_is_one_line(flags: list[str], tmp_path: Path)
     [
         (["--bugdet", "4"], "unrecognized arguments: --bugdet 4"),
         (["--budge", "4"], "unrecognized arguments: --budge 4"),
-        (["--budget", "0"], "argument --budget: a whole number of at least 1, found '0'"),
+        (["--budget", "0"], "argument --budget: must be a whole number of at least 1, found '0'"),
         (["--budget", "many"], "argument --budget: a number, found 'many'"),
-        (["--workers", "-1"], "argument --workers: a whole number of at least 1, found '-1'"),
-        (["--hours", "0"], "argument --hours: a number above 0, found '0'"),
+        (["--workers", "-1"], "argument --workers: must be a whole number of at least 1, found '-1'"),
+        (["--hours", "0"], "argument --hours: must be a number above 0, found '0'"),
         (["--trial-flops", "nan"], "argument --trial-flops: a number, found 'nan'"),
-        (["--collapse-weight", "-1"], "argument --collapse-weight: a number of at least 0, found '-1'"),
+        (["--collapse-weight", "-1"], "argument --collapse-weight: must be a number of at least 0, found '-1'"),
         (["--seed", "1.5"], "argument --seed: "),
         (
             ["--rungs", "9"],

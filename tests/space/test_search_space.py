@@ -62,7 +62,7 @@ def write(folder: Path, text: str) -> str:
 def with_search(line: str) -> str:
     """SPACE with one more line in [search], or another value of one that is there."""
     key = line.partition("=")[0].strip()
-    kept = [one for one in SPACE.splitlines() if one.partition("=")[0].strip() != key]
+    kept = [other for other in SPACE.splitlines() if other.partition("=")[0].strip() != key]
     return "\n".join(kept).replace("[search]", f"[search]\n{line}")
 
 
@@ -86,13 +86,13 @@ def every_listed_choice() -> list[Any]:
     ]
 
 
-def test_the_spaces_that_are_shipped() -> None:
+def test_the_shipped_spaces() -> None:
     assert shipped_spaces() == ["base", "char", "gpu", "origin", "tiny"]
 
 
 @pytest.mark.parametrize(("name", "key", "value"), every_listed_choice())
 def test_every_listed_choice_can_be_built_and_run(name: str, key: str, value: Any) -> None:
-    """Width, depth and vocabulary of the large spaces are cut, unless they are what is looked at."""
+    """Width, depth and vocabulary of large spaces are reduced, unless they are the tested dimension."""
     space = load_space(name)
     candidate = build(space, **{key: value})
     wanted = candidate.architecture
@@ -100,7 +100,7 @@ def test_every_listed_choice_can_be_built_and_run(name: str, key: str, value: An
         assert wanted.vocab_size == (300 if value == "char" else value)
         assert candidate.vocabulary == vocabulary_name(value)
     cut = {"num_layers": 1, "hidden_dim": wanted.head_dim, "vocab_size": 256}
-    if key != "vocab_size":  # heads and their groups hang on the width
+    if key != "vocab_size":  # heads and groups depend on the width
         del cut["hidden_dim"]
     cut.pop(key, None)
     heads = {"num_heads": 1, "num_kv_heads": 1} if "hidden_dim" in cut else {}
@@ -110,7 +110,7 @@ def test_every_listed_choice_can_be_built_and_run(name: str, key: str, value: An
         logits = model(torch.tensor([[0, 255, 7]]))
     assert logits.shape == (1, 3, small.vocab_size)
     assert logits.isfinite().all()
-    assert sum(one.numel() for one in model.parameters()) == small.num_params
+    assert sum(parameter.numel() for parameter in model.parameters()) == small.num_params
 
 
 @pytest.mark.parametrize("name", shipped_spaces())
@@ -130,7 +130,7 @@ def test_the_smallest_architecture_of_every_shipped_space_is_within_its_limits(n
     assert max(excess.values()) <= 0, excess
 
 
-def test_query_groups_that_do_not_divide_the_heads_become_their_greatest_common_divisor(tmp_path: Path) -> None:
+def test_query_groups_that_do_not_divide_the_heads_are_reduced_to_the_greatest_common_divisor(tmp_path: Path) -> None:
     space = load_space(write(tmp_path, WIDE))
     # 96 / 16 = 6 heads: groups of 1, 2 and gcd(6, 4) = 2.
     kv_heads = [
@@ -140,7 +140,7 @@ def test_query_groups_that_do_not_divide_the_heads_become_their_greatest_common_
     assert kv_heads == [6, 3, 3]
 
 
-def test_a_candidate_holds_what_was_picked(tmp_path: Path) -> None:
+def test_a_candidate_has_the_values_of_its_point(tmp_path: Path) -> None:
     candidate = build(
         load_space(write(tmp_path, WIDE)), num_layers=3, hidden_dim=128, head_dim=32, query_group_size=2,
         ffn_multiplier=3.0, vocab_size=1024, activation="swiglu", normalization="layernorm",
@@ -154,7 +154,7 @@ def test_a_candidate_holds_what_was_picked(tmp_path: Path) -> None:
     assert candidate == Candidate(expected, "bpe-1024", 1.5)
 
 
-def test_the_architecture_has_the_vocabulary_that_there_really_is() -> None:
+def test_the_architecture_has_the_real_size_of_its_vocabulary() -> None:
     space = load_space("tiny")
     candidate = space.candidate(first_point(space) | {"vocab_size": 512}, {"bytes": 256, "bpe-512": 431})
     assert candidate.architecture.vocab_size == 431
@@ -213,8 +213,8 @@ def test_values_of_a_range(given: dict[str, Any], values: list[float], is_intege
     assert made.is_integer == is_integer
 
 
-def test_a_range_that_its_steps_do_not_fill_is_suggested_up_to_its_last_step(tmp_path: Path) -> None:
-    """Optuna warns, at every trial, of a range whose end no step reaches."""
+def test_the_distribution_of_a_range_ends_at_its_last_step(tmp_path: Path) -> None:
+    """Optuna warns at every trial if no step reaches the end of a range."""
     text = SPACE.replace("hidden_dim = 32", "hidden_dim = { min = 32, max = 100, step = 32 }")
     text = text.replace("vocab_size", "dropout = { min = 0.1, max = 0.35, step = 0.1 }\nvocab_size")
     distributions = search_distributions(load_space(write(tmp_path, text)))
@@ -243,7 +243,7 @@ def test_vocabulary_names(value: Any, name: str) -> None:
     bpe_size(name)
 
 
-def test_gpt2_stands_beside_sizes_in_a_space(tmp_path: Path) -> None:
+def test_a_space_may_have_gpt2_and_sizes(tmp_path: Path) -> None:
     space = load_space(write(tmp_path, SPACE.replace("vocab_size = 256", 'vocab_size = [512, "gpt2"]')))
     assert space.vocabulary_names == ["bpe-512", "gpt2"]
     sizes = {"bpe-512": 512, "gpt2": 50_257}
@@ -253,7 +253,7 @@ def test_gpt2_stands_beside_sizes_in_a_space(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [255, 65_537, -1, True, 256.0, "bytes", None])
 def test_other_vocabulary_sizes_are_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"^vocab_size is 256 \(bytes\) to 65536, \"char\" or \"gpt2\"; found "):
+    with pytest.raises(ValueError, match=r"vocab_size.*256.*65536"):
         vocabulary_name(value)
 
 
@@ -270,7 +270,7 @@ def test_steps_by_hand_and_rounded_down(tmp_path: Path) -> None:
     assert short.num_steps(architecture) == 8
 
 
-def test_excess_is_the_share_over_each_limit(tmp_path: Path) -> None:
+def test_excess_is_a_share_of_each_limit(tmp_path: Path) -> None:
     limits = "\n[constraints]\nmax_params = 10_000\nmax_train_flops_per_token = 442_368\nmax_train_memory_gb = 1\n"
     space = load_space(write(tmp_path, SPACE + limits))
     architecture = build(space).architecture
@@ -284,7 +284,7 @@ def test_excess_is_the_share_over_each_limit(tmp_path: Path) -> None:
     assert list(load_space(write(tmp_path, SPACE)).excess(architecture)) == ["trial_flops"]
 
 
-def test_an_architecture_without_a_class_of_transformers_is_over_the_limit_of_an_exportable_space(
+def test_an_exportable_space_allows_only_architectures_with_a_class_of_transformers(
     tmp_path: Path,
 ) -> None:
     space = load_space(write(tmp_path, WIDE))
@@ -297,11 +297,11 @@ def test_an_architecture_without_a_class_of_transformers_is_over_the_limit_of_an
     assert only.model_copy(update={"constraints": space.constraints}) == space
 
 
-@pytest.mark.parametrize(("said", "kept"), [("true", True), ("false", None)])
-def test_a_file_can_ask_for_what_is_exportable(tmp_path: Path, said: str, kept: bool | None) -> None:
-    """No is written as nothing: a study of before the key was there is the same study."""
-    space = load_space(write(tmp_path, f"{WIDE}[constraints]\nexportable = {said}\n"))
-    assert space.constraints.exportable is kept
+@pytest.mark.parametrize(("value", "stored"), [("true", True), ("false", None)])
+def test_a_space_file_can_set_exportable(tmp_path: Path, value: str, stored: bool | None) -> None:
+    """False is stored as None: the study is the same."""
+    space = load_space(write(tmp_path, f"{WIDE}[constraints]\nexportable = {value}\n"))
+    assert space.constraints.exportable is stored
     assert load_space(write(tmp_path, WIDE)).constraints.exportable is None
 
 
@@ -324,7 +324,7 @@ def test_a_file_can_ask_for_what_is_exportable(tmp_path: Path, said: str, kept: 
     ],
     ids=["positions", "qk-norm", "groups"],
 )
-def test_a_space_of_which_nothing_is_exportable_is_refused(tmp_path: Path, lines: str, reason: str) -> None:
+def test_a_space_without_exportable_architectures_is_refused(tmp_path: Path, lines: str, reason: str) -> None:
     text = SPACE.replace("vocab_size = 256", f"vocab_size = 256\n{lines}")
     space = load_space(write(tmp_path, text))
     told = f"is exportable: no class of transformers represents {reason}"
@@ -337,75 +337,77 @@ def test_a_space_of_which_nothing_is_exportable_is_refused(tmp_path: Path, lines
 
 
 @pytest.mark.parametrize("name", shipped_spaces())
-def test_every_shipped_space_holds_exportable_architectures(name: str) -> None:
+def test_every_shipped_space_has_exportable_architectures(name: str) -> None:
     assert load_space(name).only_exportable().constraints.exportable
 
 
-def test_a_budget_of_less_than_a_step_is_far_over_the_limit(tmp_path: Path) -> None:
+def test_a_budget_below_one_step_is_far_over_the_limit(tmp_path: Path) -> None:
     space = load_space(write(tmp_path, SPACE.replace("1e9", "1.0")))
     excess = space.excess(build(space).architecture)["trial_flops"]
     assert 1e6 < excess < math.inf
 
 
 @pytest.mark.parametrize(
-    ("line", "message"),
+    ("line", "facts"),
     [
-        ("activation = 'gleu'", "unknown activation 'gleu'; did you mean 'gelu'?"),
-        ("normalization = 'rms'", "unknown normalization 'rms'"),
-        ("position_encoding = ['rope', 1]", "unknown position_encoding '1'"),
-        ("position_encoding = [['rope']]", "position_encoding: a list holds numbers, names or true and false"),
-        ("activation = { min = 1, max = 2 }", "unknown activation '1.0'"),
-        ("head_dim = 24", "hidden_dim 32 is not a multiple of head_dim 24"),
-        ("head_dim = 1", "rope needs an even head_dim, found 1"),
-        ("head_dim = 1.5", "head_dim holds whole numbers of at least 1, found 1.5"),
-        ("head_dim = 0", "head_dim holds whole numbers of at least 1, found 0"),
-        ("head_dim = { min = 8 }", "head_dim: a range needs min and max, found ['min']"),
-        ("head_dim = { min = 2, max = 1 }", "head_dim: min 2 is greater than max 1"),
-        ("num_layers = 0", "num_layers holds whole numbers of at least 1, found 0"),
-        ("num_layers = true", "num_layers holds numbers, found True"),
-        ("num_layers = 2000", "num_layers: input should be less than or equal to 1024, found 2000"),
-        ("num_layers = { min = 1, max = 8, log = true }", "num_layers holds whole numbers"),
-        ("num_layers = { min = 1, max = 8, step = 0.5 }", "num_layers holds whole numbers"),
-        ("hidden_dim = { min = 32, max = 256, log = true }", "hidden_dim holds whole numbers"),
-        ("hidden_dim = 131072", "hidden_dim: input should be less than or equal to 65536"),
-        ("query_group_size = -1", "query_group_size holds whole numbers of at least 1, found -1"),
-        ("ffn_multiplier = []", "ffn_multiplier: an empty list leaves nothing to choose"),
-        ("ffn_multiplier = [2.0, 2.0]", "ffn_multiplier: a choice stands twice in [2.0, 2.0]"),
-        ("ffn_multiplier = 'wide'", "ffn_multiplier holds numbers, found 'wide'"),
-        ("ffn_multiplier = 0", "ffn_multiplier must be positive, found 0"),
-        ("ffn_multiplier = 0.001", "ffn_multiplier 0.001 gives a feed-forward width of 0"),
-        ("ffn_multiplier = inf", "ffn_multiplier holds numbers, found inf"),
-        ("ffn_multiplier = 2020-01-01", "ffn_multiplier: expected a value, a list or a range, found datetime.date"),
-        ("lr_multiplier = nan", "lr_multiplier holds numbers, found nan"),
-        ("lr_multiplier = -1", "lr_multiplier must be positive, found -1"),
-        ("lr_multiplier = { min = 1, max = inf }", "lr_multiplier max: input should be a finite number, found inf"),
-        ("lr_multiplier = { min = 0, max = 1, log = true }", "lr_multiplier: log = true needs min > 0, found 0"),
-        ("lr_multiplier = { min = 1, max = 2, step = 0 }", "lr_multiplier: step must be positive"),
-        ("lr_multiplier = { min = 1, max = 2, step = 0.1, log = true }", "cannot go with log = true"),
-        ("lr_multiplier = { min = 1, max = 2, stp = 1 }", "unknown range key 'stp'; did you mean 'step'?"),
-        ("lr_multiplier = { min = 'low', max = 2 }", "lr_multiplier min: input should be a valid number"),
-        ("dropout = 1.0", "dropout is in [0, 1), found 1.0"),
-        ("dropout = nan", "dropout holds numbers, found nan"),
-        ("qk_norm = 1", "qk_norm is true or false, found 1"),
-        ("tie_embeddings = [true, 'no']", "tie_embeddings is true or false, found 'no'"),
-        ("vocab_size = 255", 'vocab_size is 256 (bytes) to 65536, "char" or "gpt2"; found 255'),
-        ("vocab_size = 'chars'", 'vocab_size is 256 (bytes) to 65536, "char" or "gpt2"; found \'chars\''),
-        ("vocab_size = { min = 256, max = 512 }", "vocab_size is a list of sizes, not a range"),
+        ("activation = 'gleu'", ("activation", "'gleu'", "did you mean 'gelu'?")),
+        ("normalization = 'rms'", ("normalization", "'rms'")),
+        ("position_encoding = ['rope', 1]", ("position_encoding", "'1'")),
+        ("position_encoding = [['rope']]", ("position_encoding", "list", "['rope']")),
+        ("activation = { min = 1, max = 2 }", ("activation", "'1.0'")),
+        ("head_dim = 24", ("hidden_dim 32", "multiple of head_dim 24")),
+        ("head_dim = 1", ("rope", "even head_dim", "1")),
+        ("head_dim = 1.5", ("head_dim", "whole numbers of at least 1", "1.5")),
+        ("head_dim = 0", ("head_dim", "whole numbers of at least 1", "0")),
+        ("head_dim = { min = 8 }", ("head_dim", "min and max", "['min']")),
+        ("head_dim = { min = 2, max = 1 }", ("head_dim", "min 2", "max 1")),
+        ("num_layers = 0", ("num_layers", "whole numbers of at least 1", "0")),
+        ("num_layers = true", ("num_layers", "numbers", "True")),
+        ("num_layers = 2000", ("num_layers", "less than or equal to 1024", "2000")),
+        ("num_layers = { min = 1, max = 8, log = true }", ("num_layers", "whole numbers", "log")),
+        ("num_layers = { min = 1, max = 8, step = 0.5 }", ("num_layers", "whole numbers")),
+        ("hidden_dim = { min = 32, max = 256, log = true }", ("hidden_dim", "whole numbers", "log")),
+        ("hidden_dim = 131072", ("hidden_dim", "less than or equal to 65536", "131072")),
+        ("query_group_size = -1", ("query_group_size", "whole numbers of at least 1", "-1")),
+        ("ffn_multiplier = []", ("ffn_multiplier", "empty list")),
+        ("ffn_multiplier = [2.0, 2.0]", ("ffn_multiplier", "[2.0, 2.0]")),
+        ("ffn_multiplier = 'wide'", ("ffn_multiplier", "numbers", "'wide'")),
+        ("ffn_multiplier = 0", ("ffn_multiplier", "positive", "0")),
+        ("ffn_multiplier = 0.001", ("ffn_multiplier", "0.001", "feed-forward width")),
+        ("ffn_multiplier = inf", ("ffn_multiplier", "numbers", "inf")),
+        ("ffn_multiplier = 2020-01-01", ("ffn_multiplier", "a value, a list or a range", "datetime.date")),
+        ("lr_multiplier = nan", ("lr_multiplier", "numbers", "nan")),
+        ("lr_multiplier = -1", ("lr_multiplier", "positive", "-1")),
+        ("lr_multiplier = { min = 1, max = inf }", ("lr_multiplier max", "finite number", "inf")),
+        ("lr_multiplier = { min = 0, max = 1, log = true }", ("lr_multiplier", "log = true", "min > 0")),
+        ("lr_multiplier = { min = 1, max = 2, step = 0 }", ("lr_multiplier", "step", "positive")),
+        ("lr_multiplier = { min = 1, max = 2, step = 0.1, log = true }", ("lr_multiplier", "step", "log = true")),
+        ("lr_multiplier = { min = 1, max = 2, stp = 1 }", ("lr_multiplier", "'stp'", "did you mean 'step'?")),
+        ("lr_multiplier = { min = 'low', max = 2 }", ("lr_multiplier min", "number", "'low'")),
+        ("dropout = 1.0", ("dropout", "[0, 1)", "1.0")),
+        ("dropout = nan", ("dropout", "numbers", "nan")),
+        ("qk_norm = 1", ("qk_norm", "true or false", "1")),
+        ("tie_embeddings = [true, 'no']", ("tie_embeddings", "true or false", "'no'")),
+        ("vocab_size = 255", ("vocab_size", "256", "65536", '"char"', '"gpt2"', "255")),
+        ("vocab_size = 'chars'", ("vocab_size", "256", "65536", '"char"', '"gpt2"', "'chars'")),
+        ("vocab_size = { min = 256, max = 512 }", ("vocab_size", "list of sizes, not a range")),
     ],
 )  # fmt: skip
-def test_a_bad_dimension_is_one_line_that_names_it(tmp_path: Path, line: str, message: str) -> None:
+def test_a_bad_dimension_is_an_error_of_one_line_that_names_it(
+    tmp_path: Path, line: str, facts: tuple[str, ...]
+) -> None:
     with pytest.raises(SpaceError) as caught:
         load_space(write(tmp_path, with_search(line)))
     text = str(caught.value)
     assert text.startswith("mine.toml search: ")
-    assert message in text
+    assert [fact for fact in facts if fact not in text] == [], text
     assert "\n" not in text
     assert text.count("found") <= 1
 
 
 def test_sinusoidal_positions_need_an_even_width(tmp_path: Path) -> None:
     text = with_search("position_encoding = 'sinusoidal'\nhead_dim = 3").replace("hidden_dim = 32", "hidden_dim = 33")
-    with pytest.raises(SpaceError, match=r"^mine.toml search: sinusoidal positions need an even hidden_dim, found 33$"):
+    with pytest.raises(SpaceError, match=r"^mine.toml search: sinusoidal .*even hidden_dim.*33"):
         load_space(write(tmp_path, text))
 
 
@@ -433,7 +435,7 @@ def test_sinusoidal_positions_need_an_even_width(tmp_path: Path) -> None:
         ("[training]", "[training", "cannot read search space"),
     ],
 )  # fmt: skip
-def test_a_bad_file_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_a_bad_file_is_an_error_of_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(SpaceError) as caught:
         load_space(write(tmp_path, SPACE.replace(old, new)))
     assert str(caught.value).startswith(message)
@@ -448,7 +450,7 @@ def test_a_bad_file_is_one_line(tmp_path: Path, old: str, new: str, message: str
         ("no/such", "no search space at no/such; give a TOML file"),
     ],
 )
-def test_a_space_that_is_not_there(name: str, message: str) -> None:
+def test_an_unknown_space_is_an_error_that_names_the_known_ones(name: str, message: str) -> None:
     with pytest.raises(SpaceError) as caught:
         load_space(name)
     assert str(caught.value).startswith(message)
