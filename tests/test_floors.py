@@ -35,7 +35,7 @@ FOREIGN = {"optuna", "plotly", "ray", "rich", "torch"}
 """Libraries that belong to certain packages."""
 ALLOWED = {"report": {"optuna", "plotly", "rich"}, "search": {"optuna", "torch"}}
 """Those of FOREIGN that a package may import; any other that is no plain data may import torch."""
-RAY_FILES = {f"nas/search/executors/{name}.py" for name in ("ray_connection", "ray_pool", "ray_rungs", "ray_tune")}
+RAY_FILES = {f"nas/search/executors/{name}.py" for name in ("ray_connection", "ray_pool", "ray_trainable", "ray_tune")}
 """They are imported when --engine ray is asked for, and not before."""
 
 

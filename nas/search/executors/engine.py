@@ -1,4 +1,4 @@
-"""Where the work of a search is done: in processes of this machine, or on the nodes of a Ray cluster."""
+"""The engine of a search: worker processes on this machine, or the nodes of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from nas.errors import UsageError, unknown_name
 from nas.search.driver import Budget, run_trials
 from nas.search.executors.executor import Executor
-from nas.search.executors.ray_options import RaySettings
+from nas.search.executors.ray_settings import RaySettings
 from nas.search.executors.workers import WorkerPool
 from nas.search.trials import Trials
 from nas.system.machine import available_cores
@@ -22,23 +22,23 @@ from nas.trial.task import RunRung
 ENGINES = ("local", "ray")
 DEFAULT_ENGINE = "local"
 RunTrials = Callable[[Trials, RunRung, Any, Budget], bool]
-"""`nas.search.driver.run_trials`, or what does the same with a pool of its own kind."""
+"""The signature of `nas.search.driver.run_trials`, with the kind of pool that the engine needs."""
 
 
 def plan_engine(
-    engine: str, num_workers: int | None, device: str, of_ray: Mapping[str, Any]
+    engine: str, num_workers: int | None, device: str, ray_flags: Mapping[str, Any]
 ) -> tuple[int | None, Numerics, RaySettings | None]:
-    """Workers, numerics and what is asked of Ray, of which None stands for the local engine.
+    """Return the number of workers, their numerics, and the settings of Ray, None for the local engine.
 
-    `of_ray` holds the values of the flags that are for Ray alone, None where they were not given. UsageError for an
-    engine that is not there, for flags that do not go together, and where Ray is not installed.
+    `ray_flags` maps the flags --address, --cpus-per-trial and --gpus-per-trial to their values, None if not given.
+    Raises UsageError for an unknown engine, for contradictory flags, and if Ray is needed but not installed.
     """
     if engine not in ENGINES:
         raise UsageError(unknown_name("engine", engine, ENGINES))
     if engine == "ray":
-        return num_workers, *_plan_on_ray(num_workers, device, *of_ray.values())
-    if unused := [flag for flag, value in of_ray.items() if value is not None]:
-        raise UsageError(f"{unused[0]} is for --engine ray; add that, or leave it out")
+        return num_workers, *_plan_on_ray(num_workers, device, *ray_flags.values())
+    if unused := [flag for flag, value in ray_flags.items() if value is not None]:
+        raise UsageError(f"{unused[0]} has an effect only with --engine ray; add that, or leave it out")
     numerics = plan_numerics(device, threads=1)
     cores = available_cores()
     num_workers = num_workers or (1 if numerics.device.startswith("cuda") else cores)
@@ -48,17 +48,17 @@ def plan_engine(
 def _plan_on_ray(
     num_workers: int | None, device: str, address: str | None, cpus: float | None, gpus: float | None
 ) -> tuple[Numerics, RaySettings]:
-    """On this machine alone workers share its cores as they do without Ray, so that records are the same."""
+    """Plan like the local engine on this machine alone, so that records are equal; on a cluster by CPUs of a trial."""
     import_ray()
     if address is not None and not re.fullmatch(r"auto|[^/\s]+:\d+", address):
         raise UsageError(
-            f"--address is HOST:PORT, or auto on a machine of the cluster, found '{address}'; "
-            "a search does not go through a Ray client"
+            f"--address must be HOST:PORT, or auto on a machine of the cluster, found '{address}'; "
+            "a search does not support Ray clients"
         )
     if ":" in device:
-        raise UsageError(f"Ray chooses among the GPUs, found --device {device}; use --device cuda")
+        raise UsageError(f"Ray assigns the GPUs, so use --device cuda instead of --device {device}")
     if gpus and device == "cpu":
-        raise UsageError(f"--gpus-per-trial {gpus:g} would lie idle with --device cpu; leave one of them out")
+        raise UsageError(f"--gpus-per-trial {gpus:g} would not be used with --device cpu; leave one of them out")
     share = available_cores() // num_workers if num_workers and address is None else 1
     cpus = cpus or float(max(1, share))
     numerics = plan_numerics("cuda" if gpus else device, threads=max(1, int(cpus)), remote_gpu=gpus is not None)
@@ -66,8 +66,8 @@ def _plan_on_ray(
 
 
 def import_ray() -> None:
-    """UsageError where it is not installed."""
-    # Read by Ray as it is imported: what it tells of lost workers would go to stdout, in pages; we tell it in a line.
+    """Import Ray Tune; raise UsageError if it is not installed."""
+    # Ray reads this at import. Its pages about lost workers would go to stdout; we report each loss in one line.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     try:
         importlib.import_module("ray.tune")
@@ -75,10 +75,10 @@ def import_ray() -> None:
         raise UsageError("--engine ray needs Ray Tune: pip install 'codenas[ray]'") from None
 
 
-def engine_of(
+def create_engine(
     ray_settings: RaySettings | None, num_workers: int | None, initialise: Callable[[], object]
 ) -> tuple[RunTrials, AbstractContextManager[Executor]]:
-    """What runs trials, and the pool to open for it and for the verdict."""
+    """Return the function that runs trials, and the pool to open for it and for the verdict."""
     if ray_settings is None:
         assert num_workers is not None
         return run_trials, WorkerPool(num_workers, initialise)

@@ -1,13 +1,13 @@
-"""The trials of a study by Ray Tune: it places and watches them, `Trials` keeps the books.
+"""Run the trials of a study by Ray Tune: Tune places and watches them, `Trials` records them.
 
-    _Proposals     a Searcher: begins a trial when there is room for one, and again where its process is lost
-    Rungs          a Trainable, of ray_rungs.py: evaluates one rung a step, in an actor
-    _Decisions     a TrialScheduler: records each rung, and stops the trial or lets it go on
+    _TrialSearcher     a Searcher: begins a trial when there is room, and resumes a trial whose process was lost
+    RungTrainable      a Trainable (ray_trainable.py): runs one rung in each step, in an actor
+    _TrialScheduler    a TrialScheduler: records each rung, and stops or promotes the trial
 
-The Optuna study is the only truth. What Tune itself writes down is thrown away: a driver that was killed goes on from
-the study, under any engine. An actor or a node that is lost costs the rung it was at: the trial is begun again there,
-under its own number, from the trunk that the rung below left in the study's folder. Tune's own way to begin a trial
-again is not used: it gives up one for which a warm actor was chosen that stood on the lost node.
+The Optuna study is the only state that is kept; the files of Tune are deleted. A driver that was killed resumes from
+the study, under any engine. A lost actor or node costs one rung: the trial repeats it under its own number, from the
+weights that the rung below left in the study's folder. Tune's own retries are not used: they give up a trial whose
+reused actor was on the lost node.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ from ray.tune.search import Searcher
 from nas.records.trial import TrialRecord
 from nas.search.driver import Budget, TrialQueue, record_ended
 from nas.search.executors.executor import result_from
-from nas.search.executors.ray_pool import MAX_LOSSES, RayPool, cause_of_loss, given_up, is_of_node
-from nas.search.executors.ray_rungs import Rungs, plain
+from nas.search.executors.ray_pool import MAX_LOSSES, RayPool, is_node_loss, loss_cause, loss_error
+from nas.search.executors.ray_trainable import RungTrainable, task_config
 from nas.search.trials import Trials
 from nas.trial.task import RungTask, RunRung
 
 _ENVIRONMENT = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # the old one says nothing when it is told to
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a search as under any engine
+    "RAY_AIR_NEW_OUTPUT": "0",  # the old output can be switched off
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a search like under any engine
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # actors that start at once; how many trials there are is for _Proposals
+    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # actors that may start at once; _TrialSearcher limits the number of trials
 }
 
 
 def run_trials_by_ray(trials: Trials, objective: RunRung, pool: RayPool, budget: Budget) -> bool:
-    """As `run_trials`, on the nodes of the cluster that `pool` is connected to."""
-    shared = _Shared(trials, pool, TrialQueue(trials, budget))
-    rungs = tune.with_parameters(Rungs, objective=objective, initialise=pool.initialise)
+    """Run trials like `nas.search.driver.run_trials`, on the nodes of the cluster that `pool` is connected to."""
+    state = _SearchState(trials, pool, TrialQueue(trials, budget))
+    trainable = tune.with_parameters(RungTrainable, objective=objective, initialise=pool.initialise)
     with tempfile.TemporaryDirectory(prefix="codenas-tune-") as folder, _environment(_ENVIRONMENT):
         tuner = tune.Tuner(
-            tune.with_resources(rungs, {"cpu": pool.ray_settings.cpus, "gpu": pool.ray_settings.gpus}),
+            tune.with_resources(trainable, {"cpu": pool.ray_settings.cpus, "gpu": pool.ray_settings.gpus}),
             tune_config=tune.TuneConfig(
-                search_alg=_Proposals(shared),
-                scheduler=_Decisions(shared),
-                num_samples=-1,  # as many as are proposed
+                search_alg=_TrialSearcher(state),
+                scheduler=_TrialScheduler(state),
+                num_samples=-1,  # unlimited: _TrialSearcher ends the search
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),
@@ -61,42 +61,42 @@ def run_trials_by_ray(trials: Trials, objective: RunRung, pool: RayPool, budget:
                 storage_path=folder,
                 name="search",
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=0),  # _Proposals sees to them
+                failure_config=tune.FailureConfig(max_failures=0),  # _TrialSearcher retries
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
         try:
             tuner.fit()
         except Exception:
-            if shared.fault is None:
+            if state.fault is None:
                 raise
         except BaseException:
-            if pool.is_connection_of_others and shared.controller is not None:
-                shared.controller.cleanup()
+            if pool.is_shared_connection and state.controller is not None:
+                state.controller.cleanup()
             raise
-    if shared.fault is not None:
-        raise shared.fault
-    return shared.queue.end()
+    if state.fault is not None:
+        raise state.fault
+    return state.queue.end()
 
 
 @dataclass
-class _Shared:
-    """What the searcher and the scheduler have in common."""
+class _SearchState:
+    """The state that the searcher and the scheduler share."""
 
     trials: Trials
     pool: RayPool
     queue: TrialQueue
-    asked: dict[str, RungTask] = field(default_factory=dict)
-    """Of each open trial, by Tune's id of it, the evaluation that it is at."""
-    causes: dict[str, str] = field(default_factory=dict)
-    """Why the process of a trial was lost, by Tune's id of it."""
+    tasks: dict[str, RungTask] = field(default_factory=dict)
+    """Tune's id of an open trial -> its current task."""
+    loss_causes: dict[str, str] = field(default_factory=dict)
+    """Tune's id of a trial -> why its process was lost."""
     fault: Exception | None = None
-    """What ends the search; Tune would wrap it in pages of its own."""
+    """The error that ended the search, kept because Tune wraps it in long messages."""
     controller: Any = None
-    """Tune's own; it ends its actors after an Exception, not after Ctrl-C."""
+    """Tune's controller, which ends its actors after an Exception, but not after Ctrl-C."""
 
     @contextmanager
-    def keeping_faults(self) -> Iterator[None]:
+    def recording_faults(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
@@ -104,83 +104,85 @@ class _Shared:
             raise
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune writes down what it is given. Nothing of this is read again."""
+        """Return nothing: Tune saves its searcher and scheduler, but the search never reads them again."""
         return {}
 
 
-class _Proposals(Searcher):
-    """Begins the trials of a study, and has those begun again whose process was lost."""
+class _TrialSearcher(Searcher):
+    """Begins the trials of a study, and resumes those whose process was lost."""
 
-    def __init__(self, shared: _Shared) -> None:
+    def __init__(self, state: _SearchState) -> None:
         super().__init__()
-        self._shared = shared
+        self._state = state
         self._lost: list[RungTask] = []
         self._losses: Counter[int] = Counter()
 
     def suggest(self, trial_id: str) -> Any:
-        """An evaluation as plain data; None while all places are taken, FINISHED when no trial is open any more.
+        """Return a task as plain data, None while there is no room, or FINISHED once no trial is open.
 
-        Not before: Tune does not ask again after that.
+        Tune does not ask again after FINISHED, and an open trial may still have to be resumed.
         """
-        shared = self._shared
-        if shared.fault is not None:
+        state = self._state
+        if state.fault is not None:
             return Searcher.FINISHED
-        with shared.keeping_faults():
-            asked = self._next()
-        if asked is None:
-            return None if shared.trials.num_open else Searcher.FINISHED
-        shared.asked[trial_id] = asked
-        return plain(asked)
+        with state.recording_faults():
+            task = self._next()
+        if task is None:
+            return None if state.trials.num_open else Searcher.FINISHED
+        state.tasks[trial_id] = task
+        return task_config(task)
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
-        """Its process or node was lost, where that is an error: those of the objective are results."""
-        asked = self._shared.asked.pop(trial_id)
+        """Resume a trial that ended with an error: its process was lost, as errors of the objective are results."""
+        task = self._state.tasks.pop(trial_id)
         if not error:
             return
-        cause = self._shared.causes.pop(trial_id)
-        self._losses[asked.number] += not is_of_node(cause)
-        if self._losses[asked.number] <= MAX_LOSSES:
-            self._lost.append(asked)
+        cause = self._state.loss_causes.pop(trial_id)
+        self._losses[task.number] += not is_node_loss(cause)
+        if self._losses[task.number] <= MAX_LOSSES:
+            self._lost.append(task)
             return
-        with self._shared.keeping_faults():
-            self._shared.trials.record(asked.number, None, given_up(cause))
+        with self._state.recording_faults():
+            self._state.trials.record(task.number, None, loss_error(cause))
 
     def _next(self) -> RungTask | None:
         if self._lost:
             return self._lost.pop(0)
-        has_room = self._shared.trials.num_open < self._shared.pool.room
-        return self._shared.queue.next() if has_room else None
+        has_room = self._state.trials.num_open < self._state.pool.capacity
+        return self._state.queue.next() if has_room else None
 
     def save(self, checkpoint_path: str) -> None: ...
     def restore(self, checkpoint_path: str) -> None: ...
 
 
-class _Decisions(FIFOScheduler):
-    """Records what each rung gave, and has the study's rule say whether its trial goes on."""
+class _TrialScheduler(FIFOScheduler):
+    """Records the result of each rung, and stops or promotes its trial by the study's rule."""
 
-    def __init__(self, shared: _Shared) -> None:
+    def __init__(self, state: _SearchState) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._shared = shared
+        self._state = state
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        self._shared.controller = tune_controller
+        """Keep Tune's controller, which it makes known nowhere else."""
+        self._state.controller = tune_controller
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: Mapping[str, Any]) -> str:
-        shared, content = self._shared, result["content"]
-        with shared.keeping_faults():
+        """Record the rung, and return whether Tune has to continue with the next one."""
+        state, content = self._state, result["content"]
+        with state.recording_faults():
             if result["kind"] == "value":
                 content = TrialRecord.model_validate_json(content)
-            ended = result_from(shared.asked[trial.trial_id].number, result["kind"], content)
-            goes_on = record_ended(shared.trials, ended)
-        if goes_on is None:
+            task_result = result_from(state.tasks[trial.trial_id].number, result["kind"], content)
+            next_rung = record_ended(state.trials, task_result)
+        if next_rung is None:
             return TrialScheduler.STOP
-        shared.asked[trial.trial_id] = goes_on
+        state.tasks[trial.trial_id] = next_rung
         return TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Told before the searcher is."""
-        said = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
-        self._shared.causes[trial.trial_id] = cause_of_loss(said.partition("\n")[2])
+        """Keep the cause of a loss for the searcher, which Tune calls later and without it."""
+        text = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
+        self._state.loss_causes[trial.trial_id] = loss_cause(text.partition("\n")[2])
 
 
 @contextmanager

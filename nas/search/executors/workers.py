@@ -1,4 +1,4 @@
-"""Worker processes that stay warm, take one task at a time, and may die without taking the search along."""
+"""Worker processes that are reused for many tasks, one at a time, and whose death does not end the search."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class WorkerPool:
     """A fixed number of spawned processes. Use as a context manager: leaving it kills them at once."""
 
     def __init__(self, num_workers: int, initialise: Callable[[], object]) -> None:
-        """`initialise` runs once in each new process, before its first task; both must be picklable."""
+        """Start the processes; each runs `initialise` before its first task. It and all tasks must be picklable."""
         self._context = multiprocessing.get_context("spawn")
         self._initialise = initialise
         self._workers = [self._start() for _ in range(num_workers)]
@@ -45,25 +45,28 @@ class WorkerPool:
 
     @property
     def num_free(self) -> int:
+        """Number of workers without a task."""
         return sum(worker.key is None for worker in self._workers)
 
     def submit(self, key: Hashable, task: Task) -> None:
-        """Give `task` to a free worker; there must be one."""
-        worker = next(one for one in self._workers if one.key is None)
+        """Send `task` to a free worker; there must be one."""
+        worker = next(worker for worker in self._workers if worker.key is None)
         if not worker.process.is_alive():
             worker = self._replace(worker)
         worker.key = key
         worker.connection.send(task)
 
     def wait(self, timeout: float | None = None) -> list[TaskResult]:
-        """The tasks that ended, at least one unless `timeout` seconds passed; a dead worker is replaced.
+        """Return the results of tasks that ended, at least one unless `timeout` seconds passed; replace dead workers.
 
-        Raises StudyError when a worker cannot read its data or write its results: that is no fault of its task.
+        Raises StudyError when a worker cannot read its data or write its results, which is not the task's fault.
         """
         busy = [worker for worker in self._workers if worker.key is not None]
-        watched: list[Any] = [one for worker in busy for one in (worker.connection, worker.process.sentinel)]
+        watched: list[Any] = [item for worker in busy for item in (worker.connection, worker.process.sentinel)]
         ready = wait(watched, timeout)
-        return [self._collect(one) for one in busy if one.connection in ready or one.process.sentinel in ready]
+        return [
+            self._collect(worker) for worker in busy if worker.connection in ready or worker.process.sentinel in ready
+        ]
 
     def _collect(self, worker: _Worker) -> TaskResult:
         key, worker.key = worker.key, None
@@ -80,24 +83,24 @@ class WorkerPool:
         return result_from(key, kind, content)
 
     def _start(self) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._initialise), daemon=True)
-        with _interrupts_held():
+        connection, worker_end = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(worker_end, self._initialise), daemon=True)
+        with _interrupts_blocked():
             process.start()
-        theirs.close()
-        return _Worker(process, ours)
+        worker_end.close()
+        return _Worker(process, connection)
 
     def _replace(self, dead: _Worker) -> _Worker:
         dead.connection.close()
-        fresh = self._start()
-        self._workers[self._workers.index(dead)] = fresh
-        return fresh
+        worker = self._start()
+        self._workers[self._workers.index(dead)] = worker
+        return worker
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Within it Ctrl-C waits. A process started here inherits that: it imports for seconds before it can ignore any."""
-    resource_tracker.ensure_running()  # its start, which a process's start brings along, would end the wait
+def _interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C, also in a process that is started here: it imports for seconds before it can ignore the signal."""
+    resource_tracker.ensure_running()  # starting a process starts it too, which would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -106,10 +109,10 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _serve(connection: Connection, initialise: Callable[[], object]) -> None:
-    """A worker's life: tasks in, values or error lines out, until the driver goes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides.
+    """Run in the worker: receive tasks and send results until the driver closes the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the driver decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     initialise()
     while True:
         try:
@@ -119,8 +122,8 @@ def _serve(connection: Connection, initialise: Callable[[], object]) -> None:
         connection.send(attempt(task))
 
 
-def _die_with_parent() -> None:
-    """A driver that was killed cannot stop its workers: they watch it themselves."""
+def _exit_with_parent() -> None:
+    """Exit when the driver is gone: one that was killed cannot stop its workers."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

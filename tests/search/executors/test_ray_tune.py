@@ -16,7 +16,7 @@ import pytest
 from nas.errors import CacheError, SpaceError, StudyError, UsageError
 from nas.search.driver import Budget
 from nas.search.executors.engine import import_ray
-from nas.search.executors.ray_options import RaySettings
+from nas.search.executors.ray_settings import RaySettings
 from nas.search.trials import Trials
 from nas.space.search_space import SearchSpace
 from tests.helpers.instant_objective import Instant
@@ -29,7 +29,7 @@ import_ray()  # it reads a setting of ours as it is imported
 import ray  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from nas.search.executors.ray_pool import RayPool, cause_of_loss, is_of_node  # noqa: E402
+from nas.search.executors.ray_pool import RayPool, is_node_loss, loss_cause  # noqa: E402
 from nas.search.executors.ray_tune import run_trials_by_ray  # noqa: E402
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
@@ -37,8 +37,8 @@ NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
 
 @pytest.fixture(scope="module", autouse=True)
 def _cluster() -> Iterator[None]:
-    """Two nodes, and this process connected to them. Its workers import this folder."""
-    terminate = signal.getsignal(signal.SIGTERM)
+    """Start two nodes, whose workers import this folder, and connect this process to them."""
+    handler = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
         nodes = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
@@ -49,7 +49,7 @@ def _cluster() -> Iterator[None]:
         session = Path(nodes.head_node.get_session_dir_path())
         nodes.shutdown()
         shutil.rmtree(session)
-    signal.signal(signal.SIGTERM, terminate)  # Ray's own would outlive it
+    signal.signal(signal.SIGTERM, handler)  # Ray's own handler would stay
 
 
 def run(
@@ -62,7 +62,7 @@ def run(
     seconds: float = 0.0,
     log: Log | None = None,
 ) -> bool:
-    """As `run_locally`."""
+    """Run a search like `run_locally`, by Ray."""
     space, log = space or tiny(), log or Log()
     objective = Instant(mishaps or {}, seconds, calls_folder(folder))
     study = opened(folder, space)
@@ -73,26 +73,26 @@ def run(
 
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
-    """One for Ray, one for the local engine."""
+    """Return a folder for Ray and another for the local engine."""
     for name in ("ray", "local"):
         (tmp_path / name).mkdir()
     return tmp_path / "ray", tmp_path / "local"
 
 
 def test_one_worker_leaves_the_records_of_the_local_engine(folders: tuple[Path, Path]) -> None:
-    """With rungs, trials that are stopped there, and every fault that is the objective's own."""
+    """The search has rungs, stopped trials, and every fault that an objective can have."""
     mishaps = {4: "raise", 6: "diverge at 1", 7: "refuse", 9: "diverge"}
     logs = Log(), Log()
-    for one, folder, log in zip((run, run_locally), folders, logs, strict=True):
-        assert one(folder, Budget(14), space=with_rungs(), mishaps=mishaps, log=log)
-    mine, theirs = map(records, folders)
-    assert mine == theirs
-    assert {one["state"] for one in mine} == {"COMPLETE", "PRUNED", "FAIL"}
+    for search, folder, log in zip((run, run_locally), folders, logs, strict=True):
+        assert search(folder, Budget(14), space=with_rungs(), mishaps=mishaps, log=log)
+    by_ray, by_local_engine = map(records, folders)
+    assert by_ray == by_local_engine
+    assert {record["state"] for record in by_ray} == {"COMPLETE", "PRUNED", "FAIL"}
     assert calls(folders[0]) == calls(folders[1])
     assert logs[0].events == logs[1].events
 
 
-def test_a_study_goes_on_under_another_engine(folders: tuple[Path, Path]) -> None:
+def test_a_study_is_resumed_under_another_engine(folders: tuple[Path, Path]) -> None:
     run_locally(folders[1], Budget(12), space=with_rungs())
     run_locally(folders[0], Budget(4), space=with_rungs())
     with suppress(KeyboardInterrupt):
@@ -102,8 +102,8 @@ def test_a_study_goes_on_under_another_engine(folders: tuple[Path, Path]) -> Non
     assert calls(folders[0]) == calls(folders[1])
 
 
-def test_an_interrupted_search_gives_its_node_back(tmp_path: Path) -> None:
-    """At once, not when the exception that is held here is forgotten: Tune ends no actor after Ctrl-C."""
+def test_an_interrupted_search_frees_its_node(tmp_path: Path) -> None:
+    """It does so at once, not when the exception that is kept here is deleted: Tune ends no actor after Ctrl-C."""
     with pytest.raises(KeyboardInterrupt) as held:
         run(tmp_path, Budget(4), space=with_rungs(), log=Killed(3))
     deadline = time.monotonic() + 30
@@ -114,7 +114,7 @@ def test_an_interrupted_search_gives_its_node_back(tmp_path: Path) -> None:
 
 
 def test_a_lost_worker_costs_the_rung_it_was_at(folders: tuple[Path, Path]) -> None:
-    """Of the last trial, when nothing else is left to be proposed."""
+    """The worker of the last trial is lost, when nothing is left to propose."""
     run_locally(folders[1], Budget(1), space=with_rungs())
     run(folders[0], Budget(1), space=with_rungs(), mishaps={0: "kill once at 1"})
     assert records(folders[0]) == records(folders[1])
@@ -122,46 +122,46 @@ def test_a_lost_worker_costs_the_rung_it_was_at(folders: tuple[Path, Path]) -> N
 
 
 @pytest.mark.slow
-def test_a_trial_that_takes_its_worker_along_is_given_up_in_silence(
+def test_a_trial_that_kills_its_worker_is_given_up_without_output(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path, Budget(3), mishaps={1: "kill"})
     trials = stored(tmp_path).trials
-    assert [one.state.name for one in trials] == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert [trial.state.name for trial in trials] == ["COMPLETE", "FAIL", "COMPLETE"]
     assert trials[1].user_attrs["reason"] == "its worker process was lost 3 times (its worker process has died)"
     assert calls(tmp_path) == {0: 1, 1: 3, 2: 1}
-    time.sleep(1)  # Ray tells of lost workers in its own time
+    time.sleep(1)  # Ray reports lost workers with a delay
     assert capfd.readouterr() == ("", "")
 
 
-def test_no_more_trials_are_open_than_there_is_room_for(tmp_path: Path) -> None:
+def test_no_more_trials_are_open_than_fit(tmp_path: Path) -> None:
     log = Log()
     run(tmp_path, Budget(8), workers=None, log=log, seconds=0.2)
-    open_trials, most = 0, 0
+    num_open, max_open = 0, 0
     for event in log.events:
-        open_trials += {"started": 1, "ended": -1}.get(event.split()[0], 0)
-        most = max(most, open_trials)
-    assert most == 2
-    assert [one.state.name for one in stored(tmp_path).trials] == ["COMPLETE"] * 8
+        num_open += {"started": 1, "ended": -1}.get(event.split()[0], 0)
+        max_open = max(max_open, num_open)
+    assert max_open == 2
+    assert [trial.state.name for trial in stored(tmp_path).trials] == ["COMPLETE"] * 8
 
 
 def test_five_faults_in_a_row_stop_with_the_last_reason(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"^5 trials in a row failed, the last with: ZeroDivisionError: division by"):
+    with pytest.raises(StudyError, match=r"5 trials in a row failed.*ZeroDivisionError"):
         run(tmp_path, Budget(20), mishaps=dict.fromkeys(range(2, 20), "raise"))
-    assert [one.state.name for one in stored(tmp_path).trials] == ["COMPLETE"] * 2 + ["FAIL"] * 5
+    assert [trial.state.name for trial in stored(tmp_path).trials] == ["COMPLETE"] * 2 + ["FAIL"] * 5
 
 
 def test_a_space_that_is_used_up_ends_the_search_well(tmp_path: Path) -> None:
     assert not run(tmp_path, Budget(40), space=space_of(FOUR, tmp_path), workers=2)
-    assert [one.state.name for one in stored(tmp_path).trials] == ["COMPLETE"] * 4
+    assert [trial.state.name for trial in stored(tmp_path).trials] == ["COMPLETE"] * 4
 
 
 def test_a_space_without_a_legal_architecture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SpaceError, match=r"^no legal architecture in 5,000 draws from the space;"):
+    with pytest.raises(SpaceError, match=r"no legal architecture in 5,000 draws"):
         run(tmp_path, Budget(4), space=space_of(FOUR.replace("1_000_000", "1_000"), tmp_path))
 
 
-def test_nothing_of_tune_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_or_variable_of_tune_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     (tmp_path / "study").mkdir()
@@ -178,7 +178,7 @@ def nothing() -> None: ...
 
 
 def node(name: str, folder: Path) -> str:
-    """Where it runs; it waits for another beside it."""
+    """Return the node that runs this task; wait until another task runs too."""
     (folder / name).touch()
     deadline = time.monotonic() + 60
     while len([*folder.iterdir()]) < 2 and time.monotonic() < deadline:
@@ -197,31 +197,31 @@ def test_a_pool_runs_tasks_on_all_nodes(tmp_path: Path) -> None:
         pool.submit("b", partial(node, "b", tmp_path))
         assert pool.num_free == 0
         assert pool.wait(0.01) == []
-        ended = pool.wait() + pool.wait()
+        results = pool.wait() + pool.wait()
         assert pool.num_free == 2
-    assert sorted(str(one.key) for one in ended) == ["a", "b"]
-    assert len({one.value for one in ended}) == 2
+    assert sorted(str(result.key) for result in results) == ["a", "b"]
+    assert len({result.value for result in results}) == 2
 
 
-def test_a_pool_tells_errors_as_lines() -> None:
+def test_a_pool_reports_errors_in_one_line() -> None:
     with RayPool(RaySettings(), 1, nothing) as pool:
         pool.submit(1, partial(fail, ValueError("one\ntwo")))
-        assert [one.error for one in pool.wait()] == ["ValueError: one"]
+        assert [result.error for result in pool.wait()] == ["ValueError: one"]
         pool.submit(3, partial(fail, CacheError("cannot read data cache x")))
         with pytest.raises(StudyError, match="cannot read data cache x"):
             pool.wait()
 
 
 @pytest.mark.slow
-def test_a_task_that_takes_its_worker_along_is_given_up() -> None:
+def test_a_task_that_kills_its_worker_is_given_up() -> None:
     with RayPool(RaySettings(), 1, nothing) as pool:
         pool.submit(2, partial(os._exit, 3))
-        (ended,) = pool.wait()
-        assert ended.error is not None and ended.error.startswith("its worker process was lost 3 times (")
-        assert "\n" not in ended.error
+        (result,) = pool.wait()
+        assert result.error is not None and result.error.startswith("its worker process was lost 3 times (")
+        assert "\n" not in result.error
 
 
-def test_a_trial_that_no_node_holds_is_refused() -> None:
+def test_a_trial_that_fits_on_no_node_is_refused() -> None:
     with (
         pytest.raises(
             UsageError, match=r"no node of the Ray cluster has the 1 CPU and 0\.5 GPUs of a trial; .*1 CPUs, 0"
@@ -232,18 +232,18 @@ def test_a_trial_that_no_node_holds_is_refused() -> None:
     assert ray.is_initialized()
 
 
-def test_a_loss_is_one_line_and_not_held_against_a_trial_where_a_node_is_to_blame() -> None:
+def test_a_loss_is_one_line_and_does_not_count_against_a_trial_if_a_node_was_lost() -> None:
     died = (
         "The actor died unexpectedly before finishing this task.\n\tpid: 7\nThe actor is dead because its {}. More: 1"
     )
     created = "The actor died because of an error raised in its creation task, ray::x\n  File y\nImportError: no nas\n"
     unavailable = "The actor f00 is unavailable: The actor is temporarily unavailable: RpcError: reset. It may or not."
-    said = [died.format("worker process has died"), created, "", died.format("node has died"), unavailable]
-    causes = list(map(cause_of_loss, said))
+    texts = [died.format("worker process has died"), created, "", died.format("node has died"), unavailable]
+    causes = list(map(loss_cause, texts))
     assert causes[:4] == [
         "its worker process has died",
         "ImportError: no nas",
-        "it does not say why",
+        "Ray gives no reason",
         "its node has died",
     ]
-    assert list(map(is_of_node, causes)) == [False, False, False, True, True]
+    assert list(map(is_node_loss, causes)) == [False, False, False, True, True]

@@ -28,7 +28,7 @@ def unpicklable() -> object:
 
 
 def load_slowly(mark: Path) -> Callable[[], None]:
-    """What a spawned process does before any code of a worker runs: it imports for seconds."""
+    """Stand for the seconds of imports before any code of a worker runs in a spawned process."""
     mark.touch()
     time.sleep(1)
     return nothing
@@ -51,17 +51,17 @@ def pool() -> WorkerPool:
         yield pool
 
 
-def answer(pool: WorkerPool, task: object) -> object:
+def run(pool: WorkerPool, task: object) -> object:
     pool.submit("key", task)
-    (ended,) = pool.wait(30)
-    assert ended.key == "key"
-    return ended.value if ended.error is None else ended.error
+    (result,) = pool.wait(30)
+    assert result.key == "key"
+    return result.value if result.error is None else result.error
 
 
 def test_a_worker_is_another_process_and_stays(pool: WorkerPool) -> None:
-    first = answer(pool, os.getpid)
+    first = run(pool, os.getpid)
     assert first != os.getpid()
-    assert answer(pool, os.getpid) == first
+    assert run(pool, os.getpid) == first
 
 
 def test_nothing_is_reported_before_a_task_ends(pool: WorkerPool) -> None:
@@ -71,59 +71,59 @@ def test_nothing_is_reported_before_a_task_ends(pool: WorkerPool) -> None:
 
 
 def test_a_dead_worker_is_replaced(pool: WorkerPool) -> None:
-    first = answer(pool, os.getpid)
-    assert answer(pool, partial(os.kill, first, signal.SIGTERM)) == "its worker process was lost (killed by SIGTERM)"
-    assert answer(pool, os.getpid) != first
+    first = run(pool, os.getpid)
+    assert run(pool, partial(os.kill, first, signal.SIGTERM)) == "its worker process was lost (killed by SIGTERM)"
+    assert run(pool, os.getpid) != first
 
 
 def test_a_worker_that_died_while_it_was_free_is_replaced(pool: WorkerPool) -> None:
-    first = answer(pool, os.getpid)
+    first = run(pool, os.getpid)
     os.kill(int(str(first)), signal.SIGKILL)
     time.sleep(0.3)
-    assert answer(pool, os.getpid) != first
+    assert run(pool, os.getpid) != first
 
 
 def test_an_interrupt_does_not_reach_a_worker_that_is_still_starting(tmp_path: Path) -> None:
     before = multiprocessing.active_children()
     with WorkerPool(1, SlowToLoad(tmp_path / "loading")) as pool:
-        (process,) = (one for one in multiprocessing.active_children() if one not in before)
+        (process,) = (child for child in multiprocessing.active_children() if child not in before)
         while not (tmp_path / "loading").exists():
             time.sleep(0.01)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGINT)
-        assert answer(pool, os.getpid) == process.pid
+        assert run(pool, os.getpid) == process.pid
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_a_result_that_cannot_be_sent_costs_the_worker_and_not_the_pool(pool: WorkerPool) -> None:
-    assert answer(pool, unpicklable) == "its worker process was lost (exit code 1)"
-    assert isinstance(answer(pool, os.getpid), int)
+    assert run(pool, unpicklable) == "its worker process was lost (exit code 1)"
+    assert isinstance(run(pool, os.getpid), int)
 
 
 def test_an_error_is_one_line(pool: WorkerPool) -> None:
-    assert answer(pool, partial(fail, ValueError("one\ntwo"))) == "ValueError: one"
-    assert answer(pool, partial(fail, ValueError())) == "ValueError: "
-    assert answer(pool, partial(fail, UsageError("ours"))) == "ours"
-    assert answer(pool, partial(fail, FileNotFoundError(2, "not there", "f"))) == (
+    assert run(pool, partial(fail, ValueError("one\ntwo"))) == "ValueError: one"
+    assert run(pool, partial(fail, ValueError())) == "ValueError: "
+    assert run(pool, partial(fail, UsageError("ours"))) == "ours"
+    assert run(pool, partial(fail, FileNotFoundError(2, "not there", "f"))) == (
         "FileNotFoundError: [Errno 2] not there: 'f'"
     )
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_a_full_disk_stops_the_search_and_blames_no_trial(pool: WorkerPool, number: int) -> None:
+def test_a_full_disk_ends_the_search_and_fails_no_trial(pool: WorkerPool, number: int) -> None:
     pool.submit("key", partial(fail, OSError(number, os.strerror(number), "weights")))
     with pytest.raises(StudyError, match=rf"{os.strerror(number)}: weights; free some space"):
         pool.wait(30)
 
 
-def test_weights_that_cannot_be_written_stop_the_search(pool: WorkerPool) -> None:
+def test_weights_that_cannot_be_written_end_the_search(pool: WorkerPool) -> None:
     pool.submit("key", partial(fail, CheckpointError("cannot write checkpoint w; free some space")))
     with pytest.raises(StudyError, match="cannot write checkpoint w"):
         pool.wait(30)
 
 
 @pytest.mark.parametrize("error", [CacheError("cannot read data cache c"), CorpusError("the corpus is another one")])
-def test_data_that_are_not_there_stop_the_search(pool: WorkerPool, error: Exception) -> None:
+def test_missing_data_end_the_search(pool: WorkerPool, error: Exception) -> None:
     pool.submit("key", partial(fail, error))
     with pytest.raises(StudyError, match=str(error)):
         pool.wait(30)
@@ -132,7 +132,7 @@ def test_data_that_are_not_there_stop_the_search(pool: WorkerPool, error: Except
 def test_leaving_the_pool_kills_a_busy_worker_at_once() -> None:
     started = time.monotonic()
     with WorkerPool(1, nothing) as pool:
-        pid = answer(pool, os.getpid)
+        pid = run(pool, os.getpid)
         pool.submit("long", partial(time.sleep, 600))
     assert time.monotonic() - started < 20
     with pytest.raises(ProcessLookupError):
