@@ -31,8 +31,8 @@ class Chart:
 def chart(figure: go.Figure, name: str, label: str, *, is_broad: bool = False) -> Chart:
     """Return the figure for a page, with an empty trace that later rings the selected trial.
 
-    What a trial's points say when pointed at stands once in the page, among the facts of the trials, so it is left out
-    of each figure; the page's script puts it back.
+    The hover text of a trial is in the page once, among the facts of the trials; it is left out of each figure, and the
+    page's script puts it back.
     """
     figure.add_scatter(
         x=[],

@@ -20,7 +20,7 @@ _FINALIST_HEADS = (
     "collapse sampled",
     "collapse greedy",
     "fitness",
-    "behind the best",
+    "gap to the best",
     "params",
     "architecture",
 )

@@ -164,6 +164,6 @@ def _markdown_verdict(view: StudyView) -> dict[str, object] | None:
         rows.append((title(record), *scores, gap, record.architecture.describe()))
     return {
         "selected": f"Trial {comparison.chosen} is selected: {comparison.reason}.",
-        "heads": ("model", "bits per byte", "on novel lines", "collapse", "fitness", "behind the best", "architecture"),
+        "heads": ("model", "bits per byte", "on novel lines", "collapse", "fitness", "gap to the best", "architecture"),
         "rows": rows,
     }
