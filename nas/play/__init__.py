@@ -1,1 +1,1 @@
-"""Complete code for a person: settings, display, the interactive session and its history."""
+"""Complete code for a person: settings, display, input and the interactive session."""

@@ -1,4 +1,4 @@
-"""Completing code at a prompt, until the user leaves."""
+"""The interactive session: complete what the user types until the user leaves."""
 
 from __future__ import annotations
 
@@ -10,29 +10,39 @@ from dataclasses import replace
 from nas import cli
 from nas.errors import UsageError, unknown_name
 from nas.inference.language_model import LanguageModel
+from nas.play.display import (
+    FAINT,
+    NORMAL,
+    dim,
+    is_coloured,
+    note,
+    note_collapse,
+    note_length_limit,
+    note_truncated_prompt,
+    show,
+)
+from nas.play.input import BLOCK, BLOCK_END, read_input
 from nas.play.settings import Settings
-from nas.play.shown import FAINT, NORMAL, dim, is_coloured, note, note_collapse, note_cut, note_full, show
-from nas.play.typed import BLOCK, BLOCK_END, read_typed
 
 HELP = f"""\
-Type code; the model goes on with it. Enter sends a line. After one that ends in : ( [ {{ , or \\, begins with @ or is
-indented, input goes on until an empty line. {BLOCK} begins a block with empty lines in it, {BLOCK_END} ends it.
-Nothing is added at the end: the model writes the line break itself. Ctrl-C stops it.
+Type code; the model continues it. Enter sends a line. After a line that ends in : ( [ {{ , or \\, begins with @ or is
+indented, input continues until an empty line. {BLOCK} begins a block that may have empty lines, {BLOCK_END} ends it.
+Nothing is added at the end: the model writes the line break itself. Ctrl-C stops the model.
 
-:more               go on from where it stopped
-:again              the same prompt with the next seed
-:seed N             the next completion is drawn with this seed
+:more               continue the last completion
+:again              complete the same prompt with the next seed
+:seed N             use this seed for the next completion
 :set                show the settings
-:set NAME VALUE     temperature (0: the likeliest token each time), top_p, top_k, max_bytes, seed
+:set NAME VALUE     change temperature (0: the most likely token each time), top_p, top_k, max_bytes or seed
 :quit               leave, as do Ctrl-D and Ctrl-C at the prompt
 """
 
 
 class Session:
-    """A model and its user: the settings as they are now, the last prompt and what was written after it."""
+    """A session with one model: its settings, the last prompt and the last completion."""
 
     def __init__(self, model: LanguageModel, settings: Settings, *, edits_lines: bool) -> None:
-        """`edits_lines`: `input` is readline's, which must be told what in its prompt has no width."""
+        """Create a session; `edits_lines` tells that `input` uses readline, which must know what has no width."""
         self.model = model
         self.settings = settings
         self.prompt: str | None = None
@@ -49,10 +59,10 @@ class Session:
         }
 
     def run(self) -> None:
-        """Read, write, again. Ctrl-C stops what is being written; at the prompt it leaves."""
+        """Read input and answer it until the user leaves; Ctrl-C stops a completion, or leaves at the prompt."""
         while not self._has_left:
             try:
-                typed = read_typed(self._ask)
+                typed = read_input(self._read_line)
             except (EOFError, KeyboardInterrupt) as end:
                 if cli.is_termination(end):
                     raise
@@ -65,24 +75,24 @@ class Session:
                 if cli.is_termination(interrupt):
                     raise
                 print(flush=True)
-                note("stopped; :more goes on")
+                note("stopped; :more continues")
 
     def answer(self, typed: str | None) -> None:
-        """Obey a command, complete anything else; an empty line is nothing."""
+        """Run a command, or complete any other text; ignore an empty line."""
         if typed is None or typed == "":
             return
         if not typed.startswith(":"):
-            return self.write(typed)
+            return self.complete(typed)
         name, _, rest = typed[1:].partition(" ")
         if name not in self._commands:
-            raise UsageError(f"{unknown_name('command', name, self._commands)}; :help says more")
+            raise UsageError(f"{unknown_name('command', name, self._commands)}; :help lists them")
         self._commands[name](rest.strip())
 
-    def write(self, prompt: str) -> None:
-        """Show what the model writes after `prompt`, behind its last line."""
+    def complete(self, prompt: str) -> None:
+        """Show the last line of `prompt` and its completion."""
         with closing(self.settings.stream(self.model, prompt)) as stream:
             self.prompt, self.text = prompt, ""
-            note_cut(stream, self.model.model.config.max_seq_length)
+            note_truncated_prompt(stream, self.model.model.config.max_seq_length)
             last_line = prompt.rpartition("\n")[2]
             print(dim(cli.printable(last_line), sys.stdout), end="", flush=True)
             try:
@@ -90,21 +100,21 @@ class Session:
             finally:
                 self.text = stream.text
         print(flush=True)
-        note_full(stream, self.settings, self.model.model.config.max_seq_length)
+        note_length_limit(stream, self.settings, self.model.model.config.max_seq_length)
         note_collapse(stream, prompt)
 
     def _help(self, rest: str) -> None:
         print(HELP, end="")
 
     def _more(self, rest: str) -> None:
-        # Half a character at the limit of bytes is not what the model wrote.
-        self.write(self._last_prompt() + self.text.removesuffix("\ufffd"))
+        # Half a character at the byte limit is not part of the text.
+        self.complete(self._last_prompt() + self.text.removesuffix("\ufffd"))
 
     def _again(self, rest: str) -> None:
         prompt = self._last_prompt()
         self.settings = replace(self.settings, seed=self.settings.seed + 1)
         note(f"seed {self.settings.seed}")
-        self.write(prompt)
+        self.complete(prompt)
 
     def _seed(self, rest: str) -> None:
         self._set(f"seed {rest}")
@@ -112,7 +122,7 @@ class Session:
     def _set(self, rest: str) -> None:
         name, _, value = rest.partition(" ")
         if name:
-            self.settings = self.settings.changed(name, value.strip())
+            self.settings = self.settings.with_value(name, value.strip())
         note(self.settings.describe())
 
     def _quit(self, rest: str) -> None:
@@ -123,7 +133,7 @@ class Session:
             raise UsageError("there is no prompt yet; type one")
         return self.prompt
 
-    def _ask(self, prompt: str) -> str:
+    def _read_line(self, prompt: str) -> str:
         if not is_coloured(sys.stdout):
             return input(prompt)
         if self._edits_lines:

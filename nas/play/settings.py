@@ -1,4 +1,4 @@
-"""How a completion is asked for, on the command line as at a prompt."""
+"""Settings of a completion, set by flags and at the prompt."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from nas.inference.language_model import LanguageModel
     from nas.model import SamplingSettings
 
-READERS: Mapping[str, Callable[[str], Any]] = {
+PARSERS: Mapping[str, Callable[[str], Any]] = {
     "temperature": cli.non_negative_float,
     "top_p": cli.positive_float,
     "top_k": cli.non_negative_int,
     "max_bytes": cli.positive_int,
     "seed": cli.seed,
 }
-"""What can be set, and how its text becomes a value."""
+"""Setting -> the function that turns its text into a value."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One field a flag; their meaning is that of `LanguageModel.complete`."""
+    """The settings of `LanguageModel.complete`; each field is a flag."""
 
     temperature: float = 0.8
     top_p: float = 0.9
@@ -37,29 +37,34 @@ class Settings:
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _ = self.sampling  # it checks the values
+        _ = self.sampling  # building it checks the values
         if "" in self.stop:
-            raise UsageError("--stop '' is empty; every text begins with it")
+            raise UsageError("--stop '' is empty, so it would end every completion at once; give some text")
 
     @property
     def sampling(self) -> SamplingSettings:
+        """The settings that choose each token."""
         from nas.model import SamplingSettings
 
         return SamplingSettings(self.temperature, self.top_p, self.top_k)
 
     def stream(self, model: LanguageModel, prompt: str) -> CompletionStream:
+        """Return the completion of `prompt` as a stream."""
         return model.stream(prompt, **asdict(self))
 
-    def changed(self, name: str, text: str) -> Settings:
-        """With another value for one of READERS, `top-p` for `top_p`; UsageError for one that cannot be."""
-        known = name.replace("-", "_")
-        if known not in READERS:
-            raise UsageError(unknown_name("setting", name, READERS))
+    def with_value(self, name: str, text: str) -> Settings:
+        """Return a copy with another value for one of PARSERS (`top-p` means `top_p`).
+
+        Raises UsageError for an unknown setting or an invalid value.
+        """
+        field = name.replace("-", "_")
+        if field not in PARSERS:
+            raise UsageError(unknown_name("setting", name, PARSERS))
         try:
-            return replace(self, **{known: READERS[known](text)})
+            return replace(self, **{field: PARSERS[field](text)})
         except argparse.ArgumentTypeError as error:
-            raise UsageError(f"{known} is {error}") from None
+            raise UsageError(f"{field} {error}") from None
 
     def describe(self) -> str:
-        """In the names and the form that `changed` takes."""
-        return ", ".join(f"{name} {getattr(self, name)}" for name in READERS)
+        """Return all settings in the form that `with_value` reads."""
+        return ", ".join(f"{name} {getattr(self, name)}" for name in PARSERS)

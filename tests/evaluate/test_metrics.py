@@ -129,7 +129,7 @@ def test_a_prompt_of_the_longest_kind_and_its_completion_fit_the_sequence(data: 
 
 def test_a_split_too_short_for_the_prompts_is_an_error(data: PreparedData) -> None:
     settings = SETTINGS.model_copy(update={"num_prompts": 1_000_000})
-    with pytest.raises(CorpusError, match="different prompts of 24 bytes .* 1000000 are needed"):
+    with pytest.raises(CorpusError, match=r"different prompts of 24 bytes .* 1000000 are needed"):
         evaluate(model(), data.vocabulary("bytes"), data, "validation", settings, PROMPT_BYTES)
 
 

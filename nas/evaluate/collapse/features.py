@@ -112,7 +112,7 @@ def repeated_line_share(text: str) -> float:
 
 
 def copied_share(completion: str, prompt: str) -> float:
-    """Return the share of the completion, stripped of white space, that its longest prefix found in the prompt makes."""
+    """Return the share of the completion, without outer white space, that its longest prefix in the prompt makes."""
     text = completion.strip()
     low, high = 0, len(text)
     while low < high:  # a prefix of text in the prompt is in the prompt too

@@ -1,4 +1,4 @@
-"""Inputs side by side, and for two sets of completions of the same prompts: do they differ by more than chance?"""
+"""Comparison of inputs, with tests of whether completions of the same prompts differ by more than chance."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Comparison(BaseModel):
     protocol: str | None
     num_pairs: int
     only_first: int
-    """Prompts after which only the first one's completion has collapsed."""
+    """Prompts after which only the first input's completion has collapsed."""
     only_other: int
     collapse_p: float | None
-    """McNemar's exact test of the two; None where nothing could be paired."""
+    """P-value of McNemar's exact test on these two counts; None where nothing could be paired."""
     repetition_difference: float | None
-    """Mean of the other's repetition ratio less the first's."""
+    """Mean of the other's repetition ratio minus the first's."""
     repetition_p: float | None
-    """Of that difference, by random flips of its signs."""
+    """P-value of that difference, by random flips of its signs."""
     not_paired: str | None
     """Why nothing could be paired; None where it could."""
 
@@ -48,31 +48,29 @@ class Table:
     rows: tuple[QualityEvaluation, ...]
     """Inputs without completions of the protocol are left out."""
     comparisons: tuple[Comparison, ...]
-    """Of the first input against each other one."""
+    """The first input against each other one."""
 
 
-def side_by_side(inputs: Mapping[str, Sequence[QualityEvaluation]]) -> list[Table]:
-    """A table for each protocol that an input has, the first input compared with all others.
+def comparison_tables(inputs: Mapping[str, Sequence[QualityEvaluation]]) -> list[Table]:
+    """Return one table for each protocol that an input has, with the first input compared against all others.
 
-    Completions of no protocol of ours stand in every table: whoever sets them beside a protocol knows why.
+    Completions of an unknown protocol appear in every table: whoever compares them with a protocol knows why.
     """
-    found = {one.report.protocol for evaluations in inputs.values() for one in evaluations}
-    protocols: list[str | None] = [name for name in PROTOCOLS if name in found]
-    tables = []
-    for protocol in protocols or [None]:
-        rows = {name: _under(evaluations, protocol) for name, evaluations in inputs.items()}
-        first, *others = rows
-        compared = [compare(_judged(rows[first]), _judged(rows[one]), (first, one), protocol) for one in others]
-        tables.append(Table(protocol, tuple(one for one in rows.values() if one is not None), tuple(compared)))
-    return tables
+    present = {evaluation.report.protocol for evaluations in inputs.values() for evaluation in evaluations}
+    protocols: list[str | None] = [name for name in PROTOCOLS if name in present]
+    return [_table(inputs, protocol) for protocol in protocols or [None]]
 
 
-def _under(evaluations: Sequence[QualityEvaluation], protocol: str | None) -> QualityEvaluation | None:
-    return next((one for one in evaluations if one.report.protocol in (protocol, None)), None)
+def _table(inputs: Mapping[str, Sequence[QualityEvaluation]], protocol: str | None) -> Table:
+    rows = {name: _under_protocol(evaluations, protocol) for name, evaluations in inputs.items()}
+    qualities = {name: () if row is None else row.qualities for name, row in rows.items()}
+    first, *others = rows
+    comparisons = [compare(qualities[first], qualities[other], (first, other), protocol) for other in others]
+    return Table(protocol, tuple(row for row in rows.values() if row is not None), tuple(comparisons))
 
 
-def _judged(evaluation: QualityEvaluation | None) -> Sequence[CompletionQuality]:
-    return () if evaluation is None else evaluation.judged
+def _under_protocol(evaluations: Sequence[QualityEvaluation], protocol: str | None) -> QualityEvaluation | None:
+    return next((evaluation for evaluation in evaluations if evaluation.report.protocol in (protocol, None)), None)
 
 
 def compare(
@@ -81,20 +79,23 @@ def compare(
     names: tuple[str, str],
     protocol: str | None = None,
 ) -> Comparison:
-    """Pair by the prompt's text where every completion tells its prompt, else by index; unpaired ones are left out."""
+    """Compare two inputs on the completions that can be paired, the others are left out.
+
+    Completions are paired by the prompt's text where all of them have one, else by index.
+    """
     if not first or not other:
-        return not_paired(names, protocol, f"{names[0] if not first else names[1]} has no completions of this protocol")
-    if all(one.completion.prompt is not None for one in (*first, *other)):
+        return _not_paired(names, protocol, f"{names[1] if first else names[0]} has no completions of this protocol")
+    if all(quality.completion.prompt is not None for quality in (*first, *other)):
         pairs = _pairs(_by_prompt(first), _by_prompt(other))
-        missing = "no prompt in common"
+        reason = "no prompt in common"
     else:
         pairs = _pairs(_by_index(first), _by_index(other))
-        missing = "prompts are not told, and no index is in common, or one is missing or stands twice"
+        reason = "prompts are missing, and indices are missing, repeated or not in common"
     if not pairs:
-        return not_paired(names, protocol, missing)
-    only_first = sum(one.rule is not None and two.rule is None for one, two in pairs)
-    only_other = sum(one.rule is None and two.rule is not None for one, two in pairs)
-    differences = [two.repetition - one.repetition for one, two in pairs]
+        return _not_paired(names, protocol, reason)
+    only_first = sum(left.rule is not None and right.rule is None for left, right in pairs)
+    only_other = sum(left.rule is None and right.rule is not None for left, right in pairs)
+    differences = [right.repetition - left.repetition for left, right in pairs]
     return Comparison(
         first=names[0],
         other=names[1],
@@ -109,7 +110,7 @@ def compare(
     )
 
 
-def not_paired(names: tuple[str, str], protocol: str | None, reason: str) -> Comparison:
+def _not_paired(names: tuple[str, str], protocol: str | None, reason: str) -> Comparison:
     return Comparison(
         first=names[0],
         other=names[1],
@@ -127,21 +128,21 @@ def not_paired(names: tuple[str, str], protocol: str | None, reason: str) -> Com
 def _pairs(
     first: Mapping[_Key, CompletionQuality], other: Mapping[_Key, CompletionQuality]
 ) -> list[tuple[CompletionQuality, CompletionQuality]]:
-    return [(one, other[key]) for key, one in first.items() if key in other]
+    return [(quality, other[key]) for key, quality in first.items() if key in other]
 
 
-def _by_prompt(judged: Sequence[CompletionQuality]) -> Mapping[tuple[str, int], CompletionQuality]:
-    """A prompt that stands more than once is paired in the order in which it stands."""
-    seen: Counter[str] = Counter()
+def _by_prompt(qualities: Sequence[CompletionQuality]) -> Mapping[tuple[str, int], CompletionQuality]:
+    """Key completions by prompt and, for a repeated prompt, by the number of earlier occurrences."""
+    occurrences: Counter[str] = Counter()
     keyed = {}
-    for one in judged:
-        prompt = one.completion.prompt or ""
-        keyed[prompt, seen[prompt]] = one
-        seen[prompt] += 1
+    for quality in qualities:
+        prompt = quality.completion.prompt or ""
+        keyed[prompt, occurrences[prompt]] = quality
+        occurrences[prompt] += 1
     return keyed
 
 
-def _by_index(judged: Sequence[CompletionQuality]) -> Mapping[int, CompletionQuality]:
-    """Empty where an index is missing or stands twice."""
-    keyed = {one.completion.index: one for one in judged if one.completion.index is not None}
-    return keyed if len(keyed) == len(judged) else {}
+def _by_index(qualities: Sequence[CompletionQuality]) -> Mapping[int, CompletionQuality]:
+    """Key completions by index; empty where an index is missing or repeated."""
+    keyed = {quality.completion.index: quality for quality in qualities if quality.completion.index is not None}
+    return keyed if len(keyed) == len(qualities) else {}

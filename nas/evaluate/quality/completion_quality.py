@@ -1,4 +1,4 @@
-"""One completion and all that is said of it."""
+"""The quality of one completion: its category, its collapse rule, and whether it is junk or valid Python."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from nas.evaluate.quality.syntax import is_python_so_far
 
 @dataclass(frozen=True)
 class CompletionQuality:
-    """A completion, judged once; reports and comparisons only count. The text is never executed."""
+    """A completion and its measures, made once; reports and comparisons only count them."""
 
     completion: Completion
     category: str
-    """The seed's."""
+    """The origin's category."""
     rule: str | None
-    """The detector's, None for a healthy one."""
+    """The detector's collapse rule, None for a healthy completion."""
     repetition: float
+    """Share of the most common character."""
     is_junk: bool
-    """Token soup; a collapsed completion is not called junk too."""
+    """Whether it is token soup; a collapsed completion never counts as junk too."""
     is_python: bool | None
-    """None where the prompt is not known, or is itself not the beginning of a file, such as an `except`."""
+    """None where the prompt is unknown, or cannot itself begin a file, such as an `except`."""
 
     @classmethod
-    def of(cls, completion: Completion) -> Self:
+    def measure(cls, completion: Completion) -> Self:
+        """Measure a completion; its text is parsed and never executed."""
         text, prompt = completion.completion, completion.prompt
         rule = collapse_rule(text, prompt or "", ended=completion.ended)
         can_begin = prompt is not None and is_python_so_far(prompt, "")
@@ -43,8 +45,10 @@ class CompletionQuality:
 
     @property
     def text(self) -> str:
+        """The completion's text."""
         return self.completion.completion
 
     @property
     def is_origin_failure(self) -> bool:
+        """Whether the origin's report counts the completion as a failure."""
         return self.category in (MODE_COLLAPSE, REPETITIVE)

@@ -1,4 +1,4 @@
-"""How completions are asked for: three protocols that every model is put through alike."""
+"""How completions are generated: three protocols that are the same for every model."""
 
 from __future__ import annotations
 
@@ -16,41 +16,33 @@ from nas.evaluate.quality.prompts import Prompt
 from nas.inference.language_model import LanguageModel
 from nas.model import SamplingSettings, generate
 
-MIN_ROOM = 64
-"""Tokens that max_seq_length must leave after a prompt; the same for every protocol, so that prompts are."""
-_ROWS = 64
+MIN_COMPLETION_TOKENS = 64
+"""Tokens that max_seq_length must leave after a prompt; equal for all protocols, so that they use the same prompts."""
+_BATCH_SIZE = 64
 _NO_LIMIT = 1 << 40
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Decoding, and how much is written."""
+    """How a completion is decoded, and how long it may become."""
 
     name: str
     sampling: SamplingSettings
     max_tokens: int
     max_bytes: int | None = None
-    """Where bytes are the limit too, as many tokens are enough: no token is empty."""
+    """With a byte limit, that many tokens suffice: no token is empty."""
 
 
-_ALL = (
-    Protocol("origin", SAMPLED, max_tokens=64),
-    Protocol("greedy", SamplingSettings(temperature=0.0, top_p=1.0, top_k=0), max_tokens=64),
-    Protocol("plain", SamplingSettings(temperature=1.0, top_p=1.0, top_k=0), max_tokens=200, max_bytes=200),
-)
-PROTOCOLS = {one.name: one for one in _ALL}
-"""`origin`: that of the origin's report. `greedy`: the likeliest token each time, where small models loop first.
-`plain`: the model's own distribution, unfiltered, in bytes, so that vocabularies compare."""
-
-
-def protocol_of(completion: Completion) -> str | None:
-    """The protocol of ours that a completion names as its `mode` and was written under; None for any other."""
-    named = PROTOCOLS.get(completion.mode or "")
-    if named is None:
-        return None
-    ours = (named.max_tokens, named.sampling.temperature, named.sampling.top_p, named.sampling.top_k)
-    theirs = (completion.max_tokens, completion.temperature, completion.top_p, completion.top_k)
-    return named.name if theirs == ours else None
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol("origin", SAMPLED, max_tokens=64),
+        Protocol("greedy", SamplingSettings(temperature=0.0, top_p=1.0, top_k=0), max_tokens=64),
+        Protocol("plain", SamplingSettings(temperature=1.0, top_p=1.0, top_k=0), max_tokens=200, max_bytes=200),
+    )
+}
+"""`origin`: the protocol of the origin's report. `greedy`: the most likely token each time, where small models loop
+first. `plain`: the model's own distribution, unfiltered, limited in bytes, so that vocabularies compare."""
 
 
 @dataclass(frozen=True)
@@ -59,52 +51,67 @@ class GeneratedCompletions:
 
     completions: tuple[Completion, ...]
     num_cut_short: int
-    """Those that reached max_seq_length before the protocol's limit."""
+    """Completions that reached max_seq_length before the protocol's limit."""
+
+
+def protocol_name(completion: Completion) -> str | None:
+    """Return the protocol named by the completion's `mode` if its settings match; None for any other completion."""
+    protocol = PROTOCOLS.get(completion.mode or "")
+    if protocol is None:
+        return None
+    expected = (
+        protocol.max_tokens,
+        protocol.sampling.temperature,
+        protocol.sampling.top_p,
+        protocol.sampling.top_k,
+    )
+    actual = (completion.max_tokens, completion.temperature, completion.top_p, completion.top_k)
+    return protocol.name if actual == expected else None
 
 
 def prompts_that_fit(model: LanguageModel, prompts: Sequence[Prompt]) -> list[Prompt]:
-    """The prompts after which max_seq_length has MIN_ROOM; UsageError when there are none."""
+    """Return the prompts that leave room for MIN_COMPLETION_TOKENS; raise UsageError when none does."""
     length = model.model.config.max_seq_length
-    if length <= MIN_ROOM:
+    if length <= MIN_COMPLETION_TOKENS:
         raise UsageError(
-            f"a model that reads {length} tokens (max_seq_length) cannot write {MIN_ROOM} more after any prompt; "
-            f"give one with a max_seq_length well above {MIN_ROOM}"
+            f"a model with a max_seq_length of {length} tokens cannot write {MIN_COMPLETION_TOKENS} more after any "
+            f"prompt; give one with a max_seq_length well above {MIN_COMPLETION_TOKENS}"
         )
-    sizes = [len(model.vocabulary.encode(one.text)) for one in prompts]
-    fitting = [one for one, size in zip(prompts, sizes, strict=True) if size + MIN_ROOM <= length]
+    sizes = [len(model.vocabulary.encode(prompt.text)) for prompt in prompts]
+    fitting = [prompt for prompt, size in zip(prompts, sizes, strict=True) if size + MIN_COMPLETION_TOKENS <= length]
     if not fitting:
         raise UsageError(
-            f"max_seq_length {length} has no room for any prompt and {MIN_ROOM} tokens: the shortest takes "
-            f"{min(sizes)}; give shorter --prompts or another model"
+            f"max_seq_length {length} has no room for any prompt and {MIN_COMPLETION_TOKENS} tokens: the shortest "
+            f"prompt has {min(sizes)}; give shorter --prompts or another model"
         )
     return fitting
 
 
-def write(
+def generate_completions(
     model: LanguageModel, prompts: Sequence[Prompt], protocol: Protocol, run_id: str, seed: int = 0
 ) -> GeneratedCompletions:
-    """What `model` writes after each prompt.
+    """Complete each prompt with `model`.
 
-    A prompt's random numbers depend on its index and the seed alone, so its completion does not depend on the prompts
-    beside it.
+    A prompt's random numbers depend only on its index and the seed, so its completion does not depend on the other
+    prompts.
     """
-    uniforms = prompt_uniforms(max(one.index for one in prompts) + 1, protocol.max_tokens, seed)
-    written: list[Completion] = []
+    uniforms = prompt_uniforms(max(prompt.index for prompt in prompts) + 1, protocol.max_tokens, seed)
+    completions: list[Completion] = []
     num_cut_short = 0
-    for start in range(0, len(prompts), _ROWS):
-        batch = prompts[start : start + _ROWS]
+    for start in range(0, len(prompts), _BATCH_SIZE):
+        batch = prompts[start : start + _BATCH_SIZE]
         started = time.perf_counter()
-        encoded = [model.vocabulary.encode(one.text) for one in batch]
-        generated = _generate(model, encoded, protocol, uniforms[[one.index for one in batch]])
+        encoded = [model.vocabulary.encode(prompt.text) for prompt in batch]
+        generated = _generate(model, encoded, protocol, uniforms[[prompt.index for prompt in batch]])
         elapsed_sec = (time.perf_counter() - started) / len(batch)
-        for prompt, ids, new in zip(batch, encoded, generated, strict=True):
-            text = model.vocabulary.decode(new)
-            is_full = len(new) == protocol.max_tokens or len(text) >= (protocol.max_bytes or _NO_LIMIT)
-            is_cut = not is_full and len(ids) + len(new) == model.model.config.max_seq_length
+        for prompt, prompt_ids, new_ids in zip(batch, encoded, generated, strict=True):
+            text = model.vocabulary.decode(new_ids)
+            is_full = len(new_ids) == protocol.max_tokens or len(text) >= (protocol.max_bytes or _NO_LIMIT)
+            is_cut = not is_full and len(prompt_ids) + len(new_ids) == model.model.config.max_seq_length
             num_cut_short += is_cut
-            one = _completion(prompt, text, protocol, ended=not (is_full or is_cut))
-            written.append(one.model_copy(update={"elapsed_sec": elapsed_sec, "run_id": run_id}))
-    return GeneratedCompletions(tuple(written), num_cut_short)
+            completion = _completion(prompt, text, protocol, ended=not (is_full or is_cut))
+            completions.append(completion.model_copy(update={"elapsed_sec": elapsed_sec, "run_id": run_id}))
+    return GeneratedCompletions(tuple(completions), num_cut_short)
 
 
 def _completion(prompt: Prompt, text: bytes, protocol: Protocol, *, ended: bool) -> Completion:
@@ -124,7 +131,7 @@ def _completion(prompt: Prompt, text: bytes, protocol: Protocol, *, ended: bool)
 def _generate(
     model: LanguageModel, encoded: Sequence[Sequence[int]], protocol: Protocol, uniforms: torch.Tensor
 ) -> list[list[int]]:
-    """The new ids of a batch; that uniforms (P, max_tokens) are used up ends a row, a greedy one too."""
+    """Return the new ids of a batch; the width of uniforms (P, max_tokens) limits every row, also a greedy one."""
     return generate(
         model.model,
         encoded,

@@ -1,4 +1,4 @@
-"""The quality of many completions as plain data: the origin's figures, and beside them ours."""
+"""The quality of many completions as plain data: the origin's figures and ours."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from nas.evaluate.quality.origin_categories import (
 )
 from nas.evaluate.quality.statistics import wilson_interval
 
-_PATTERNS_KEPT = 5
-_MAX = 0.5
+_NUM_PATTERNS = 5
+_MAJORITY = 0.5
 
 
-class _Plain(BaseModel):
+class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Share(_Plain):
-    """So many completions of all, with Wilson's 95% interval of the rate."""
+class Share(_Data):
+    """The number and rate of some completions among all, with Wilson's 95% interval of the rate."""
 
     count: int
     rate: float
     interval: tuple[float, float]
 
 
-class Pattern(_Plain):
-    """What failed completions begin with, and how many of all do so."""
+class Pattern(_Data):
+    """The beginning of failed completions, and how many of all completions have it."""
 
     pattern: str
     count: int
     rate: float
 
 
-class Example(_Plain):
-    """One completion with what is said of it."""
+class Example(_Data):
+    """One completion with its measures."""
 
     index: int | None
     prompt: str | None
@@ -56,31 +56,32 @@ class Example(_Plain):
     repetition_ratio: float
 
 
-class QualityReport(_Plain):
-    """What `nas.evaluate --json` prints for one input and protocol. Intervals are Wilson's, 95%."""
+class QualityReport(_Data):
+    """The object that `nas.evaluate --json` prints for one input and protocol; intervals are Wilson's, 95%."""
 
     input: str
-    """The checkpoint or file, as it was given."""
+    """The checkpoint or file, as given on the command line."""
     protocol: str | None
-    """None for completions of another protocol than ours."""
+    """None for completions generated under none of PROTOCOLS."""
     num_params: int | None
-    """Of the model; None for a file."""
+    """Parameters of the model; None for a file."""
     vocab_size: int | None
     n: int
+    """Number of completions."""
     left_out: int
-    """Prompts after which max_seq_length has no room."""
+    """Prompts that leave too little room in max_seq_length."""
     cut_short: int
     """Completions that reached max_seq_length before the protocol's limit."""
     categories: dict[str, Share]
-    """The seed's, all five."""
+    """All five categories of the origin."""
     failure_rate: float
-    """The seed's: repetitive or mode_collapse."""
+    """The origin's failures: repetitive or mode_collapse."""
     failure_rate_interval: tuple[float, float]
     collapse_rate: float
-    """Ours: completions on which one of the detector's rules fires."""
+    """Share of completions on which a rule of the detector fires."""
     collapse_rate_interval: tuple[float, float]
     collapse_rules: dict[str, int]
-    """Rule -> completions on which it fired first."""
+    """Rule -> number of completions on which it fired first."""
     repetition_ratio: float
     """Mean share of a completion's most common character."""
     distinct_characters: float
@@ -92,41 +93,41 @@ class QualityReport(_Plain):
     parenthesis_rate: float
     parenthesis_rate_interval: tuple[float, float]
     junk_rate: float
-    """Token soup that has not collapsed."""
+    """Share of token soup that has not collapsed."""
     junk_rate_interval: tuple[float, float]
     syntax_rate: float | None
-    """Prompt and completion are the beginning of a Python file; None where that can be asked of no prompt."""
+    """Share where prompt and completion begin a valid Python file; None where no prompt can begin one."""
     syntax_rate_interval: tuple[float, float] | None
     syntax_n: int
-    """Completions whose prompt is known and can itself begin a file."""
+    """Number of completions whose prompt is known and can itself begin a file."""
     failure_patterns: tuple[Pattern, ...]
-    """The most common, of completions that fail by the origin's categories or by the detector."""
+    """The most common patterns of completions that fail by the origin's categories or by the detector."""
     examples: tuple[Example, ...]
     """The first completion of each category."""
 
     @property
     def is_collapsed(self) -> bool:
-        """Whether most completions have collapsed, by the lower end of the interval."""
-        return self.collapse_rate_interval[0] > _MAX
+        """Whether most completions have collapsed, judged by the lower end of the interval."""
+        return self.collapse_rate_interval[0] > _MAJORITY
 
     @property
     def is_junk(self) -> bool:
-        """The same of token soup."""
-        return self.junk_rate_interval[0] > _MAX
+        """Whether most completions are token soup, judged by the lower end of the interval."""
+        return self.junk_rate_interval[0] > _MAJORITY
 
 
 _RATES: Mapping[str, Callable[[CompletionQuality], bool]] = {
-    "failure": lambda one: one.is_origin_failure,
-    "collapse": lambda one: one.rule is not None,
-    "keyword": lambda one: has_keyword(one.text),
-    "operator": lambda one: has_operator(one.text),
-    "parenthesis": lambda one: has_parentheses(one.text),
-    "junk": lambda one: one.is_junk,
+    "failure": lambda quality: quality.is_origin_failure,
+    "collapse": lambda quality: quality.rule is not None,
+    "keyword": lambda quality: has_keyword(quality.text),
+    "operator": lambda quality: has_operator(quality.text),
+    "parenthesis": lambda quality: has_parentheses(quality.text),
+    "junk": lambda quality: quality.is_junk,
 }
 
 
-def report(
-    judged: Sequence[CompletionQuality],
+def quality_report(
+    qualities: Sequence[CompletionQuality],
     name: str,
     protocol: str | None = None,
     *,
@@ -135,11 +136,11 @@ def report(
     left_out: int = 0,
     cut_short: int = 0,
 ) -> QualityReport:
-    """Count what was judged, at least one completion; `name` says where the completions are from."""
-    n = len(judged)
-    categories = Counter(one.category for one in judged)
-    rules = Counter(one.rule for one in judged)
-    asked = [one.is_python for one in judged if one.is_python is not None]
+    """Return the report of at least one completion; `name` is the checkpoint or file that they come from."""
+    n = len(qualities)
+    categories = Counter(quality.category for quality in qualities)
+    rules = Counter(quality.rule for quality in qualities)
+    parsed = [quality.is_python for quality in qualities if quality.is_python is not None]
     return QualityReport(
         input=name,
         protocol=protocol,
@@ -150,48 +151,51 @@ def report(
         cut_short=cut_short,
         categories={category: _share(categories[category], n) for category in CATEGORIES},
         collapse_rules={rule: rules[rule] for rule in RULES if rules[rule]},
-        repetition_ratio=sum(one.repetition for one in judged) / n,
-        distinct_characters=sum(distinct_characters(one.text) for one in judged) / n,
-        syntax_rate=sum(asked) / len(asked) if asked else None,
-        syntax_rate_interval=wilson_interval(sum(asked), len(asked)) if asked else None,
-        syntax_n=len(asked),
-        failure_patterns=_failure_patterns(judged),
-        examples=_examples(judged),
-        **_rates(judged),
+        repetition_ratio=sum(quality.repetition for quality in qualities) / n,
+        distinct_characters=sum(distinct_characters(quality.text) for quality in qualities) / n,
+        syntax_rate=sum(parsed) / len(parsed) if parsed else None,
+        syntax_rate_interval=wilson_interval(sum(parsed), len(parsed)) if parsed else None,
+        syntax_n=len(parsed),
+        failure_patterns=_failure_patterns(qualities),
+        examples=_examples(qualities),
+        **_rates(qualities),
     )
 
 
-def _rates(judged: Sequence[CompletionQuality]) -> dict[str, Any]:
-    shares = {name: _share(sum(map(test, judged)), len(judged)) for name, test in _RATES.items()}
-    rates = {f"{name}_rate": one.rate for name, one in shares.items()}
-    return rates | {f"{name}_rate_interval": one.interval for name, one in shares.items()}
+def _rates(qualities: Sequence[CompletionQuality]) -> dict[str, Any]:
+    shares = {name: _share(sum(map(holds, qualities)), len(qualities)) for name, holds in _RATES.items()}
+    rates = {f"{name}_rate": share.rate for name, share in shares.items()}
+    return rates | {f"{name}_rate_interval": share.interval for name, share in shares.items()}
 
 
 def _share(count: int, total: int) -> Share:
     return Share(count=count, rate=count / total, interval=wilson_interval(count, total))
 
 
-def _failure_patterns(judged: Sequence[CompletionQuality]) -> tuple[Pattern, ...]:
-    failed = Counter(failure_pattern(one.text) for one in judged if one.is_origin_failure or one.rule is not None)
+def _failure_patterns(qualities: Sequence[CompletionQuality]) -> tuple[Pattern, ...]:
+    failed = [quality for quality in qualities if quality.is_origin_failure or quality.rule is not None]
+    patterns = Counter(failure_pattern(quality.text) for quality in failed)
     return tuple(
-        Pattern(pattern=pattern, count=count, rate=count / len(judged))
-        for pattern, count in failed.most_common(_PATTERNS_KEPT)
+        Pattern(pattern=pattern, count=count, rate=count / len(qualities))
+        for pattern, count in patterns.most_common(_NUM_PATTERNS)
     )
 
 
-def _examples(judged: Sequence[CompletionQuality]) -> tuple[Example, ...]:
+def _examples(qualities: Sequence[CompletionQuality]) -> tuple[Example, ...]:
+    """Return the first completion of each category."""
     first: dict[str, CompletionQuality] = {}
-    for one in judged:
-        first.setdefault(one.category, one)
-    return tuple(
-        Example(
-            index=one.completion.index,
-            prompt=one.completion.prompt,
-            completion=one.text,
-            category=one.category,
-            rule=one.rule,
-            distinct_characters=distinct_characters(one.text),
-            repetition_ratio=one.repetition,
-        )
-        for one in (first[category] for category in CATEGORIES if category in first)
+    for quality in qualities:
+        first.setdefault(quality.category, quality)
+    return tuple(_example(first[category]) for category in CATEGORIES if category in first)
+
+
+def _example(quality: CompletionQuality) -> Example:
+    return Example(
+        index=quality.completion.index,
+        prompt=quality.completion.prompt,
+        completion=quality.text,
+        category=quality.category,
+        rule=quality.rule,
+        distinct_characters=distinct_characters(quality.text),
+        repetition_ratio=quality.repetition,
     )

@@ -10,8 +10,8 @@ from nas.evaluate.quality.prompts import Prompt, choose_prompts, one_line_prompt
 
 def test_by_default_all_one_line_prompts_are_chosen() -> None:
     chosen = choose_prompts(None, None)
-    assert [one.text for one in chosen] == list(one_line_prompts())
-    assert [one.index for one in chosen] == list(range(256))
+    assert [prompt.text for prompt in chosen] == list(one_line_prompts())
+    assert [prompt.index for prompt in chosen] == list(range(256))
 
 
 def test_fewer_prompts_are_spread_over_all_and_keep_their_index(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_a_file_without_prompts_is_refused(tmp_path: Path, content: bytes, messa
         choose_prompts(path, None)
 
 
-def test_more_prompts_than_there_are_cannot_be_asked_for(tmp_path: Path) -> None:
+def test_more_prompts_than_there_are_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--num-prompts 257 is more than the 256"):
         choose_prompts(None, 257)
     with pytest.raises(UsageError, match="cannot read prompts"):

@@ -12,8 +12,8 @@ FIELDS = [
     "index", "prompt", "completion", "elapsed_sec", "mode", "run_id", "max_tokens", "temperature", "top_p", "top_k",
 ]  # fmt: skip
 WHOLE = Completion(
-    index=3, prompt="def é(x):\n", completion="\u2028\x00\x1b[2J ☃\n", elapsed_sec=0.25, mode="origin", run_id="a-seed",
-    max_tokens=64, temperature=0.8, top_p=0.9, top_k=40, ended=True,
+    index=3, prompt="def é(x):\n", completion="\u2028\x00\x1b[2J ☃\n", elapsed_sec=0.25, mode="origin",
+    run_id="a-origin", max_tokens=64, temperature=0.8, top_p=0.9, top_k=40, ended=True,
 )  # fmt: skip
 
 
@@ -23,7 +23,7 @@ def read(tmp_path: Path, content: str | bytes) -> list[Completion]:
     return read_completions(path)
 
 
-def test_what_is_written_is_read_back_in_the_seed_s_fields(tmp_path: Path) -> None:
+def test_what_is_written_is_read_back_in_the_fields_of_the_origin(tmp_path: Path) -> None:
     path = tmp_path / "new" / "some.jsonl"
     write_completions([WHOLE, Completion(completion="")], ["loop", None], path)
     assert read_completions(path) == [WHOLE, Completion(completion="")]
@@ -33,14 +33,14 @@ def test_what_is_written_is_read_back_in_the_seed_s_fields(tmp_path: Path) -> No
     assert len(path.read_text(encoding="utf-8").splitlines()) == 2
 
 
-def test_only_the_completion_has_to_be_there_and_other_keys_are_ignored(tmp_path: Path) -> None:
+def test_only_the_completion_is_required_and_other_keys_are_ignored(tmp_path: Path) -> None:
     content = '\ufeff{"completion": "a"}\r\n\n{"completion": "b", "prompt": null, "run_id": 7, "score": [1]}\n'
     assert read(tmp_path, content) == [Completion(completion="a"), Completion(completion="b", run_id="7")]
 
 
 def test_half_a_character_is_replaced(tmp_path: Path) -> None:
-    (one,) = read(tmp_path, '{"completion": "a\\ud83db", "prompt": "\\ud83d\\ude00"}')
-    assert (one.completion, one.prompt) == ("a\ufffdb", "😀")
+    (completion,) = read(tmp_path, '{"completion": "a\\ud83db", "prompt": "\\ud83d\\ude00"}')
+    assert (completion.completion, completion.prompt) == ("a\ufffdb", "😀")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_half_a_character_is_replaced(tmp_path: Path) -> None:
     [
         (b'{"completion": "a"', "line 3 is not JSON"),
         (b"[" * 100_000, "line 3 is not JSON"),
-        (b"5", "line 3 is not an object of keys, found int"),
+        (b"5", "line 3 is not a JSON object but int"),
         (b'{"prompt": "a"}', "line 3: completion: field required"),
         (b'{"completion": 5}', "line 3: completion: .*, found 5"),
         (b'{"completion": "a", "index": "one"}', "line 3: index: .*, found 'one'"),

@@ -79,7 +79,7 @@ def test_ngrams_do_not_reach_from_one_text_into_the_next() -> None:
 @pytest.mark.parametrize("context", ["", "a", "ba", "def f", "zq", "\x80", "return x\n", "    self."])
 def test_probabilities_over_the_alphabet_sum_to_one(context: str) -> None:
     for model in (human_code_model(), build_model(count_ngrams(["def f(a): return a", "baba"], (1, 1, 2, 2)))):
-        assert sum(last_probability(model, context + one) for one in EVERY_CHARACTER) == pytest.approx(1)
+        assert sum(last_probability(model, context + character) for character in EVERY_CHARACTER) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("least", [(1, 1, 1, 1, 1), (1, 2, 3, 3, 4)])
@@ -95,27 +95,27 @@ def test_probabilities_equal_those_of_a_model_written_with_dictionaries(least: t
         shorter = p(character, context[1:]) if context else 1 / ALPHABET
         if context not in grams:
             return shorter
-        after = [context + one for one in EVERY_CHARACTER if context + one in grams]
-        dropped = grams[context] - sum(grams[one] for one in after)
+        after = [context + character for character in EVERY_CHARACTER if context + character in grams]
+        dropped = grams[context] - sum(grams[longer] for longer in after)
         own = grams.get(context + character, 0)
         return (own + (len(after) + dropped) * shorter) / (grams[context] + len(after))
 
     width = len(least) - 1
-    expected = [p(one, SPOILED[max(0, place - width) : place]) for place, one in enumerate(SPOILED)]
+    expected = [p(character, SPOILED[max(0, place - width) : place]) for place, character in enumerate(SPOILED)]
     assert probabilities(build_model(count_ngrams(texts, least)), SPOILED) == pytest.approx(expected)
 
 
 def test_a_stored_model_is_read_back_as_it_was(tmp_path: Path) -> None:
-    found = count_ngrams(snippets(200), (1, 1, 2, 4))
-    save_model(tmp_path / "model.npz", found)
-    for stored, made in zip(load_model(tmp_path / "model.npz"), build_model(found), strict=True):
+    ngrams = count_ngrams(snippets(200), (1, 1, 2, 4))
+    save_model(tmp_path / "model.npz", ngrams)
+    for stored, made in zip(load_model(tmp_path / "model.npz"), build_model(ngrams), strict=True):
         assert np.array_equal(stored.keys, made.keys)
         assert np.array_equal(stored.added, made.added) and np.array_equal(stored.backoff, made.backoff)
 
 
 def test_bits_are_the_mean_over_the_characters_and_none_for_no_text() -> None:
-    found = [-math.log2(one) for one in probabilities(human_code_model(), "import os\n")]
-    assert junk_bits("import os\n") == pytest.approx(sum(found) / 10)
+    bits = [-math.log2(probability) for probability in probabilities(human_code_model(), "import os\n")]
+    assert junk_bits("import os\n") == pytest.approx(sum(bits) / 10)
     assert junk_bits("") == 0.0
 
 
@@ -130,7 +130,7 @@ def test_thresholds_go_with_the_logarithm_of_the_length_and_stay_beyond_the_ends
     assert human_p99(160) == pytest.approx(p99s[1] + (p99s[2] - p99s[1]) * math.log(160 / 128) / math.log(200 / 128))
 
 
-def test_a_text_shorter_than_the_shortest_length_is_not_judged() -> None:
+def test_a_text_shorter_than_the_shortest_length_is_never_junk() -> None:
     letters = "".join(random.Random(0).choices("qxzjkvwQXZJ{%~", k=64))
     assert is_junk(letters) and not is_junk(letters[:63])
     assert not is_junk("")
@@ -152,7 +152,7 @@ def test_shuffled_characters_are_junk(num_chars: int) -> None:
 def test_shuffled_tokens_are_junk_most_of_the_time(num_chars: int) -> None:
     rng = random.Random(0)
     tokens = [re.findall(r"\w+|\s+|[^\w\s]", text) for text in snippets(num_chars)]
-    share = junk_share(["".join(rng.sample(one, len(one))) for one in tokens])
+    share = junk_share(["".join(rng.sample(text, len(text))) for text in tokens])
     assert share > 0.6  # measured: 71%, 75%, 88%; not all, for tables of names cost people as much
 
 

@@ -5,7 +5,7 @@ import re
 from nas.evaluate.quality.prompts import one_line_prompts
 from nas.evaluate.quality.syntax import is_python_so_far
 
-# Each group's size, and what a line of it looks like.
+# The size of each group, and the pattern of its lines.
 GROUPS = (
     (60, r"def \w+\((?!self)"),
     (30, r"class \w+(\(.+\))?:$"),
@@ -26,7 +26,7 @@ def test_there_are_256_different_lines_of_4_to_70_printable_ascii_characters() -
     assert [prompt for prompt in prompts if not re.fullmatch(r"[!-~][ -~]{2,68}[!-~]", prompt)] == []
 
 
-def test_the_lines_stand_in_their_groups() -> None:
+def test_the_lines_are_in_their_groups() -> None:
     prompts = one_line_prompts()
     start = 0
     for size, shape in GROUPS:

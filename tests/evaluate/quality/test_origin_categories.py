@@ -16,7 +16,7 @@ from nas.evaluate.quality.origin_categories import (
 )
 
 
-def test_the_seed_s_own_examples_get_its_figures() -> None:
+def test_the_examples_of_the_origin_get_its_figures() -> None:
     assert (distinct_characters("):" * 33), repetition_ratio("):" * 33)) == (2, 0.5)
     assert (distinct_characters(":" * 65), repetition_ratio(":" * 65)) == (1, 1.0)
     assert origin_category("):" * 33) == "repetitive"

@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from nas.play.typed import FIRST, MORE, goes_on, read_typed
+from nas.play.input import FIRST, MORE, opens_block, read_input
 
 
 def typing(lines: Iterator[str | BaseException]) -> Callable[[str], str]:
-    def ask(prompt: str) -> str:
+    def read_line(prompt: str) -> str:
         line = next(lines)
         if isinstance(line, BaseException):
             raise line
         return line
 
-    return ask
+    return read_line
 
 
 @pytest.mark.parametrize(
@@ -34,43 +34,43 @@ def typing(lines: Iterator[str | BaseException]) -> Callable[[str], str]:
         ([":set seed 3"], ":set seed 3"),
     ],
 )
-def test_one_line_is_sent_and_what_it_opens_goes_on_to_an_empty_line(lines: list[str], expected: str) -> None:
-    waiting = iter([*lines, "the next input"])
-    assert read_typed(typing(waiting)) == expected
-    assert next(waiting) == "the next input"
+def test_a_line_is_an_input_and_a_block_ends_at_an_empty_line(lines: list[str], expected: str) -> None:
+    remaining = iter([*lines, "the next input"])
+    assert read_input(typing(remaining)) == expected
+    assert next(remaining) == "the next input"
 
 
 @pytest.mark.parametrize("line", ["if x:", "if x: ", "f(", "[", "{", "f(a,", "x = \\", "\tx", " x", "@a"])
-def test_a_line_that_opens_more_or_is_indented_goes_on(line: str) -> None:
-    assert goes_on(line)
+def test_more_lines_follow_one_that_opens_a_block_or_is_indented(line: str) -> None:
+    assert opens_block(line)
 
 
 @pytest.mark.parametrize("line", ["", "x", "x = 1", "f()", "def f(): pass"])
-def test_any_other_line_is_whole(line: str) -> None:
-    assert not goes_on(line)
+def test_any_other_line_is_complete(line: str) -> None:
+    assert not opens_block(line)
 
 
 def test_the_first_line_has_another_prompt_than_those_after_it() -> None:
-    asked = []
+    shown = []
 
-    def ask(prompt: str) -> str:
-        asked.append(prompt)
-        return "" if len(asked) == 3 else "if x:"
+    def read_line(prompt: str) -> str:
+        shown.append(prompt)
+        return "" if len(shown) == 3 else "if x:"
 
-    read_typed(ask)
-    assert asked == [FIRST, MORE, MORE]
+    read_input(read_line)
+    assert shown == [FIRST, MORE, MORE]
 
 
-def test_ctrl_c_drops_an_input_that_has_begun_and_is_the_caller_s_at_its_beginning() -> None:
-    assert read_typed(typing(iter(["if x:", KeyboardInterrupt()]))) is None
-    assert read_typed(typing(iter([":{", "x", KeyboardInterrupt()]))) is None
+def test_ctrl_c_cancels_an_input_that_has_begun_and_is_raised_at_its_first_line() -> None:
+    assert read_input(typing(iter(["if x:", KeyboardInterrupt()]))) is None
+    assert read_input(typing(iter([":{", "x", KeyboardInterrupt()]))) is None
     with pytest.raises(KeyboardInterrupt):
-        read_typed(typing(iter([KeyboardInterrupt()])))
+        read_input(typing(iter([KeyboardInterrupt()])))
     with pytest.raises(KeyboardInterrupt):
-        read_typed(typing(iter(["if x:", KeyboardInterrupt(signal.SIGTERM)])))
+        read_input(typing(iter(["if x:", KeyboardInterrupt(signal.SIGTERM)])))
 
 
 @pytest.mark.parametrize("begun", [[], ["if x:"], [":{", "x"]])
-def test_the_end_of_input_is_the_caller_s(begun: list[str]) -> None:
+def test_the_end_of_input_is_raised(begun: list[str]) -> None:
     with pytest.raises(EOFError):
-        read_typed(typing(iter([*begun, EOFError()])))
+        read_input(typing(iter([*begun, EOFError()])))
