@@ -24,7 +24,7 @@ FIGURES = {
 
 
 def make_accuracy(mean_absolute_error: float = 0.05, rank_correlation: float = 0.8) -> ForecastAccuracy:
-    """Return an accuracy, a good one unless told otherwise."""
+    """Return an accuracy, a good one by default."""
     return ForecastAccuracy(mean_absolute_error=mean_absolute_error, rank_correlation=rank_correlation)
 
 

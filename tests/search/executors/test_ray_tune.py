@@ -87,7 +87,7 @@ def test_one_worker_leaves_the_records_of_the_local_engine(folders: tuple[Path, 
         assert search(folder, Budget(14), space=with_rungs(), mishaps=mishaps, log=log)
     by_ray, by_local_engine = map(records, folders)
     assert by_ray == by_local_engine
-    assert {record["state"] for record in by_ray} == {"COMPLETE", "PRUNED", "FAIL"}
+    assert {record["end"] for record in by_ray} == {"complete", "stopped", "diverged", "fault"}
     assert calls(folders[0]) == calls(folders[1])
     assert logs[0].events == logs[1].events
 
