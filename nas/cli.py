@@ -88,7 +88,7 @@ def positive_int(text: str) -> int:
     """Read a flag's value that is a whole number of at least 1, also written as 1e6 or 1_000."""
     value = _number(text)
     if value < 1 or not value.is_integer():
-        raise argparse.ArgumentTypeError(f"give a whole number of at least 1, found '{text}'")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, found '{text}'")
     return int(value)
 
 
@@ -96,7 +96,7 @@ def non_negative_int(text: str) -> int:
     """Read a flag's value that is a whole number of at least 0, also written as 1e6 or 1_000."""
     value = _number(text)
     if value < 0 or not value.is_integer():
-        raise argparse.ArgumentTypeError(f"give a whole number of at least 0, found '{text}'")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, found '{text}'")
     return int(value)
 
 
@@ -107,28 +107,28 @@ def seed(text: str) -> int:
     except ValueError:
         value = 1 << 63
     if not -(1 << 63) <= value < 1 << 63:
-        raise argparse.ArgumentTypeError(f"give a whole number of at most 64 bits, found '{text}'")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at most 64 bits, found '{text}'")
     return value
 
 
 def positive_float(text: str) -> float:
     value = _number(text)
     if value <= 0:
-        raise argparse.ArgumentTypeError(f"give a number above 0, found '{text}'")
+        raise argparse.ArgumentTypeError(f"must be a number above 0, found '{text}'")
     return value
 
 
 def non_negative_float(text: str) -> float:
     value = _number(text)
     if value < 0:
-        raise argparse.ArgumentTypeError(f"give a number of at least 0, found '{text}'")
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, found '{text}'")
     return value
 
 
 def fraction(text: str) -> float:
     value = _number(text)
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"give a number from 0 to 1, found '{text}'")
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, found '{text}'")
     return value
 
 
@@ -140,7 +140,7 @@ def is_plain_name(text: str) -> bool:
 def plain_name(text: str) -> str:
     """Read a flag's value that names a folder."""
     if not is_plain_name(text):
-        raise argparse.ArgumentTypeError(f"give a name of letters, digits, '.', '_' and '-', found '{text}'")
+        raise argparse.ArgumentTypeError(f"must be a name of letters, digits, '.', '_' and '-', found '{text}'")
     return text
 
 
@@ -157,7 +157,7 @@ def _number(text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"give a number, found '{text}'")
+        raise argparse.ArgumentTypeError(f"must be a number, found '{text}'")
     return value
 
 

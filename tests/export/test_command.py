@@ -21,12 +21,12 @@ Exported = Callable[..., Ran]
 
 @pytest.fixture
 def export(capsys: pytest.CaptureFixture[str]) -> Exported:
-    return lambda *argv: ran(main, "nas.export", [str(one) for one in argv], capsys)
+    return lambda *argv: ran(main, "nas.export", [str(word) for word in argv], capsys)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run folder of an architecture that both forms hold."""
+    """A run folder of an architecture that both formats represent."""
     write_checkpoint(tmp_path / "mine", activation="swiglu")
     write_run(tmp_path / "mine", "0" * 64)
     return tmp_path / "mine"
@@ -69,13 +69,13 @@ def test_a_weights_file_is_exported_with_the_tokenizer_beside_it(export: Exporte
     assert "## Results" not in (tmp_path / "there" / "README.md").read_text()
 
 
-def test_without_transformers_a_folder_is_written_and_said_not_to_be_checked(
+def test_without_transformers_a_folder_is_written_and_not_checked(
     export: Exported, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     done = export(run, "--to", "hf")
     assert done.code == 0
-    assert lines_of(done)["checked"] == "not checked: transformers is not there; pip install 'codenas[transformers]'"
+    assert lines_of(done)["checked"].startswith("not checked: ")
     made = json.loads((run / "hf" / "codenas.json").read_text())
     assert made["largest_difference"] is None
     monkeypatch.undo()
@@ -100,33 +100,30 @@ def test_writing_a_folder_imports_neither_transformers_nor_gguf(run: Path) -> No
     [
         (["{run}"], 2, "the following arguments are required: --to"),
         (["{run}", "--to", "onnx"], 2, "argument --to: invalid choice: 'onnx'"),
-        (["{run}", "--to", "hf", "--dtype", "f16"], 2, "--dtype goes with --to gguf"),
+        (["{run}", "--to", "hf", "--dtype", "f16"], 2, "--dtype needs --to gguf"),
         (["{run}", "--to", "gguf", "--dtype", "q4"], 2, "argument --dtype: invalid choice: 'q4'"),
         (["{run}/nothing", "--to", "hf"], 1, "cannot read checkpoint"),
-        (["{run}", "--to", "hf", "--out", "{run}"], 2, "holds other files than an export of ours; give a new folder"),
+        (["{run}", "--to", "hf", "--out", "{run}"], 2, "has other files than an export by codenas"),
         (["{run}", "--to", "hf", "--out", "{run}/log.jsonl"], 2, "is a file; give a folder"),
-        (["{run}", "--to", "gguf", "--out", "{run}/log.jsonl"], 2, "is there and not a GGUF file of ours"),
+        (["{run}", "--to", "gguf", "--out", "{run}/log.jsonl"], 2, "exists and was not written by codenas"),
         (["{run}", "--to", "gguf", "--out", "{run}"], 2, "is a folder; give a file"),
         (["{run}", "--to", "hf", "--out", "{run}/log.jsonl/below"], 1, "check the path and its permissions"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_usage_is_one_line(export: Exported, run: Path, arguments: list[str], code: int, message: str) -> None:
+def test_wrong_usage_writes_nothing(export: Exported, run: Path, arguments: list[str], code: int, message: str) -> None:
     before = sorted(path.name for path in run.iterdir())
-    done = export(*(one.format(run=run) for one in arguments))
+    done = export(*(argument.format(run=run) for argument in arguments))
     assert done.code == code
     assert message in done.error
     assert sorted(path.name for path in run.iterdir()) == before
 
 
-def test_what_no_class_represents_is_refused_with_what_would_do(export: Exported, tmp_path: Path) -> None:
+def test_an_architecture_without_a_class_is_refused_with_an_alternative(export: Exported, tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "mine", position_encoding="alibi")
     done = export(tmp_path / "mine", "--to", "hf")
     assert done.code == 2
-    assert done.error == (
-        "nas.export: error: no class of transformers represents gelu rmsnorm alibi exactly; "
-        "use position_encoding rope"
-    )
+    assert "gelu rmsnorm alibi" in done.error and "position_encoding rope" in done.error
     assert not (tmp_path / "mine" / "hf").exists()
 
 
@@ -135,12 +132,12 @@ def test_what_no_class_represents_is_refused_with_what_would_do(export: Exported
     [
         ("weights", "cannot read checkpoint"),
         ("no weights", "cannot read checkpoint"),
-        ("tokenizer", "is damaged or not a tokenizer of this engine"),
+        ("tokenizer", "is damaged or not a tokenizer"),
         ("no tokenizer", "cannot read tokenizer"),
         ("size", "has a vocabulary of 400, the tokenizer beside it one of 300"),
     ],
 )
-def test_a_damaged_checkpoint_is_one_line(export: Exported, run: Path, damage: str, message: str) -> None:
+def test_a_damaged_checkpoint_has_exit_code_1(export: Exported, run: Path, damage: str, message: str) -> None:
     weights, tokenizer = run / "best.safetensors", run / "tokenizer.json"
     if damage == "weights":
         weights.write_bytes(weights.read_bytes()[:-100])
@@ -159,7 +156,7 @@ def test_a_damaged_checkpoint_is_one_line(export: Exported, run: Path, damage: s
     assert not (run / "hf").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(export: Exported, run: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_has_exit_code_1(export: Exported, run: Path, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
     if os.access(locked, os.W_OK):
@@ -172,7 +169,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(export: Exported, run: Path
 
 @pytest.mark.parametrize("form", ["hf", "gguf"])
 def test_a_full_disk_is_one_line_and_leaves_nothing(run: Path, form: str) -> None:
-    """A limit on the size of files stands for it."""
+    """Simulate a full disk by a limit on the size of files."""
     code = (
         "import resource, signal\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, (16384, {resource.RLIM_INFINITY}))\n"
@@ -188,7 +185,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(run: Path, form: str) -> Non
 
 
 def test_the_exported_folder_is_the_checkpoint(export: Exported, run: Path) -> None:
-    """Read back by the audit, which opens folders of transformers'."""
+    """Read the folder back with the audit, which opens folders of transformers."""
     from nas.audit.opened_model import open_path
 
     assert export(run, "--to", "hf").code == 0

@@ -60,7 +60,7 @@ def _passive_threads() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def flags(data: PreparedData, corpus_folder: Path) -> list[str]:
-    """A tiny search with one worker, on data that are prepared already."""
+    """Run a tiny search with one worker on prepared data."""
     return ["--space", "tiny", "--corpus", str(corpus_folder), "--workers", "1"]
 
 
@@ -104,7 +104,7 @@ def test_json_is_the_only_thing_on_stdout(uninterrupted: tuple[Path, Ran]) -> No
     assert (found["study"], found["folder"]) == ("tiny", str(folder))
     assert (found["ended"], found["complete"]) == (BUDGET, BUDGET)
     assert (found["was_complete"], found["used_up"]) == (False, False)
-    assert found["best"]["number"] == min(trials(folder), key=lambda one: one.fitness or 0).number
+    assert found["best"]["number"] == min(trials(folder), key=lambda record: record.fitness or 0).number
     assert Path(found["arch_json"]).is_file() and Path(found["report"]).is_file()
     assert "trial 0  started" in end.err
 
@@ -112,11 +112,11 @@ def test_json_is_the_only_thing_on_stdout(uninterrupted: tuple[Path, Ran]) -> No
 def test_every_trial_is_a_record_and_in_the_database(uninterrupted: tuple[Path, Ran]) -> None:
     folder, _ = uninterrupted
     records = trials(folder)
-    assert [one.number for one in records] == list(range(BUDGET))
-    assert [one.reference for one in records[:4]] == ["origin", "gpt2", "llama", None]
-    assert len({one.architecture.id for one in records}) == BUDGET
+    assert [record.number for record in records] == list(range(BUDGET))
+    assert [record.reference for record in records[:4]] == ["origin", "gpt2", "llama", None]
+    assert len({record.architecture.id for record in records}) == BUDGET
     stored = optuna.load_study(study_name="tiny", storage=f"sqlite:///{folder / 'study.db'}").trials
-    assert [one.value for one in stored] == [one.fitness for one in records]
+    assert [record.value for record in stored] == [record.fitness for record in records]
     for record in records:
         assert record.fitness == pytest.approx((record.val_bpb or 0) + 0.25 * (record.collapse_rate or 0))
         assert record.measured is not None and record.measured.total_seconds > 0
@@ -135,7 +135,7 @@ def test_the_exported_architecture_loads_with_its_tokenizer(uninterrupted: tuple
         assert Vocabulary.load(path.parent / exported["tokenizer"]).size == architecture.vocab_size
         assert exported["metrics"]["val_bpb"] == record.val_bpb
         assert exported["metrics"]["val_novel_bpb"] == record.val_novel_bpb is not None
-        judged = [one["metrics"]["novel_bpb"] for one in verdict(folder) if one["number"] == record.number]
+        judged = [result["metrics"]["novel_bpb"] for result in verdict(folder) if result["number"] == record.number]
         expected = pytest.approx(sum(judged) / 2) if judged else None
         assert exported["metrics"].get("holdout_novel_bpb") == expected
         assert exported["recipe"]["lr_multiplier"] == record.lr_multiplier
@@ -153,7 +153,8 @@ def non_dominated(points: dict[int, tuple[float, ...]]) -> set[int]:
 def test_the_front_is_what_no_other_trial_beats(uninterrupted: tuple[Path, Ran]) -> None:
     folder, end = uninterrupted
     points = {
-        one.number: (one.val_bpb or 0, one.collapse_rate or 0, one.architecture.num_params) for one in trials(folder)
+        record.number: (record.val_bpb or 0, record.collapse_rate or 0, record.architecture.num_params)
+        for record in trials(folder)
     }
     expected = non_dominated(points)
     assert 1 <= len(expected) < BUDGET
@@ -163,29 +164,29 @@ def test_the_front_is_what_no_other_trial_beats(uninterrupted: tuple[Path, Ran])
 
 def test_the_verdict_is_on_the_best_and_the_references_with_fresh_seeds(uninterrupted: tuple[Path, Ran]) -> None:
     folder, end = uninterrupted
-    ranked = [one.number for one in sorted(trials(folder), key=lambda one: (one.fitness, one.number))]
+    ranked = [record.number for record in sorted(trials(folder), key=lambda record: (record.fitness, record.number))]
     judged_trials = verdict(folder)
     expected = ranked[:2] + [number for number in range(3) if number not in ranked[:2]]
-    assert [one["number"] for one in judged_trials] == [number for number in expected for _ in range(2)]
-    seeds = {one["seed"] for one in judged_trials}
+    assert [result["number"] for result in judged_trials] == [number for number in expected for _ in range(2)]
+    seeds = {result["seed"] for result in judged_trials}
     assert len(seeds) == 2 and 0 not in seeds
-    for one in judged_trials:
-        judged = one["metrics"]
+    for result in judged_trials:
+        judged = result["metrics"]
         collapse = max(judged["sampled_collapse_rate"], judged["greedy_collapse_rate"])
-        assert one["fitness"] == pytest.approx(judged["bpb"] + 0.25 * collapse)
+        assert result["fitness"] == pytest.approx(judged["bpb"] + 0.25 * collapse)
         assert judged["num_prompts"] == 16
     kept = {path.stem for path in (folder / "weights").iterdir()}
-    assert kept == {f"{one['number']:04d}-seed{one['seed']}" for one in judged_trials}
+    assert kept == {f"{result['number']:04d}-seed{result['seed']}" for result in judged_trials}
     assert json.loads(end.out)["verdict"] == judged_trials
 
 
 def test_a_report_ranks_anew_at_another_weight(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
     end = ran(report.main, "nas.report", [str(copied), "--collapse-weight", "3", "--json"], capfd)
     assert end.code == 0, end.err
-    worth = {one.number: (one.val_bpb or 0) + 3 * (one.collapse_rate or 0) for one in trials(copied)}
+    worth = {record.number: (record.val_bpb or 0) + 3 * (record.collapse_rate or 0) for record in trials(copied)}
     ranking = json.loads(end.out)["ranking"]
-    assert [one["number"] for one in ranking] == sorted(worth, key=lambda number: (worth[number], number))
-    assert [one["fitness"] for one in ranking] == pytest.approx(sorted(worth.values()))
+    assert [entry["number"] for entry in ranking] == sorted(worth, key=lambda number: (worth[number], number))
+    assert [entry["fitness"] for entry in ranking] == pytest.approx(sorted(worth.values()))
 
 
 # Going on
@@ -219,7 +220,7 @@ def test_another_seed_trains_other_weights_and_asks_other_questions(
 ) -> None:
     assert run("--budget", 4, "--out", tmp_path, "--seed", 1, "--no-samples").code == 0
     mine, other = trials(tmp_path / "tiny"), trials(uninterrupted[0])
-    assert [one.architecture for one in mine[:3]] == [one.architecture for one in other[:3]]
+    assert [record.architecture for record in mine[:3]] == [record.architecture for record in other[:3]]
     assert all(a.val_bpb != b.val_bpb for a, b in zip(mine, other, strict=False))
     assert mine[3].architecture != other[3].architecture
     assert not (tmp_path / "tiny" / "samples").exists()
@@ -248,7 +249,11 @@ def test_a_study_of_other_settings_is_not_gone_on_with(
     space.write_text(shipped.read_text().replace("num_layers = { min = 1, max = 2 }", "num_layers = [1, 2]"))
     before = (copied / "trials.jsonl").read_bytes()
     end = run(
-        "--budget", BUDGET + 1, "--out", copied.parent, *(one.format(other=other, space=space) for one in changed)
+        "--budget",
+        BUDGET + 1,
+        "--out",
+        copied.parent,
+        *(argument.format(other=other, space=space) for argument in changed),
     )
     assert end.code == 1
     assert "study 'tiny' was made with other settings" in end.error
@@ -267,7 +272,7 @@ def test_a_space_that_is_used_up_still_ends_with_everything(tmp_path: Path, run:
     assert (folder / "arch.json").is_file() and (folder / "report.html").is_file()
     assert len(verdict(folder)) == 4
     stored = optuna.load_study(study_name="mine", storage=f"sqlite:///{folder / 'study.db'}").trials
-    assert [one.state.name for one in stored] == ["COMPLETE"] * 2
+    assert [record.state.name for record in stored] == ["COMPLETE"] * 2
 
 
 # Kills and signals
@@ -276,7 +281,7 @@ def test_a_space_that_is_used_up_still_ends_with_everything(tmp_path: Path, run:
 def whole_after_kills(folder: Path, uninterrupted: Path) -> None:
     """All trials, each once, as if nothing had happened."""
     assert reproducible(folder) == reproducible(uninterrupted)
-    states = [one.state.name for one in optuna.load_study(study_name="tiny", storage=database(folder)).trials]
+    states = [trial.state.name for trial in optuna.load_study(study_name="tiny", storage=database(folder)).trials]
     assert states == ["COMPLETE"] * len(states)
     assert not list(folder.rglob("*.tmp"))
     assert len({path.name for path in (folder / "samples").iterdir()}) == len(states)
@@ -667,7 +672,7 @@ FLAGS: dict[Any, set[str]] = {
 @pytest.mark.parametrize("command", FLAGS, ids=lambda module: module.__name__)
 def test_the_flags_of_a_command_are_these(command: Any) -> None:
     found = flags_of(command.parser())
-    assert {one for one in found if one.startswith("--")} == FLAGS[command]
+    assert {flag for flag in found if flag.startswith("--")} == FLAGS[command]
 
 
 def test_nas_lists_and_runs_its_commands(
