@@ -1,4 +1,4 @@
-"""An objective that trains nothing. Workers import this module: it is kept light."""
+"""An objective that trains nothing; workers import this module, so it imports little."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from nas.trial.task import RungTask
 
 @dataclass(frozen=True)
 class Instant:
-    """Bits per byte by formula; a mishap at the numbers that are told one."""
+    """Returns bits per byte by formula; some trials have a mishap instead."""
 
     mishaps: Mapping[int, str] = field(default_factory=dict)
-    """Trial number -> what happens: raise, refuse, exit, kill, kill once at 1, diverge, diverge at 1; 1 is a rung."""
+    """Trial number -> raise, refuse, exit, kill, kill once at 1, diverge or diverge at 1, where 1 is a rung."""
     seconds: float = 0.0
     calls: Path | None = None
-    """A folder that gets an empty file named `<number>` a call."""
+    """A folder with a file per trial number, which gets a line per call."""
 
     def initialise(self) -> None:
         pass
@@ -55,7 +55,7 @@ class Instant:
 
 
 def complete_record(task: RungTask) -> TrialRecord:
-    """val_bpb 1 + 10,000 / parameters, 0.1 less a rung; collapse rate 0.3, the worse of 0.1 and 0.3."""
+    """Return a record with val_bpb 1 + 10,000 / parameters - 0.1 rung and the collapse rate 0.3."""
     candidate = task.candidate
     num_params = candidate.architecture.num_params
     val_bpb = 1 + 10_000 / num_params - 0.1 * task.rung

@@ -1,4 +1,4 @@
-"""Search spaces for the tests of a study."""
+"""Search spaces for tests of a search."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def write_space(text: str, folder: Path, name: str = "mine") -> Path:
 
 
 def sizes_of(space: SearchSpace) -> dict[str, int]:
-    """Every vocabulary as large as it was asked for; 300 characters."""
+    """Return the nominal size of every vocabulary, and 300 for characters."""
     values = space.search.vocab_size if isinstance(space.search.vocab_size, tuple) else (space.search.vocab_size,)
     return {vocabulary_name(value): 300 if value == "char" else int(value) for value in values}
 
@@ -63,5 +63,5 @@ def sampler_of(space: SearchSpace, seed: int = 0) -> DistinctSampler:
 
 
 def suggested(space: SearchSpace, trial: optuna.Trial) -> Candidate:
-    """The candidate of the point that a trial suggests."""
+    """Return the candidate of the point that a trial suggests."""
     return space.candidate(suggest(trial, search_distributions(space)), sizes_of(space))

@@ -1,4 +1,4 @@
-"""Running commands: in this process where the outcome is enough, in one of their own where they are killed."""
+"""Running commands: in this process if the outcome is enough, in their own process if they are killed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Ran:
 
     @property
     def error(self) -> str:
-        """The one line on stderr that tells an error."""
+        """The only line of stderr, which must be an error."""
         assert "Traceback" not in self.err, self.err
         lines = [line for line in self.err.splitlines() if ": error: " in line]
         assert len(lines) == 1, self.err
@@ -41,7 +41,7 @@ class Ran:
 
 
 def ran(main: Callable[[list[str]], int], name: str, argv: list[str], capture: pytest.CaptureFixture[str]) -> Ran:
-    """A command in this process, from its arguments to its exit code."""
+    """Run a command in this process, from its arguments to its exit code."""
     terminate = signal.getsignal(signal.SIGTERM)
     capture.readouterr()
     try:
@@ -54,13 +54,11 @@ def ran(main: Callable[[list[str]], int], name: str, argv: list[str], capture: p
 
 
 def start(argv: list[str], prelude: str = "") -> subprocess.Popen[str]:
-    """`nas.search` as the leader of its own process group; `prelude` is Python to run in it first."""
+    """Start `nas.search` as the leader of its own process group; `prelude` is Python code to run first."""
     command = ["-m", "nas.search"]
     if prelude:
-        command = [
-            "-c",
-            f"{prelude}\nfrom nas import cli\nfrom nas.search import __main__ as search\ncli.run(search.main, 'nas.search')",
-        ]
+        run = "from nas import cli\nfrom nas.search import __main__ as search\ncli.run(search.main, 'nas.search')"
+        command = ["-c", f"{prelude}\n{run}"]
     return subprocess.Popen(
         [sys.executable, *command, *argv],
         stdout=subprocess.PIPE,
@@ -86,17 +84,17 @@ def kill_group(process: subprocess.Popen[str]) -> None:
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
-    """Poll; a process that ends before its time is a failure."""
+    """Wait for a condition; a process that ends before is a failure."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if process is not None and process.poll() is not None:
             raise AssertionError(f"ended early with {process.returncode}: {process.communicate()}")
-        assert time.monotonic() < deadline, "the wait was in vain"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.02)
 
 
 def alive_in_group(process: subprocess.Popen[str]) -> list[str]:
-    """The living processes of a group, without those that only wait to be reaped."""
+    """Return the living processes of a group, without zombies."""
     listed = subprocess.run(["ps", "-A", "-o", "pgid=,pid=,stat="], capture_output=True, text=True, check=True)
     rows = [line.split() for line in listed.stdout.splitlines()]
     return [pid for group, pid, state in rows if int(group) == process.pid and not state.startswith("Z")]
@@ -112,4 +110,4 @@ def trials(folder: Path) -> list[TrialRecord]:
 
 
 def reproducible(folder: Path) -> list[dict[str, object]]:
-    return [one.reproducible() for one in trials(folder)]
+    return [record.reproducible() for record in trials(folder)]

@@ -67,7 +67,7 @@ def processes() -> list[tuple[int, int, str]]:
 
 def busy_workers(cluster: Cluster) -> list[int]:
     """The processes that are at a trial."""
-    raylets = {one.all_processes["raylet"][0].process.pid for one in cluster.list_all_nodes()}
+    raylets = {node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()}
     return [pid for pid, parent, args in processes() if parent in raylets and re.match(r"ray::\S+\.train", args)]
 
 
@@ -110,10 +110,10 @@ def searched(cluster: Cluster, argv: list[str], out: Path, kill: Kill | None) ->
 def unordered(folder: Path) -> list[dict[str, Any]]:
     """What is reproducible of each trial, but the order in which two nodes ended their rungs."""
     found = [
-        one.model_copy(update={"rungs": tuple(rung.model_copy(update={"order": 0}) for rung in one.rungs)})
-        for one in trials(folder)
+        record.model_copy(update={"rungs": tuple(rung.model_copy(update={"order": 0}) for rung in record.rungs)})
+        for record in trials(folder)
     ]
-    return sorted((one.reproducible() for one in found), key=lambda one: one["number"])
+    return sorted((record.reproducible() for record in found), key=lambda record: record["number"])
 
 
 @pytest.mark.parametrize("kill", [None, kill_a_worker, kill_a_node, kill_the_driver])
@@ -135,10 +135,10 @@ def test_a_search_with_rungs_accounts_for_every_trial(
     end = searched(cluster, [*flags, *WITH_RUNGS], tmp_path, kill)
     assert end.code == 0, end.err
     found = trials(tmp_path / "tiny")
-    assert sorted(one.number for one in found) == list(range(BUDGET))
-    assert {one.state for one in found} <= {"COMPLETE", "PRUNED"}
-    assert sorted(rung.order for one in found for rung in one.rungs) == list(
-        range(sum(len(one.rungs) for one in found))
+    assert sorted(record.number for record in found) == list(range(BUDGET))
+    assert {record.state for record in found} <= {"COMPLETE", "PRUNED"}
+    assert sorted(rung.order for record in found for rung in record.rungs) == list(
+        range(sum(len(record.rungs) for record in found))
     )
     assert not list((tmp_path / "tiny" / "trunks").glob("*"))
 
@@ -155,7 +155,7 @@ def test_a_cluster_of_its_own_ends_with_the_search(flags: list[str], tmp_path: P
         assert end.code == -number
     else:
         assert end.code == 128 + number
-        assert re.fullmatch(r"\nstopped: \d+ trials have ended and none is lost; go on with: python .*\n", end.err)
+        assert re.fullmatch(r"\nstopped: \d+ trials have ended and none is lost; resume with: python .*\n", end.err)
     wait_until(lambda: not theirs & {pid for pid, _, _ in processes()})
 
 
@@ -167,6 +167,6 @@ def test_one_worker_and_one_seed_leave_the_records_of_the_local_engine(flags: li
         assert end.code == 0, end.err
     local, ray = tmp_path / "local" / "tiny", tmp_path / "ray" / "tiny"
     assert reproducible(ray) == reproducible(local)
-    assert {one.state for one in trials(ray)} == {"COMPLETE", "PRUNED"}
+    assert {record.state for record in trials(ray)} == {"COMPLETE", "PRUNED"}
     assert read_study(ray / "study.json").verdict == read_study(local / "study.json").verdict
     assert ArchitectureConfig.load(ray / "arch.json") == ArchitectureConfig.load(local / "arch.json")

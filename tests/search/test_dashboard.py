@@ -62,5 +62,7 @@ def test_the_dashboard_serves_the_study(study: optuna.Study, tmp_path: Path) -> 
     answered = json.loads(b"".join(app(environment, lambda *_: None)))
     (shown,) = answered["trials"]
     assert shown["note"]["body"] == note_of(record)
-    assert [one["filename"] for one in shown["artifacts"]] == ["0000.jsonl"]
-    assert {"architecture", "val_bpb", "collapse_rate", "num_params"} <= {one["key"] for one in shown["user_attrs"]}
+    assert [artifact["filename"] for artifact in shown["artifacts"]] == ["0000.jsonl"]
+    assert {"architecture", "val_bpb", "collapse_rate", "num_params"} <= {
+        attribute["key"] for attribute in shown["user_attrs"]
+    }

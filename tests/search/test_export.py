@@ -83,7 +83,7 @@ def exported(at: TargetComparison | None, data: PreparedData, folder: Path) -> d
     return found
 
 
-def test_what_the_law_takes_is_exported_beside_what_the_search_found(data: PreparedData, tmp_path: Path) -> None:
+def test_the_predicted_best_and_the_best_of_the_search_are_exported(data: PreparedData, tmp_path: Path) -> None:
     found = exported(at_target(), data, tmp_path)
     assert found.keys() >= {"arch.json", "best-at-search.json", "best-at-target.json", "front/trial-0000.json"}
     target = found["best-at-target.json"]
@@ -97,8 +97,8 @@ def test_what_the_law_takes_is_exported_beside_what_the_search_found(data: Prepa
     assert found["best-at-search.json"]["architecture"]["hidden_dim"] == 48
 
 
-def test_of_several_objectives_the_front_is_in_these(data: PreparedData, tmp_path: Path) -> None:
-    """The wide one collapses less and is worse in all else: of one objective the front has collapse in it."""
+def test_with_several_objectives_the_front_is_in_these(data: PreparedData, tmp_path: Path) -> None:
+    """The wide trial collapses less and is worse otherwise: with one objective the front includes collapse."""
     records = [trial(0, hidden_dim=48), trial(1)]
     for objectives, names in ((["fitness"], ["trial-0001", "trial-0000"]), (["num_params", "fitness"], ["trial-0001"])):
         asked = study(None).model_copy(update={"identity": {"objectives": objectives}})
@@ -112,13 +112,13 @@ def _worse_when_wide(records: list[TrialRecord]) -> list[TrialRecord]:
     return [wide.model_copy(update={"rungs": (rung,)}), narrow]
 
 
-def test_a_law_that_does_not_hold_leaves_the_search_its_say(data: PreparedData, tmp_path: Path) -> None:
+def test_without_a_trusted_prediction_the_best_of_the_search_is_exported(data: PreparedData, tmp_path: Path) -> None:
     found = exported(at_target("too few trials"), data, tmp_path)
     assert found["arch.json"] == found["best-at-search.json"]
     assert found["best-at-target.json"]["metrics"]["shortcomings"] == ["too few trials"]
 
 
-def test_without_a_law_there_is_no_prediction_left_from_before(data: PreparedData, tmp_path: Path) -> None:
+def test_without_a_law_an_earlier_prediction_is_deleted(data: PreparedData, tmp_path: Path) -> None:
     exported(at_target(), data, tmp_path)
     found = exported(None, data, tmp_path)
     assert "best-at-target.json" not in found

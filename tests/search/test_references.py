@@ -29,8 +29,8 @@ def test_every_shipped_space_has_three_distinct_legal_references(name: str) -> N
     found = references(space)
     assert list(found) == ["origin", "gpt2", "llama"]
     architectures = [sampler_of(space).candidate(params).architecture for params in found.values()]
-    assert len({one.id for one in architectures}) == 3
-    assert all(over <= 0 for one in architectures for over in space.excess(one).values())
+    assert len({architecture.id for architecture in architectures}) == 3
+    assert all(over <= 0 for architecture in architectures for over in space.excess(architecture).values())
 
 
 @pytest.mark.parametrize("name", shipped_spaces())
@@ -69,8 +69,16 @@ def test_vocabulary_and_feed_forward_are_the_nearest_by_ratio(tmp_path: Path) ->
     text = text.replace("vocab_size = 256", "vocab_size = [1024, 2048, 4096, 8192, 16384, 32768, 50257]")
     text = text.replace("1_000_000", "1e9").replace("1e10", "1e16")
     found = references(space_of(text, tmp_path))
-    assert {name: one["vocab_size"] for name, one in found.items()} == {"origin": 50_257, "gpt2": 32_768, "llama": 4096}
-    assert {name: one["ffn_multiplier"] for name, one in found.items()} == {"origin": 3.0, "gpt2": 4.0, "llama": 3.0}
+    assert {name: point["vocab_size"] for name, point in found.items()} == {
+        "origin": 50_257,
+        "gpt2": 32_768,
+        "llama": 4096,
+    }
+    assert {name: point["ffn_multiplier"] for name, point in found.items()} == {
+        "origin": 3.0,
+        "gpt2": 4.0,
+        "llama": 3.0,
+    }
 
 
 @pytest.mark.parametrize("name", shipped_spaces())

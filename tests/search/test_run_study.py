@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nas.errors import StudyError, UsageError
+from nas.records.trial import TrialEnd
 from nas.search.driver import Budget
 from nas.search.plan import SearchOptions, SearchPlan, plan_search
 from nas.search.run_study import Scores, StudyResult, run_study
@@ -31,7 +32,7 @@ def score(candidate: Candidate, train_flops: float, seed: int) -> Scores:
 
 
 def found(result: StudyResult) -> list[object]:
-    return [one.reproducible() for one in result.records]
+    return [record.reproducible() for record in result.records]
 
 
 def test_anything_can_be_searched() -> None:
@@ -42,7 +43,7 @@ def test_anything_can_be_searched() -> None:
     assert (best.architecture.num_layers, best.architecture.hidden_dim) == (2, 48)
     assert best.val_bpb == pytest.approx(1.8 + 3e4 / math.sqrt(TOP), abs=1e-6)
     assert best.fitness == pytest.approx((best.val_bpb or 0) + 0.25 * 0.2)
-    assert [one.train_flops for one in best.rungs] == [TOP / 9, TOP / 3, TOP]
+    assert [rung.train_flops for rung in best.rungs] == [TOP / 9, TOP / 3, TOP]
 
 
 def loops_when_wide(candidate: Candidate, train_flops: float, seed: int) -> Scores:
@@ -63,27 +64,30 @@ def test_proposers_learn_from_what_is_found_over_a_measured_limit(sampler: str, 
     limits = space.constraints.model_copy(update={"max_collapse_rate": 0.5})
     space = space.model_copy(update={"training": training, "constraints": limits})
     result = run_study(space, loops_when_wide, Budget(34), sampler=sampler, objectives=objectives, seed=1)
-    late = [one.architecture.hidden_dim >= 64 for one in result.records[14:]]
+    late = [record.architecture.hidden_dim >= 64 for record in result.records[14:]]
     assert sum(late) <= 11, f"{sum(late)} of {len(late)}"
-    assert sum(one.is_complete for one in result.records) >= 5
+    assert sum(record.is_complete for record in result.records) >= 5
 
 
 def test_trials_that_are_stopped_are_pruned_with_what_they_scored() -> None:
     result = run_study(ruled(), score, Budget(30))
-    stopped = [one for one in result.records if one.state == "PRUNED"]
+    stopped = [record for record in result.records if record.state == "PRUNED"]
     assert 10 < len(stopped) < 28
-    for one in stopped:
-        assert one.reason is not None and one.reason.startswith(f"stopped at rung {len(one.rungs)} of 3: rank ")
-        assert (one.fitness, one.val_bpb) == (None, None)
+    for record in stopped:
+        assert record.end is TrialEnd.STOPPED
+        assert record.reason is not None and f"rung {len(record.rungs)} of 3" in record.reason
+        assert (record.fitness, record.val_bpb) == (None, None)
         assert (
-            one.rungs[-1].val_bpb
-            == score(Candidate(one.architecture, one.vocabulary, 1.0), one.rungs[-1].train_flops, 0).val_bpb
+            record.rungs[-1].val_bpb
+            == score(Candidate(record.architecture, record.vocabulary, 1.0), record.rungs[-1].train_flops, 0).val_bpb
         )
-    orders = [rung.order for one in result.records for rung in one.rungs]
+    orders = [rung.order for record in result.records for rung in record.rungs]
     assert sorted(orders) == list(range(len(orders)))
-    # A rung costs its length without the four fifths of the one below that it goes on from.
+    # A rung costs its length without the four fifths of the rung below, from which it continues.
     spent = {0: TOP / 9, 1: TOP / 3 - 0.8 * TOP / 9, 2: TOP - 0.8 * TOP / 3}
-    assert result.spent_flops == pytest.approx(sum(spent[rung.rung] for one in result.records for rung in one.rungs))
+    assert result.spent_flops == pytest.approx(
+        sum(spent[rung.rung] for record in result.records for rung in record.rungs)
+    )
     assert result.spent_flops < 0.6 * 30 * TOP
 
 
@@ -97,18 +101,18 @@ def test_one_seed_one_study_and_another_another() -> None:
 @pytest.mark.parametrize("objectives", [("fitness",), ("val_bpb", "num_params")], ids=["one", "two"])
 def test_every_sampler_takes_one_objective_or_several(sampler: str, objectives: tuple[str, ...]) -> None:
     result = run_study(ruled(), score, Budget(24), sampler=sampler, objectives=objectives)
-    assert len({one.architecture.id for one in result.records}) == 24
-    assert {one.state for one in result.records} == {"COMPLETE", "PRUNED"}
+    assert len({record.architecture.id for record in result.records}) == 24
+    assert {record.state for record in result.records} == {"COMPLETE", "PRUNED"}
     assert len(result.study.directions) == len(objectives)
-    references = [one.reference for one in result.records if one.reference]
+    references = [record.reference for record in result.records if record.reference]
     assert bool(references) == (sampler != "random")
 
 
 def test_the_front_is_of_the_objectives() -> None:
     result = run_study(ruled(1), score, Budget(20), objectives=("val_bpb", "num_params"))
-    points = {one.number: (one.val_bpb, one.architecture.num_params) for one in result.records}
-    for one in result.front:
-        mine = points[one.number]
+    points = {record.number: (record.val_bpb, record.architecture.num_params) for record in result.records}
+    for record in result.front:
+        mine = points[record.number]
         assert not any(a[0] <= mine[0] and a[1] <= mine[1] and a != mine for a in points.values() if a[0] and mine[0])
     assert len(result.study.best_trials) == len(result.front)
 
@@ -118,7 +122,7 @@ def test_a_study_with_a_database_is_gone_on_with(tmp_path: Path) -> None:
     whole = run_study(ruled(), score, Budget(14))
     run_study(ruled(), score, Budget(5), storage=url)
     assert found(run_study(ruled(), score, Budget(14), storage=url)) == found(whole)
-    with pytest.raises(StudyError, match="was made with other settings"):
+    with pytest.raises(StudyError, match="other settings"):
         run_study(ruled(), score, Budget(14), storage=url, seed=3)
 
 
@@ -136,21 +140,21 @@ def test_an_objective_that_raises_fails_its_trials_with_the_reason() -> None:
     def broken(candidate: Candidate, train_flops: float, seed: int) -> Scores:
         raise ValueError("no such table")
 
-    with pytest.raises(StudyError, match=r"^5 trials in a row failed, the last with: ValueError: no such table"):
+    with pytest.raises(StudyError, match=r"^5 trials in a row failed.*ValueError: no such table"):
         run_study(ruled(), broken, Budget(20))
 
 
 def test_wrong_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"unknown objective 'val_bpd'; did you mean 'val_bpb'\?"):
         run_study(ruled(), score, Budget(2), objectives=("val_bpd",))
-    with pytest.raises(UsageError, match="run_study measures no decode_ms_per_token"):
+    with pytest.raises(UsageError, match="decode_ms_per_token"):
         run_study(ruled(), score, Budget(2), objectives=("fitness", "decode_ms_per_token"))
-    with pytest.raises(UsageError, match="'num_params' needs no training to be minimised"):
+    with pytest.raises(UsageError, match=r"'num_params'.*add one of"):
         run_study(ruled(), score, Budget(2), objectives=("num_params",))
     with pytest.raises(UsageError, match=r"unknown sampler 'tpee'; did you mean 'tpe'\?"):
         run_study(ruled(), score, Budget(2), sampler="tpee")
     chars = space_of(FOUR.replace("vocab_size = 256", 'vocab_size = "char"'), tmp_path)
-    with pytest.raises(UsageError, match="how many tokens has the vocabulary 'char'"):
+    with pytest.raises(UsageError, match=r"'char'.*vocabulary_sizes"):
         run_study(chars, score, Budget(2))
     assert len(run_study(chars, score, Budget(2), vocabulary_sizes={"char": 300}).records) == 2
 

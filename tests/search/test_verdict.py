@@ -13,12 +13,12 @@ from tests.helpers.spaces import tiny
 
 
 def trial(number: int, collapse_rate: float, reference: str | None = None, **changes: Any) -> TrialRecord:
-    """Through the one rung of the tiny space; the lower its number, the better."""
+    """A trial of the tiny space, which has one rung; a lower number is a better trial."""
     shape = ArchitectureConfig(
         num_layers=1, hidden_dim=32, num_heads=2, ffn_multiplier=2.0, vocab_size=256, max_seq_length=64
     )
-    asked = RungTask(Candidate(shape, "bytes", 1.0), number, tiny().training.num_rungs - 1, reference)
-    record = complete_record(asked)
+    task = RungTask(Candidate(shape, "bytes", 1.0), number, tiny().training.num_rungs - 1, reference)
+    record = complete_record(task)
     scores = {"fitness": 2.0 + number, "val_bpb": 1.9 + number, "collapse_rate": collapse_rate}
     rung = record.rungs[-1].model_copy(update=scores)
     return record.model_copy(update={"rungs": (rung,), **changes})
@@ -41,8 +41,8 @@ def test_finalists_are_the_best_and_the_references_that_keep_to_the_limits() -> 
         trial(4, 0.4, "llama"),
         over(5, 0.9),
     ]
-    assert [one.number for one in finalists(records, LIMITED)] == [1, 2, 4]
-    assert [one.number for one in finalists(records, tiny())] == [1, 2, 0, 4]
+    assert [record.number for record in finalists(records, LIMITED)] == [1, 2, 4]
+    assert [record.number for record in finalists(records, tiny())] == [1, 2, 0, 4]
 
 
 def test_where_no_trial_completed_nothing_is_judged() -> None:

@@ -36,7 +36,7 @@ def ended(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return run_trial(CANDIDATE, data, trial_settings(), where, number=4, reference="small"), where
 
 
-def test_two_runs_with_one_seed_are_equal_but_for_what_is_measured(
+def test_two_runs_with_one_seed_are_equal_except_for_measured_figures(
     data: PreparedData, ended: tuple[TrialRecord, TrialPaths], tmp_path: Path
 ) -> None:
     record, where = ended
@@ -55,7 +55,7 @@ def test_another_seed_is_another_trial(
     assert other.val_bpb != ended[0].val_bpb
 
 
-def test_the_record_says_what_was_run_and_reads_back(ended: tuple[TrialRecord, TrialPaths]) -> None:
+def test_the_record_names_what_was_run_and_can_be_read_back(ended: tuple[TrialRecord, TrialPaths]) -> None:
     record = ended[0]
     assert (record.number, record.end, record.reason, record.reference) == (4, TrialEnd.COMPLETE, None, "small")
     assert (record.architecture, record.vocabulary) == (CANDIDATE.architecture, "bytes")
@@ -74,7 +74,7 @@ def test_the_fitness_is_loss_plus_collapse(data: PreparedData, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("vocabulary", "vocab_size"), [("bytes", 256), ("bpe-512", 512)])
-def test_the_costs_by_hand(data: PreparedData, tmp_path: Path, vocabulary: str, vocab_size: int) -> None:
+def test_costs_by_hand(data: PreparedData, tmp_path: Path, vocabulary: str, vocab_size: int) -> None:
     architecture = tiny(vocab_size=vocab_size)
     record = run_trial(Candidate(architecture, vocabulary, 1.0), data, trial_settings(), paths(tmp_path), number=0)
     cost = record.cost
@@ -102,7 +102,7 @@ def test_the_curve_ends_where_training_ends(ended: tuple[TrialRecord, TrialPaths
     assert record.curve[-1].train_loss < record.curve[0].train_loss
 
 
-def test_samples_are_one_object_a_completion(ended: tuple[TrialRecord, TrialPaths]) -> None:
+def test_samples_have_one_object_per_completion(ended: tuple[TrialRecord, TrialPaths]) -> None:
     samples = ended[1].samples
     assert samples is not None
     lines = [json.loads(line) for line in samples.read_text(encoding="utf-8").split("\n")[:-1]]
@@ -119,7 +119,7 @@ def test_samples_can_be_left_out(data: PreparedData, tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
-def test_the_measured_figures_are_of_this_run(ended: tuple[TrialRecord, TrialPaths]) -> None:
+def test_measured_figures_are_those_of_this_run(ended: tuple[TrialRecord, TrialPaths]) -> None:
     measured = ended[0].measured
     assert measured is not None
     parts = measured.train_seconds + measured.evaluate_seconds + measured.generate_seconds
@@ -145,7 +145,7 @@ def test_a_trial_that_diverges_is_pruned_with_its_reason(
     assert TrialRecord.model_validate_json(record.model_dump_json()) == record
 
 
-def test_weights_that_the_last_step_alone_blows_up_prune_the_trial(data: PreparedData, tmp_path: Path) -> None:
+def test_weights_that_only_the_last_step_makes_infinite_prune_the_trial(data: PreparedData, tmp_path: Path) -> None:
     """The loss of that step is still finite: only the metrics sees it."""
     settings = trial_settings(num_steps=1)
     record = run_trial(Candidate(tiny(), "bytes", 1e42), data, settings, paths(tmp_path), number=0)
@@ -154,12 +154,12 @@ def test_weights_that_the_last_step_alone_blows_up_prune_the_trial(data: Prepare
     assert "nan" in record.reason
 
 
-def test_an_error_that_is_not_the_architectures_is_raised(data: PreparedData, tmp_path: Path) -> None:
+def test_an_error_that_is_not_caused_by_the_architecture_is_raised(data: PreparedData, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown vocabulary 'bpe-9999'"):
         run_trial(Candidate(tiny(), "bpe-9999", 1.0), data, trial_settings(), paths(tmp_path), number=0)
 
 
-def test_the_steps_are_what_the_flops_buy() -> None:
+def test_the_flops_decide_the_number_of_steps() -> None:
     settings = trial_settings(num_steps=25)
     assert trial_recipe(CANDIDATE, settings).num_steps == 25
     wider = tiny(hidden_dim=64)
@@ -167,7 +167,7 @@ def test_the_steps_are_what_the_flops_buy() -> None:
     assert trial_recipe(Candidate(wider, "bytes", 2.0), settings).num_steps == expected
 
 
-def test_a_trial_is_judged_on_validation(
+def test_a_trial_is_evaluated_on_validation(
     data: PreparedData, ended: tuple[TrialRecord, TrialPaths], tmp_path: Path
 ) -> None:
     """The final of the same seed is the same training, whose weights are kept."""
@@ -179,7 +179,7 @@ def test_a_trial_is_judged_on_validation(
     assert measure_likelihood(model, tokens, 0, num_bytes, SEQ_LENGTH).bpb == ended[0].val_bpb
 
 
-def test_a_finalist_is_judged_on_the_holdout_by_the_weights_that_are_kept(
+def test_a_finalist_is_evaluated_on_the_holdout_with_the_saved_weights(
     data: PreparedData, ended: tuple[TrialRecord, TrialPaths], tmp_path: Path
 ) -> None:
     verdict = run_final(CANDIDATE, data, trial_settings(seed=7), tmp_path / "w.safetensors")
@@ -198,7 +198,7 @@ def test_a_finalist_is_judged_on_the_holdout_by_the_weights_that_are_kept(
         run_final(Candidate(tiny(), "bytes", 1e30), data, trial_settings(), tmp_path / "none.safetensors")
 
 
-def test_a_candidate_may_have_every_choice(data: PreparedData, tmp_path: Path) -> None:
+def test_a_candidate_may_have_any_choice(data: PreparedData, tmp_path: Path) -> None:
     choices: list[dict[str, Any]] = [
         {"activation": "swiglu", "normalization": "layernorm", "position_encoding": "learned"},
         {"activation": "relu2", "position_encoding": "alibi", "num_kv_heads": 1, "tie_embeddings": True},
@@ -216,7 +216,7 @@ def test_a_candidate_may_have_every_choice(data: PreparedData, tmp_path: Path) -
         assert record.is_complete
         assert record.cost is not None
         built = Decoder(record.architecture, seed=0)
-        assert record.cost.num_params == sum(one.numel() for one in built.parameters())
+        assert record.cost.num_params == sum(parameter.numel() for parameter in built.parameters())
 
 
 def test_a_model_without_its_mask_is_never_trained(
@@ -257,7 +257,7 @@ def test_a_model_that_is_too_good_for_its_size_is_not_ranked(
     ],
     ids=["newlines", "end of text", "one comment", "the prompt copied", "a loop"],
 )
-def test_a_model_that_writes_nothing_of_its_own_is_not_ranked(
+def test_a_model_whose_sampled_completions_collapse_is_not_ranked(
     data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[str], str], rule: str
 ) -> None:
     monkeypatch.setattr(
@@ -272,7 +272,7 @@ def test_a_model_that_writes_nothing_of_its_own_is_not_ranked(
 
 
 def test_the_rungs_of_a_trial_are_trainings_of_their_own_lengths(data: PreparedData, tmp_path: Path) -> None:
-    """90, 30 and 10 steps with one warm-up: each ends as if it had been trained alone, and pays for what it adds."""
+    """90, 30 and 10 steps with one warm-up: each result is that of a training alone; its cost is what it adds."""
     settings = trial_settings(num_steps=90, num_rungs=3)
     where = replace(paths(tmp_path), trunk=tmp_path / "trunk")
     rungs = [run_trial(CANDIDATE, data, settings, where, number=0, rung=rung) for rung in range(3)]
@@ -280,12 +280,12 @@ def test_the_rungs_of_a_trial_are_trainings_of_their_own_lengths(data: PreparedD
     for forked, whole in zip(rungs, alone, strict=True):
         assert forked.rungs == whole.rungs
         assert (forked.validation, forked.cost) == (whole.validation, whole.cost)
-    results = [one.rungs[0] for one in rungs]
+    results = [record.rungs[0] for record in rungs]
     step = CANDIDATE.architecture.train_flops_per_token() * 512
-    assert [one.rung for one in results] == [0, 1, 2]
-    assert [one.train_flops / step for one in results] == [10, 30, 90]
+    assert [rung.rung for rung in results] == [0, 1, 2]
+    assert [rung.train_flops / step for rung in results] == [10, 30, 90]
     # Decays of a fifth: the trunk is at 8 steps, then at 24, when the next begins there.
-    assert [one.spent_flops / step for one in results] == [10, 30 - 8, 90 - 24]
+    assert [rung.spent_flops / step for rung in results] == [10, 30 - 8, 90 - 24]
     whole_trial = rungs[2].after(rungs[1].after(rungs[0]))
     assert whole_trial.rungs == tuple(results)
     trunk = [point.train_flops / step for point in whole_trial.curve if point.decay_of is None]
@@ -294,7 +294,7 @@ def test_the_rungs_of_a_trial_are_trainings_of_their_own_lengths(data: PreparedD
     assert {point.decay_of for point in whole_trial.curve} == {None, 0, 1, 2}
 
 
-def test_below_the_top_a_model_that_hardly_writes_is_ranked(
+def test_below_the_top_rung_a_collapsed_model_is_ranked(
     data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judge_module, "complete", lambda model, vocabulary, prompts, *rest: ([""] * len(prompts), 1))

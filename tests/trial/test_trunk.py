@@ -43,9 +43,9 @@ def test_a_longer_training_goes_on_from_the_trunk_of_a_shorter_to_the_same_bits(
     ids=["another seed", "another rate", "a decay before"],
 )
 def test_the_trunk_of_another_training_is_left_alone(tmp_path: Path, other: Trainer) -> None:
-    one = training(20)
-    one.advance(16)
-    save_trunk(one, tmp_path / "trunk")
+    started = training(20)
+    started.advance(16)
+    save_trunk(started, tmp_path / "trunk")
     before = {name: value.clone() for name, value in other.model.state_dict().items()}
     assert not restore_trunk(other, tmp_path / "trunk")
     assert other.step == 0
@@ -56,13 +56,13 @@ def test_the_trunk_of_another_training_is_left_alone(tmp_path: Path, other: Trai
 def test_a_trunk_that_cannot_be_read_is_none(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "trunk").write_bytes(content)
-    one = training()
-    assert not restore_trunk(one, tmp_path / "trunk")
-    assert one.step == 0
+    started = training()
+    assert not restore_trunk(started, tmp_path / "trunk")
+    assert started.step == 0
 
 
 def test_a_decay_is_no_trunk(tmp_path: Path) -> None:
-    one = training(20)
-    one.advance(17)
+    started = training(20)
+    started.advance(17)
     with pytest.raises(AssertionError):
-        save_trunk(one, tmp_path / "trunk")
+        save_trunk(started, tmp_path / "trunk")
