@@ -1,4 +1,4 @@
-"""The config.json of a class of transformers: what it calls the choices of an architecture."""
+"""The config.json of a transformers class: its names for the choices of an architecture."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from nas.architecture.transformers_class import TransformersClass
 from nas.model.normalization import EPSILON
 from nas.model.positions import ROPE_BASE
 
-# Ours is the exact GELU, which transformers calls gelu too; gelu_new and gelu_pytorch_tanh are the approximation.
+# The decoder has the exact GELU, which transformers calls gelu; gelu_new and gelu_pytorch_tanh are approximations.
 _FUNCTIONS = {"gelu": "gelu", "silu": "silu", "relu2": "relu2", "geglu": "gelu", "swiglu": "silu"}
 
 
 def class_config(architecture: ArchitectureConfig, chosen: TransformersClass, eot_id: int) -> dict[str, Any]:
-    """All that decides the logits, and the dropout of training where the class has it."""
+    """Return all values that determine the logits, and the dropout of training if the class has it."""
     common = {
         "architectures": [chosen.name],
         "model_type": chosen.model_type,
@@ -22,9 +22,9 @@ def class_config(architecture: ArchitectureConfig, chosen: TransformersClass, eo
         "tie_word_embeddings": architecture.tie_embeddings,
         "bos_token_id": eot_id,
         "eos_token_id": eot_id,
-        # No token is for padding: with one, the class would keep its embedding from being trained.
+        # There is no padding token: the class would not train the embedding of one.
         "pad_token_id": None,
-        # transformers 4 reads the second name.
+        # transformers 4 reads the second key.
         "dtype": "float32",
         "torch_dtype": "float32",
         "use_cache": True,
@@ -45,7 +45,7 @@ def _llama(architecture: ArchitectureConfig) -> dict[str, Any]:
         "head_dim": architecture.head_dim,
         "hidden_act": _FUNCTIONS[architecture.activation],
         "max_position_embeddings": architecture.max_seq_length,
-        # transformers 4 reads the first, 5 the second.
+        # transformers 4 reads the first key, 5 the second.
         "rope_theta": ROPE_BASE,
         "rope_parameters": rope,
         "attention_dropout": architecture.attention_dropout,
@@ -57,7 +57,7 @@ def _rms_norm(architecture: ArchitectureConfig) -> dict[str, Any]:
 
 
 def _smollm3(architecture: ArchitectureConfig) -> dict[str, Any]:
-    """A 0 for each layer that has no rotary positions."""
+    """Return values with a 0 for each layer, because none has rotary positions."""
     return _rms_norm(architecture) | {"no_rope_layers": [0] * architecture.num_layers}
 
 
@@ -73,7 +73,7 @@ def _starcoder2(architecture: ArchitectureConfig) -> dict[str, Any]:
 
 
 def _stablelm(architecture: ArchitectureConfig) -> dict[str, Any]:
-    """Its rotary positions turn a quarter of each head unless they are told to turn all of it."""
+    """Return values that rotate all of each head; by default StableLM rotates a quarter."""
     rope = {"rope_type": "default", "rope_theta": ROPE_BASE, "partial_rotary_factor": 1.0}
     return {
         "layer_norm_eps": EPSILON,

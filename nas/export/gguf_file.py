@@ -1,6 +1,6 @@
-"""A GGUF file for llama.cpp and its kin: weights, numbers and tokenizer in one.
+"""A GGUF file for llama.cpp and compatible programs: weights, hyperparameters and tokenizer in one file.
 
-The architecture is `llama`, the tokenizer `gpt2` with the cuts called `gpt-2`. llama.cpp's own converter knows
+The architecture is `llama`, the tokenizer `gpt2` with the pre-tokenizer `gpt-2`. llama.cpp's own converter knows
 neither our files nor our vocabularies, so the `gguf` package writes it.
 """
 
@@ -17,9 +17,9 @@ from nas import __version__
 from nas.architecture.config import ArchitectureConfig
 from nas.architecture.transformers_class import check_gguf
 from nas.errors import ExportError, UsageError
-from nas.export.agreement import Agreement, agreement
+from nas.export.agreement import Agreement, check_agreement
+from nas.export.decoder_weights import WeightNames, decoder_weights
 from nas.export.gguf_tokens import gguf_tokens
-from nas.export.parts import Naming, take_apart
 from nas.inference.language_model import LanguageModel
 from nas.model import Decoder
 from nas.model.normalization import EPSILON
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from gguf import GGUFWriter
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
-"""What the matrices are written in; norms are always f32."""
+"""Data types of the matrices; norms are always f32."""
 VERSION_KEY = "codenas.version"
-_HEAD_BYTES = 4096  # the version stands among the first keys
-_NAMING = Naming(
-    outside={"embedding": "token_embd", "norm": "output_norm", "head": "output"},
-    layer="blk.{}.",
-    inside={
+_HEADER_BYTES = 4096  # the version is among the first keys
+_NAMES = WeightNames(
+    model={"embedding": "token_embd", "norm": "output_norm", "head": "output"},
+    layer_prefix="blk.{}.",
+    layer={
         "attention_norm": "attn_norm", "query": "attn_q", "key": "attn_k", "value": "attn_v", "out": "attn_output",
         "feed_forward_norm": "ffn_norm", "gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down",
     },
@@ -44,10 +44,10 @@ _NAMING = Naming(
 
 
 def export_gguf(language_model: LanguageModel, path: Path, name: str, dtype: str) -> Agreement:
-    """Write `path`, after its logits were found equal to those of the same rounded weights, or not at all.
+    """Write `path` if it gives the logits of the model with weights rounded to `dtype`; else write nothing.
 
-    UsageError without the gguf package, for a vocabulary that it cannot hold, or over a file that is not ours;
-    ArchitectureError when the architecture is not llama; ExportError when its logits are not ours.
+    Raises UsageError without the gguf package, for a vocabulary that GGUF cannot represent, or if `path` is any other
+    file; ArchitectureError when the architecture is not llama; ExportError when the logits differ.
     """
     config = language_model.model.config
     check_gguf(config)
@@ -58,15 +58,15 @@ def export_gguf(language_model: LanguageModel, path: Path, name: str, dtype: str
     except ImportError:
         raise UsageError("--to gguf needs the gguf package: pip install 'codenas[gguf]'") from None
     rounded = LanguageModel(_rounded(language_model.model, DTYPES[dtype]), language_model.vocabulary)
-    agreed: Agreement | None = None
+    result: Agreement | None = None
 
     def write(temporary: Path) -> None:
-        nonlocal agreed
+        nonlocal result
         writer = GGUFWriter(temporary, "llama")
         try:
             writer.add_string(VERSION_KEY, __version__)
             writer.add_name(name)
-            _add_numbers(writer, config, dtype)
+            _add_hyperparameters(writer, config, dtype)
             tokens.add_to(writer)
             _add_tensors(writer, rounded.model, dtype)
             writer.write_header_to_file()
@@ -75,30 +75,30 @@ def export_gguf(language_model: LanguageModel, path: Path, name: str, dtype: str
         except OSError as error:
             if error.errno is not None:
                 raise
-            # numpy says how much it could write, and not why that was not all.
+            # numpy reports how much it wrote, but not why it could not write the rest.
             raise ExportError(
                 f"cannot write {path} ({error}); free some space and run the same command again"
             ) from None
         finally:
             writer.close()
-        agreed = agreement(rounded, temporary.parent, "LlamaForCausalLM", gguf_file=temporary.name)
+        result = check_agreement(rounded, temporary.parent, "LlamaForCausalLM", gguf_file=temporary.name)
 
     write_atomically(path, write)
-    assert agreed is not None
-    return agreed
+    assert result is not None
+    return result
 
 
 def check_target(path: Path) -> None:
-    """UsageError unless `path` is not there, or a GGUF file of ours, which may be replaced."""
+    """Raise UsageError unless `path` is free, or a GGUF file written by codenas, which may be replaced."""
     if path.is_dir():
         raise UsageError(f"--out {path} is a folder; give a file")
     if path.exists():
         with path.open("rb") as file:
-            if VERSION_KEY.encode() not in file.read(_HEAD_BYTES):
-                raise UsageError(f"--out {path} is there and not a GGUF file of ours; give a new file")
+            if VERSION_KEY.encode() not in file.read(_HEADER_BYTES):
+                raise UsageError(f"--out {path} exists and was not written by codenas; give a new file")
 
 
-def _add_numbers(writer: GGUFWriter, config: ArchitectureConfig, dtype: str) -> None:
+def _add_hyperparameters(writer: GGUFWriter, config: ArchitectureConfig, dtype: str) -> None:
     from gguf import LlamaFileType
 
     types = {"f32": LlamaFileType.ALL_F32, "f16": LlamaFileType.MOSTLY_F16, "bf16": LlamaFileType.MOSTLY_BF16}
@@ -119,26 +119,26 @@ def _add_tensors(writer: GGUFWriter, model: Decoder, dtype: str) -> None:
     from gguf import GGMLQuantizationType, quants
 
     matrices = GGMLQuantizationType[dtype.upper()]
-    parts = take_apart(model)
-    for name in parts:
+    weights = decoder_weights(model)
+    for name in weights:
         if name.endswith((".query.weight", ".key.weight")):
-            parts[name] = interleaved(parts[name], model.config.head_dim)
-    for name, weight in _NAMING.rename(parts).items():
+            weights[name] = interleave_rotary_rows(weights[name], model.config.head_dim)
+    for name, weight in _NAMES.rename(weights).items():
         kind = matrices if weight.ndim > 1 else GGMLQuantizationType.F32
         writer.add_tensor(name, quants.quantize(weight.numpy(), kind), raw_dtype=kind)
 
 
-def interleaved(weight: Tensor, head_dim: int) -> Tensor:
-    """The rows (N D, H) of each head in the order that GGUF's llama turns: 0, D/2, 1, D/2 + 1, ...
+def interleave_rotary_rows(weight: Tensor, head_dim: int) -> Tensor:
+    """Reorder the rows (N D, H) of each head as rotary positions of llama.cpp need them: 0, D/2, 1, D/2 + 1, and so on.
 
-    Ours pairs row i with row i + D/2 (rotate-half), llama.cpp row 2i with row 2i + 1.
+    The decoder rotates row i with row i + D/2 (rotate-half), llama.cpp row 2i with row 2i + 1.
     """
     heads = weight.view(-1, 2, head_dim // 2, weight.shape[1])
     return heads.transpose(1, 2).reshape(weight.shape)
 
 
 def _rounded(model: Decoder, dtype: torch.dtype) -> Decoder:
-    """A copy whose matrices hold only numbers of `dtype`."""
+    """Return a copy whose matrices are rounded to `dtype`."""
     rounded = copy.deepcopy(model)
     with torch.no_grad():
         for weight in rounded.parameters():

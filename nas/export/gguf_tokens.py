@@ -1,4 +1,4 @@
-"""A vocabulary as GGUF files hold it: tokenizer `gpt2`, byte-level BPE, with the cuts that llama.cpp calls `gpt-2`."""
+"""A vocabulary as a GGUF file stores it: tokenizer `gpt2` (byte-level BPE) with the pre-tokenizer `gpt-2`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from gguf import GGUFWriter
 
 _NORMAL, _CONTROL, _UNUSED = 1, 3, 5
-_INSTEAD = "a byte-level BPE of python -m nas.tokenizer train, or gpt2, would do"
+_ADVICE = "use a byte-level BPE of python -m nas.tokenizer train, or gpt2"
 
 
 @dataclass(frozen=True)
 class GGUFTokens:
-    """The tokens by id, what kind each is, and the merges."""
+    """The tokens by id, the kind of each, and the merges."""
 
     tokens: tuple[str, ...]
     kinds: tuple[int, ...]
@@ -27,6 +27,7 @@ class GGUFTokens:
     eot_id: int
 
     def add_to(self, writer: GGUFWriter) -> None:
+        """Add the tokenizer to a GGUF file."""
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre("gpt-2")
         writer.add_token_list(self.tokens)
@@ -39,28 +40,28 @@ class GGUFTokens:
 
 
 def gguf_tokens(vocabulary: Vocabulary) -> GGUFTokens:
-    """UsageError with the reason where the tokenizer of GGUF files would read a text otherwise."""
-    described: dict[str, Any] = json.loads(vocabulary.tokenizer.to_str())
-    if reason := _reason(described, vocabulary):
-        raise UsageError(f"a GGUF file cannot hold the tokenizer '{vocabulary.name}': {reason}; {_INSTEAD}")
-    known = {number: token for token, number in described["model"]["vocab"].items()}
-    kinds = [_NORMAL if number in known else _UNUSED for number in range(vocabulary.size)]
-    if vocabulary.eot_id not in known:
-        # A word of its own: ordinary text never holds the token. Our NUL stays a token of ordinary text.
-        known[vocabulary.eot_id] = end_token(vocabulary)
+    """Return the tokens of a vocabulary; raise UsageError when a GGUF tokenizer would encode some text differently."""
+    description: dict[str, Any] = json.loads(vocabulary.tokenizer.to_str())
+    if reason := _incompatibility(description, vocabulary):
+        raise UsageError(f"a GGUF file cannot store the tokenizer '{vocabulary.name}': {reason}; {_ADVICE}")
+    token_by_id = {number: token for token, number in description["model"]["vocab"].items()}
+    kinds = [_NORMAL if number in token_by_id else _UNUSED for number in range(vocabulary.size)]
+    if vocabulary.eot_id not in token_by_id:
+        # It is never encoded from text, unlike the NUL of our own vocabularies, which stays a normal token.
+        token_by_id[vocabulary.eot_id] = end_token(vocabulary)
         kinds[vocabulary.eot_id] = _CONTROL
-    tokens = tuple(known.get(number, f"[unused {number}]") for number in range(vocabulary.size))
+    tokens = tuple(token_by_id.get(number, f"[unused {number}]") for number in range(vocabulary.size))
     merges = tuple(f"{left} {right}" for left, right in vocabulary.merges)
     return GGUFTokens(tokens, tuple(kinds), merges, vocabulary.eot_id)
 
 
-def _reason(described: dict[str, Any], vocabulary: Vocabulary) -> str:
-    if not is_byte_level(described):
-        return "it spells in characters"
+def _incompatibility(description: dict[str, Any], vocabulary: Vocabulary) -> str:
+    if not is_byte_level(description):
+        return "its tokens are characters, not bytes"
     if not vocabulary.merges:
         return "it has no merges"
-    steps = described["pre_tokenizer"]
-    flat = steps["pretokenizers"] if steps["type"] == "Sequence" else [steps]
-    if [(step["type"], step.get("use_regex")) for step in flat] != [("ByteLevel", True)]:
-        return "it cuts words otherwise than GPT-2 does"
-    return "it takes words whole (ignore_merges)" if described["model"]["ignore_merges"] else ""
+    steps = description["pre_tokenizer"]
+    flat_steps = steps["pretokenizers"] if steps["type"] == "Sequence" else [steps]
+    if [(step["type"], step.get("use_regex")) for step in flat_steps] != [("ByteLevel", True)]:
+        return "it splits words differently from GPT-2"
+    return "it takes whole words as tokens (ignore_merges)" if description["model"]["ignore_merges"] else ""

@@ -1,4 +1,4 @@
-"""The model card: what a stranger needs to know of an exported model. What is not known is left out."""
+"""The model card of an exported model; unknown facts are left out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ tags:
 
 
 def model_card(language_model: LanguageModel, facts: RunFacts, class_name: str, folder: Path, command: str) -> str:
-    """The README.md of a folder of transformers' that will lie at `folder`."""
+    """Return the README.md of an export for transformers at `folder`."""
     config = language_model.model.config
     sections = {
         "Architecture": _architecture(config, language_model.vocabulary.name),
@@ -43,7 +43,7 @@ def model_card(language_model: LanguageModel, facts: RunFacts, class_name: str, 
     }
     about = (
         f"A language model of Python code with {config.num_params:,} parameters, trained from scratch with codenas. "
-        f"It is `{class_name}` of transformers, which computes what codenas does."
+        f"It has the class `{class_name}` of transformers, which computes the same logits as codenas."
     )
     body = [f"## {title}\n\n{text}" for title, text in sections.items() if text]
     return f"{_FRONT_MATTER}\n# {facts.name}\n\n{about}\n\n" + "\n\n".join(body) + "\n"
@@ -68,12 +68,12 @@ def _architecture(config: ArchitectureConfig, vocabulary: str) -> str:
 
 
 def _data(facts: RunFacts) -> str:
-    """The corpus by name, its size and the licences of its packages, which stay with the code."""
+    """Describe the corpus: its name, size, and the licences of its packages, which continue to apply to the code."""
     if facts.corpus is None:
         return f"A corpus whose content has the SHA-256 `{facts.corpus_hash}`." if facts.corpus_hash else ""
     splits, recipe = facts.corpus.get("splits", {}), facts.corpus.get("recipe", {})
     train = splits.get("train", {})
-    # The last part alone: where it lies on somebody's disk is nobody's business.
+    # Only the last part: the path on somebody's disk is private.
     name = Path(str(recipe.get("name", ""))).name
     lines = [
         f"The corpus `{name}`: {train.get('documents', 0):,} documents with {train.get('bytes', 0):,} bytes for "
@@ -89,10 +89,10 @@ def _data(facts: RunFacts) -> str:
 
 
 def _packages(sources: Any, sizes: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[str, ...]]:
-    for one in sources:
-        if "package" in one:
-            size = sizes.get(one["package"], {}).get("bytes", 0)
-            yield one["package"], str(one.get("version", "")), str(one.get("license", "")), f"{size:,}"
+    for source in sources:
+        if "package" in source:
+            size = sizes.get(source["package"], {}).get("bytes", 0)
+            yield source["package"], str(source.get("version", "")), str(source.get("license", "")), f"{size:,}"
 
 
 def _training(facts: RunFacts) -> str:
@@ -110,16 +110,16 @@ def _results(facts: RunFacts) -> str:
     rows = []
     if (line := facts.evaluation) is not None:
         rows.append(("validation", _figure(line.val_bpb), _figure(line.val_novel_bpb), "", ""))
-    if (judged := facts.holdout) is not None:
-        collapse = (_figure(judged.sampled_collapse_rate, 3), _figure(judged.greedy_collapse_rate, 3))
-        rows.append(("holdout", _figure(judged.bpb), _figure(judged.novel_bpb), *collapse))
+    if (metrics := facts.holdout) is not None:
+        collapse = (_figure(metrics.sampled_collapse_rate, 3), _figure(metrics.greedy_collapse_rate, 3))
+        rows.append(("holdout", _figure(metrics.bpb), _figure(metrics.novel_bpb), *collapse))
     if not rows:
         return ""
     titles = ("split", "bits per byte", "on novel lines", "collapse, sampled", "collapse, greedy")
     return (
         _table(titles, rows) + "\n\nBits per byte compare models of any vocabulary on the same bytes; lower is better. "
-        "Novel lines stand in no training document. Validation chose these weights, the holdout chose nothing. "
-        "Collapse is the share of completions that run into loops."
+        "Novel lines occur in no training document. Validation was used to choose these weights, the holdout was not. "
+        "Collapse is the share of completions that degenerate, for example into loops."
     )
 
 
@@ -130,14 +130,14 @@ def _figure(value: object, digits: int = 4) -> str:
 def _limits(language_model: LanguageModel) -> str:
     vocabulary, length = language_model.vocabulary, language_model.model.config.max_seq_length
     end = json.dumps(end_token(vocabulary))
-    ended = "NUL" if vocabulary.token_bytes[vocabulary.eot_id] == b"\0" and vocabulary.is_own else f"`{end}`"
+    shown = "NUL" if vocabulary.token_bytes[vocabulary.eot_id] == b"\0" and vocabulary.is_own else f"`{end}`"
     lines = [
-        "What it writes may be wrong, insecure or a copy of training text. Read it before you run it; codenas shows "
+        "Generated code may be wrong, insecure or a copy of training text. Read it before you run it; codenas shows "
         "generated code and never executes it.",
-        f"It reads at most {length} tokens, and knows nothing but Python code.",
-        f"A document ends with the token {vocabulary.eot_id} ({ended}), which also stands before the first of a "
-        "document. The tokenizer adds no token to a text and reads none out of one (`split_special_tokens`): every "
-        "text has the ids that the model was trained with, whatever stands in it.",
+        f"It reads at most {length} tokens and was trained on Python code only.",
+        f"A document ends with the token {vocabulary.eot_id} ({shown}), which also precedes the first token of a "
+        "document. The tokenizer adds no special token to a text and encodes none from it (`split_special_tokens`): "
+        "every text gets the ids that the model was trained with.",
     ]
     return "\n".join(f"- {line}" for line in lines)
 
@@ -150,9 +150,9 @@ def _use(config: ArchitectureConfig, folder: Path) -> str:
         f"tokenizer = AutoTokenizer.from_pretrained({str(folder)!r})\n"
         f"model = AutoModelForCausalLM.from_pretrained({str(folder)!r})\n"
         f'prompt = tokenizer({json.dumps(prompt)}, return_tensors="pt")\n'
-        f"written = model.generate(**prompt, max_new_tokens={min(64, config.max_seq_length // 2)}, "
+        f"output = model.generate(**prompt, max_new_tokens={min(64, config.max_seq_length // 2)}, "
         "do_sample=True, temperature=0.8, top_p=0.9, top_k=40)\n"
-        "print(tokenizer.decode(written[0]))",
+        "print(tokenizer.decode(output[0]))",
     )
 
 

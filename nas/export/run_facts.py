@@ -1,4 +1,4 @@
-"""What is known of a checkpoint beside its weights: what its run folder and the data cache say, and nothing else."""
+"""Facts about a checkpoint from its run folder and the data cache, for the model card."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nas.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class RunFacts:
-    """Of one checkpoint; None is not known."""
+    """The facts about one checkpoint; None means unknown."""
 
     weights: Path
     recipe: Recipe | None = None
@@ -33,29 +33,29 @@ class RunFacts:
     """The line of the log at which these weights were the best so far."""
     holdout: Metrics | None = None
     command: str | None = None
-    """What trained it."""
+    """The command line that trained the model."""
 
     @property
     def name(self) -> str:
-        """Of the run folder."""
+        """The name of the run folder."""
         return self.weights.resolve().parent.name
 
     @classmethod
     def read(cls, checkpoint: Path) -> Self:
-        """Of a run folder, or of one weights file; a file that is missing or damaged says nothing."""
+        """Read the facts about a run folder or one weights file; missing or damaged files are ignored."""
         weights = checkpoint / BEST_WEIGHTS if checkpoint.is_dir() else checkpoint
         folder = weights.parent
         run, summary = _json_object(folder / RUN_FILE), _json_object(folder / SUMMARY_FILE)
         corpus_hash = run.get("corpus_hash")
         command = summary.get("command")
-        is_best = weights.name == BEST_WEIGHTS  # what log and summary say is of these
+        is_best = weights.name == BEST_WEIGHTS  # log and summary describe these weights
         return cls(
             weights=weights,
             recipe=_recipe(run.get("recipe")),
             corpus_hash=corpus_hash if isinstance(corpus_hash, str) else None,
             corpus=_find_manifest(corpus_hash),
             evaluation=_best_evaluation(folder / LOG_FILE) if is_best else None,
-            holdout=_judgement(summary.get("holdout")) if is_best else None,
+            holdout=_metrics(summary.get("holdout")) if is_best else None,
             command=command if isinstance(command, str) else None,
         )
 
@@ -75,8 +75,8 @@ def _recipe(values: Any) -> Recipe | None:
         return None
 
 
-def _judgement(values: Any) -> Metrics | None:
-    """Keys that a metrics does not have, such as its collapse_rate, are derived from the others."""
+def _metrics(values: Any) -> Metrics | None:
+    """Return stored metrics without derived keys such as collapse_rate; None when they are missing or damaged."""
     if not isinstance(values, dict):
         return None
     try:
@@ -86,7 +86,7 @@ def _judgement(values: Any) -> Metrics | None:
 
 
 def _best_evaluation(log: Path) -> TrainingLine | None:
-    """The first line of the lowest bits per byte: the one at which nas.train kept its weights."""
+    """Return the first line with the lowest bits per byte, at which nas.train kept the best weights."""
     try:
         lines = read_json_lines(log, TrainingLine, "line", CheckpointError)
     except (OSError, CheckpointError):
@@ -95,7 +95,7 @@ def _best_evaluation(log: Path) -> TrainingLine | None:
 
 
 def _find_manifest(corpus_hash: object) -> dict[str, Any] | None:
-    """Of the corpus with this content in the cache; one that was built with --out is not found."""
+    """Return the manifest of the cached corpus with this content; the cache has no corpus built with --out."""
     try:
         folders = sorted(path.parent for path in cache_root().glob(f"*/{MANIFEST}"))
     except (OSError, RuntimeError):

@@ -1,7 +1,8 @@
-"""A vocabulary as AutoTokenizer reads it: the same ids for every text, and the text back.
+"""The tokenizer files of transformers: AutoTokenizer gives the same ids for every text, and decodes them exactly.
 
-What ends a text is never read out of one. Of our own vocabularies it is a token of ordinary text, NUL; of those of
-others a word such as "<|endoftext|>", which in a source file is text like any other. So `split_special_tokens` is set.
+The end-of-text token is never encoded from text. In our own vocabularies it is NUL, an ordinary character; in foreign
+vocabularies it is a word such as "<|endoftext|>", which a source file may contain as plain text. Therefore
+`split_special_tokens` is set.
 """
 
 from __future__ import annotations
@@ -21,37 +22,37 @@ _BYTE_FALLBACK = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"t
 
 
 def end_token(vocabulary: Vocabulary) -> str:
-    """How the token that ends a text is spelled."""
-    given: dict[str, Any] = json.loads(vocabulary.to_json())
-    known = {number: token for token, number in given["model"]["vocab"].items()}
-    known |= {int(one["id"]): str(one["content"]) for one in given["added_tokens"]}
-    return str(known[vocabulary.eot_id])
+    """Return the spelling of the end-of-text token."""
+    description: dict[str, Any] = json.loads(vocabulary.to_json())
+    token_by_id = {number: token for token, number in description["model"]["vocab"].items()}
+    token_by_id |= {int(token["id"]): str(token["content"]) for token in description["added_tokens"]}
+    return str(token_by_id[vocabulary.eot_id])
 
 
 def tokenizer_json(vocabulary: Vocabulary) -> dict[str, Any]:
-    """The parsed tokenizer.json; UsageError where its ids are not those of `vocabulary`.
+    """Return the content of tokenizer.json; raise UsageError where its ids differ from those of `vocabulary`.
 
-    That of others is what is left of it (nas/tokenizer/foreign_tokenizer.py), with a decoder and the word that ends a text.
+    A foreign tokenizer gets a decoder and its end-of-text token, which nas/tokenizer/foreign_tokenizer.py removed.
     """
-    described: dict[str, Any] = json.loads(vocabulary.tokenizer.to_str())
+    description: dict[str, Any] = json.loads(vocabulary.tokenizer.to_str())
     if not vocabulary.is_own:
         end = end_token(vocabulary)
-        described["decoder"] = _BYTE_LEVEL if is_byte_level(described) else _BYTE_FALLBACK
-        if end not in described["model"]["vocab"]:
-            described["model"]["vocab"][end] = vocabulary.eot_id
+        description["decoder"] = _BYTE_LEVEL if is_byte_level(description) else _BYTE_FALLBACK
+        if end not in description["model"]["vocab"]:
+            description["model"]["vocab"][end] = vocabulary.eot_id
             flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-            described["added_tokens"] = [{"id": vocabulary.eot_id, "content": end, **flags, "special": True}]
-    _check(described, vocabulary)
-    return described
+            description["added_tokens"] = [{"id": vocabulary.eot_id, "content": end, **flags, "special": True}]
+    _check(description, vocabulary)
+    return description
 
 
-def is_byte_level(described: dict[str, Any]) -> bool:
-    """Whether tokens are spelled in the symbols of bytes, and not in characters."""
-    return described["model"]["vocab"].keys() >= set(BYTE_SYMBOLS) and not described["model"]["byte_fallback"]
+def is_byte_level(description: dict[str, Any]) -> bool:
+    """Return whether the tokens of a tokenizer description are spelled in byte symbols, not in characters."""
+    return description["model"]["vocab"].keys() >= set(BYTE_SYMBOLS) and not description["model"]["byte_fallback"]
 
 
 def tokenizer_config(vocabulary: Vocabulary, max_length: int) -> dict[str, Any]:
-    """The parsed tokenizer_config.json. Nothing is put around a text: a model of ours reads it as it is."""
+    """Return the content of tokenizer_config.json; no token is added before or after a text."""
     end = end_token(vocabulary)
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -66,15 +67,15 @@ def tokenizer_config(vocabulary: Vocabulary, max_length: int) -> dict[str, Any]:
     }
 
 
-def _check(described: dict[str, Any], vocabulary: Vocabulary) -> None:
-    """By the library that AutoTokenizer uses, on texts of everything that has gone wrong in some tokenizer."""
-    written = Tokenizer.from_str(json.dumps(described))
-    written.encode_special_tokens = True
+def _check(description: dict[str, Any], vocabulary: Vocabulary) -> None:
+    """Check with the library behind AutoTokenizer, on texts with everything that some tokenizer got wrong."""
+    exported = Tokenizer.from_str(json.dumps(description))
+    exported.encode_special_tokens = True
     end = end_token(vocabulary)
     for text in (*PROBE, f"{end} x{end}", "\0"):
-        ids = written.encode(text, add_special_tokens=False).ids
-        if ids != vocabulary.encode(text) or written.decode(ids, skip_special_tokens=False) != text:
+        ids = exported.encode(text, add_special_tokens=False).ids
+        if ids != vocabulary.encode(text) or exported.decode(ids, skip_special_tokens=False) != text:
             raise UsageError(
-                f"AutoTokenizer would read a text otherwise than the tokenizer '{vocabulary.name}' does "
-                f"({text[:20]!r}); train with one of python -m nas.tokenizer train to export the model"
+                f"AutoTokenizer would encode {text[:20]!r} differently from the tokenizer '{vocabulary.name}'; "
+                "to export a model, train it with a tokenizer of python -m nas.tokenizer train"
             )

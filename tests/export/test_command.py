@@ -134,7 +134,7 @@ def test_an_architecture_without_a_class_is_refused_with_an_alternative(export: 
         ("no weights", "cannot read checkpoint"),
         ("tokenizer", "is damaged or not a tokenizer"),
         ("no tokenizer", "cannot read tokenizer"),
-        ("size", "has a vocabulary of 400, the tokenizer beside it one of 300"),
+        ("size", "has a vocabulary of 400, its tokenizer one of 300"),
     ],
 )
 def test_a_damaged_checkpoint_has_exit_code_1(export: Exported, run: Path, damage: str, message: str) -> None:

@@ -11,14 +11,14 @@ from gguf import GGUFReader, dequantize
 
 from nas.errors import ArchitectureError, ExportError, UsageError
 from nas.export import gguf_file
-from nas.export.gguf_file import VERSION_KEY, export_gguf, interleaved
+from nas.export.decoder_weights import decoder_weights
+from nas.export.gguf_file import VERSION_KEY, export_gguf, interleave_rotary_rows
 from nas.export.gguf_tokens import gguf_tokens
-from nas.export.parts import take_apart
 from nas.tokenizer.vocabulary import Vocabulary, train_bpe, train_char
 from tests.helpers.checkpoints import greedy_ids, language_model, random_ids
+from tests.helpers.exported_models import generated_ids, logit_difference, open_model, open_tokenizer
 from tests.helpers.foreign_tokenizers import FOREIGN_TOKENIZERS
 from tests.helpers.texts import TEXTS
-from tests.helpers.their_models import difference, open_model, open_tokenizer, written_by
 
 LLAMA = {"activation": "swiglu"}
 
@@ -27,13 +27,13 @@ LLAMA = {"activation": "swiglu"}
 @pytest.mark.parametrize("tied", [False, True])
 def test_transformers_reads_our_logits_and_writes_what_we_write(kv_heads: int, tied: bool, tmp_path: Path) -> None:
     ours = language_model(**LLAMA, num_kv_heads=kv_heads, tie_embeddings=tied)
-    agreed = export_gguf(ours, tmp_path / "mine.gguf", "mine", "f32")
-    assert agreed.difference is not None and agreed.difference < 1e-5
+    agreement = export_gguf(ours, tmp_path / "mine.gguf", "mine", "f32")
+    assert agreement.difference is not None and agreement.difference < 1e-5
     assert [path.name for path in tmp_path.iterdir()] == ["mine.gguf"]
     theirs = open_model(tmp_path, gguf_file="mine.gguf")
-    assert difference(ours.model, theirs, random_ids(ours.model.config)) < 1e-5
+    assert logit_difference(ours.model, theirs, random_ids(ours.model.config)) < 1e-5
     for prompt in ("def f(x):\n", "import os\r\n\t", "é"):
-        assert written_by(theirs, ours.vocabulary.encode(prompt), 20) == greedy_ids(ours, prompt, 20) != []
+        assert generated_ids(theirs, ours.vocabulary.encode(prompt), 20) == greedy_ids(ours, prompt, 20) != []
 
 
 def test_the_reader_of_gguf_finds_every_number_and_every_weight(tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_the_reader_of_gguf_finds_every_number_and_every_weight(tmp_path: Path) 
     assert values["llama.attention.layer_norm_rms_epsilon"] == pytest.approx(1e-5)
     tokens = [vocabulary.tokenizer.id_to_token(number) for number in range(400)]
     assert values["tokenizer.ggml.tokens"] == tokens
-    stored = {one.name: torch.from_numpy(np.array(one.data)) for one in reader.tensors}
-    parts = take_apart(ours.model)
+    stored = {tensor.name: torch.from_numpy(np.array(tensor.data)) for tensor in reader.tensors}
+    parts = decoder_weights(ours.model)
     assert len(stored) == len(parts)
     for name, part in {
         "token_embd": "embedding",
@@ -79,18 +79,18 @@ def test_the_reader_of_gguf_finds_every_number_and_every_weight(tmp_path: Path) 
 
 
 def test_rows_of_a_head_are_interleaved() -> None:
-    """llama.cpp turns rows 0 and 1 together, we rows 0 and D/2."""
+    """Check the order: llama.cpp rotates rows 0 and 1 together, the decoder rows 0 and D/2."""
     rows = torch.arange(12.0).view(12, 1)
-    assert interleaved(rows, 6).flatten().tolist() == [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]
+    assert interleave_rotary_rows(rows, 6).flatten().tolist() == [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]
 
 
 @pytest.mark.parametrize(("dtype", "kind"), [("f16", "F16"), ("bf16", "BF16")])
 def test_half_precision_rounds_the_matrices_alone(dtype: str, kind: str, tmp_path: Path) -> None:
     ours = language_model(**LLAMA)
-    agreed = export_gguf(ours, tmp_path / "mine.gguf", "mine", dtype)
-    assert agreed.difference is not None and agreed.difference < 1e-4
-    parts = take_apart(ours.model)
-    stored = {one.name: one for one in GGUFReader(tmp_path / "mine.gguf").tensors}
+    agreement = export_gguf(ours, tmp_path / "mine.gguf", "mine", dtype)
+    assert agreement.difference is not None and agreement.difference < 1e-4
+    parts = decoder_weights(ours.model)
+    stored = {tensor.name: tensor for tensor in GGUFReader(tmp_path / "mine.gguf").tensors}
     assert stored["output_norm.weight"].tensor_type.name == "F32"
     assert torch.equal(torch.from_numpy(np.array(stored["output_norm.weight"].data)), parts["norm.weight"])
     up = stored["blk.0.ffn_up.weight"]
@@ -99,17 +99,17 @@ def test_half_precision_rounds_the_matrices_alone(dtype: str, kind: str, tmp_pat
     assert torch.equal(torch.from_numpy(dequantize(up.data, up.tensor_type)), rounded)
 
 
-def test_its_tokenizer_reads_code_as_ours_does(tmp_path: Path) -> None:
-    """As transformers reads it: for it a text with Ā, NUL's symbol, or <|endoftext|> holds a special token."""
+def test_its_tokenizer_encodes_code_as_ours_does(tmp_path: Path) -> None:
+    """Check with transformers, without texts with Ā (the symbol of NUL) or <|endoftext|>, special tokens for it."""
     ours = language_model(**LLAMA)
     export_gguf(ours, tmp_path / "mine.gguf", "mine", "f32")
     theirs = open_tokenizer(tmp_path, gguf_file="mine.gguf")
-    for text in ("a\tb\r\nc  \n\n   x", "\U0001f600 é", *(one[:2000] for one in TEXTS)):
+    for text in ("a\tb\r\nc  \n\n   x", "\U0001f600 é", *(text[:2000] for text in TEXTS)):
         assert theirs(text)["input_ids"] == ours.vocabulary.encode(text)
 
 
 @pytest.mark.parametrize("changes", [{"activation": "geglu"}, {"qk_norm": True}, {"position_encoding": "none"}])
-def test_what_llama_is_not_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_an_architecture_other_than_llama_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ArchitectureError, match=r"the llama of GGUF files does not represent .*; use "):
         export_gguf(language_model(**LLAMA | changes), tmp_path / "mine.gguf", "mine", "f32")
     assert list(tmp_path.iterdir()) == []
@@ -123,58 +123,56 @@ def foreign(name: str) -> Vocabulary:
     ("made", "reason"),
     [
         (lambda: train_bpe(TEXTS, 256), "'bytes': it has no merges"),
-        (lambda: train_char(TEXTS), "'char': it spells in characters"),
-        (lambda: foreign("gemma"), "'foreign-600': it spells in characters"),
-        (lambda: foreign("starcoder"), "'foreign-600': it cuts words otherwise than GPT-2 does"),
-        (lambda: foreign("llama3"), "it cuts words otherwise than GPT-2 does"),
+        (lambda: train_char(TEXTS), "'char': its tokens are characters"),
+        (lambda: foreign("gemma"), "'foreign-600': its tokens are characters"),
+        (lambda: foreign("starcoder"), "'foreign-600': it splits words differently from GPT-2"),
+        (lambda: foreign("llama3"), "it splits words differently from GPT-2"),
     ],
     ids=["bytes", "char", "gemma", "starcoder", "llama3"],
 )
-def test_a_vocabulary_that_gguf_would_read_otherwise_is_refused(made: Any, reason: str) -> None:
-    with pytest.raises(
-        UsageError, match=r"a GGUF file cannot hold the tokenizer .*; a byte-level BPE .* would do"
-    ) as e:
+def test_a_vocabulary_that_gguf_would_encode_differently_is_refused(made: Any, reason: str) -> None:
+    with pytest.raises(UsageError, match=r"a GGUF file cannot store the tokenizer .*; use a byte-level BPE ") as e:
         gguf_tokens(made())
     assert reason in str(e.value)
 
 
-def test_a_word_that_ends_texts_is_a_control_token_and_our_nul_is_not() -> None:
+def test_a_foreign_end_of_text_is_a_control_token_and_our_nul_is_not() -> None:
     theirs, ours = gguf_tokens(foreign("gpt2")), gguf_tokens(train_bpe(TEXTS, 400))
     assert theirs.tokens[theirs.eot_id] == "<|endoftext|>" and theirs.kinds[theirs.eot_id] == 3
     assert ours.tokens[0] == "Ā" and set(ours.kinds) == {1}
     assert len(theirs.tokens) == len(theirs.kinds) == len(set(theirs.tokens)) == 600
 
 
-def test_a_file_of_ours_is_replaced_and_that_of_others_left_alone(tmp_path: Path) -> None:
+def test_only_a_file_written_by_codenas_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "mine.gguf"
-    for name in ("one", "two"):
+    for name in ("first", "second"):
         export_gguf(language_model(**LLAMA), path, name, "f32")
         assert GGUFReader(path).fields["general.name"].contents() == name
     path.write_bytes(path.read_bytes().replace(VERSION_KEY.encode(), b"somebody.version"))
     before = path.read_bytes()
-    with pytest.raises(UsageError, match="is there and not a GGUF file of ours"):
+    with pytest.raises(UsageError, match="exists and was not written by codenas"):
         export_gguf(language_model(**LLAMA), path, "mine", "f32")
     assert path.read_bytes() == before
     with pytest.raises(UsageError, match="is a folder; give a file"):
         export_gguf(language_model(**LLAMA), tmp_path, "mine", "f32")
 
 
-def test_what_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_export_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "mine.gguf"
     export_gguf(language_model(**LLAMA), path, "mine", "f32")
     before = path.read_bytes()
 
-    def fail(*given: Any, **options: Any) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
         raise ExportError("other logits")
 
-    monkeypatch.setattr(gguf_file, "agreement", fail)
+    monkeypatch.setattr(gguf_file, "check_agreement", fail)
     with pytest.raises(ExportError):
         export_gguf(language_model(**LLAMA), path, "mine", "bf16")
     assert path.read_bytes() == before
-    assert [one.name for one in tmp_path.iterdir()] == ["mine.gguf"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.gguf"]
 
 
-def test_without_the_package_the_way_to_have_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_its_install_command_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gguf", None)
     with pytest.raises(UsageError, match=r"--to gguf needs the gguf package: pip install 'codenas\[gguf\]'"):
         export_gguf(language_model(**LLAMA), tmp_path / "mine.gguf", "mine", "f32")

@@ -11,36 +11,35 @@ from safetensors import safe_open
 from nas.errors import ArchitectureError, CheckpointError, ExportError, UsageError
 from nas.export import hugging_face
 from nas.export.agreement import Agreement
-from nas.export.hugging_face import MARK, export_folder
+from nas.export.hugging_face import MARKER_FILE, export_folder
 from nas.export.run_facts import RunFacts
 from nas.inference.language_model import LanguageModel
 from tests.helpers.checkpoints import BY_CLASS, SEQ_LENGTH, greedy_ids, language_model, random_ids
-from tests.helpers.their_models import difference, open_model, open_tokenizer, written_by
+from tests.helpers.exported_models import generated_ids, logit_difference, open_model, open_tokenizer
 
 FILES = {
     *("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
-    *("README.md", MARK),
+    *("README.md", MARKER_FILE),
 }
 PROMPTS = ("def f(x):\n", "import os\r\n\t", "é")
 
 
-def export(given: LanguageModel, folder: Path, command: str = "python -m nas.export x --to hf") -> Agreement:
-    return export_folder(given, RunFacts(Path("runs/mine/best.safetensors")), folder, command)[1]
+def export(model: LanguageModel, folder: Path, command: str = "python -m nas.export x --to hf") -> Agreement:
+    return export_folder(model, RunFacts(Path("runs/mine/best.safetensors")), folder, command)[1]
 
 
 @pytest.mark.parametrize("name", BY_CLASS)
 def test_a_folder_is_loaded_with_our_logits_and_writes_what_we_write(name: str, tmp_path: Path) -> None:
     ours = language_model(**BY_CLASS[name])
-    agreed = export(ours, tmp_path / "hf")
+    agreement = export(ours, tmp_path / "hf")
     assert {path.name for path in (tmp_path / "hf").iterdir()} == FILES
     theirs, tokenizer = open_model(tmp_path / "hf"), open_tokenizer(tmp_path / "hf")
     assert type(theirs).__name__ == name
-    found = difference(ours.model, theirs, random_ids(ours.model.config))
-    assert found < 1e-5
-    assert agreed.difference is not None and agreed.difference < 1e-5
+    assert logit_difference(ours.model, theirs, random_ids(ours.model.config)) < 1e-5
+    assert agreement.difference is not None and agreement.difference < 1e-5
     for prompt in PROMPTS:
         ids = tokenizer(prompt)["input_ids"]
-        assert written_by(theirs, ids, 20) == greedy_ids(ours, prompt, 20) != []
+        assert generated_ids(theirs, ids, 20) == greedy_ids(ours, prompt, 20) != []
 
 
 def test_a_tied_head_is_written_once_and_stays_tied(tmp_path: Path) -> None:
@@ -77,16 +76,16 @@ def test_an_export_of_ours_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "hf" / "stale.txt").write_text("")
     export(language_model(activation="gelu"), tmp_path / "hf")
     assert {path.name for path in (tmp_path / "hf").iterdir()} == FILES
-    assert json.loads((tmp_path / "hf" / MARK).read_text())["class"] == "ArceeForCausalLM"
+    assert json.loads((tmp_path / "hf" / MARKER_FILE).read_text())["class"] == "ArceeForCausalLM"
     assert [path.name for path in tmp_path.iterdir()] == ["hf"]
 
 
 def test_a_folder_of_others_is_left_alone_and_an_empty_one_filled(tmp_path: Path) -> None:
     (tmp_path / "hf").mkdir()
     export(language_model(), tmp_path / "hf")
-    (tmp_path / "hf" / MARK).unlink()
+    (tmp_path / "hf" / MARKER_FILE).unlink()
     before = {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()}
-    with pytest.raises(UsageError, match="holds other files than an export of ours"):
+    with pytest.raises(UsageError, match="has other files than an export by codenas"):
         export(language_model(activation="swiglu"), tmp_path / "hf")
     assert {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()} == before
 
@@ -102,16 +101,16 @@ def test_neither_a_file_nor_the_current_folder_is_replaced(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("error", [ExportError("other logits"), CheckpointError("full disk"), KeyboardInterrupt()])
-def test_what_fails_leaves_the_old_export(
+def test_a_failed_export_leaves_the_old_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     export(language_model(), tmp_path / "hf")
     before = {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()}
 
-    def fail(*given: Any) -> None:
+    def fail(*arguments: Any) -> None:
         raise error
 
-    monkeypatch.setattr(hugging_face, "agreement", fail)
+    monkeypatch.setattr(hugging_face, "check_agreement", fail)
     with pytest.raises(type(error)):
         export(language_model(activation="swiglu"), tmp_path / "hf")
     assert {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()} == before

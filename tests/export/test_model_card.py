@@ -11,24 +11,24 @@ from nas.export.model_card import model_card
 from nas.export.run_facts import RunFacts
 from nas.inference.language_model import LanguageModel
 from nas.tokenizer.vocabulary import Vocabulary
-from tests.export.test_run_facts import JUDGEMENT, line
-from tests.helpers.checkpoints import architecture, disturbed, language_model
+from tests.export.test_run_facts import METRICS, line
+from tests.helpers.checkpoints import architecture, language_model, perturbed_decoder
 from tests.helpers.tiny_models import recipe
 
 COMMAND = "python -m nas.export runs/mine --to hf"
 EVALUATION = line(8, 2.0).model_copy(update={"val_novel_bpb": None})
 
 
-def card(given: LanguageModel | None = None, **facts: Any) -> str:
-    known = RunFacts(Path("runs/mine/best.safetensors"), **facts)
-    return model_card(given or language_model(activation="swiglu"), known, "LlamaForCausalLM", Path("out"), COMMAND)
+def card(model: LanguageModel | None = None, **facts: Any) -> str:
+    run_facts = RunFacts(Path("runs/mine/best.safetensors"), **facts)
+    return model_card(model or language_model(activation="swiglu"), run_facts, "LlamaForCausalLM", Path("out"), COMMAND)
 
 
 def headings(text: str) -> list[str]:
     return [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_facts_are_left_out() -> None:
     text = card()
     assert headings(text) == ["Architecture", "Limits", "Use", "How this folder was made"]
     assert "None" not in text and "nan" not in text
@@ -45,10 +45,10 @@ def test_the_front_matter_is_yaml() -> None:
     assert body.startswith("\n# mine\n\nA language model of Python code with ")
 
 
-def test_the_architecture_is_told_in_words() -> None:
-    given = language_model(activation="swiglu", num_kv_heads=2, qk_norm=True, tie_embeddings=True)
-    text = card(given)
-    assert f"with {given.model.config.num_params:,} parameters" in text
+def test_the_architecture_is_a_table() -> None:
+    model = language_model(activation="swiglu", num_kv_heads=2, qk_norm=True, tie_embeddings=True)
+    text = card(model)
+    assert f"with {model.model.config.num_params:,} parameters" in text
     for row in (
         "| heads | 4 of 8, 2 for keys and values |",
         "| feed-forward | gated, swiglu, 80 wide |",
@@ -61,27 +61,29 @@ def test_the_architecture_is_told_in_words() -> None:
 
 
 def test_results_are_those_of_the_log_and_the_holdout() -> None:
-    text = card(evaluation=EVALUATION, holdout=JUDGEMENT, recipe=recipe())
+    text = card(evaluation=EVALUATION, holdout=METRICS, recipe=recipe())
     assert "| validation | 2.0000 |  |  |  |\n| holdout | 1.5000 | 1.7500 | 0.125 | 0.500 |\n" in text
     assert "12 steps of 64 tokens in sequences of 16, AdamW with a peak learning rate of 0.01, seed 5; " in text
     assert "these are the weights of step 8." in text
 
 
-def test_the_packages_of_the_corpus_stand_with_their_licences() -> None:
-    made = find_recipe("python-100mb")
+def test_the_packages_of_the_corpus_are_listed_with_their_licences() -> None:
+    corpus_recipe = find_recipe("python-100mb")
     packages = {"numpy": {"documents": 3, "bytes": 1234}}
     corpus = {
-        "recipe": made.model_dump(mode="json", exclude_none=True),
+        "recipe": corpus_recipe.model_dump(mode="json", exclude_none=True),
         "splits": {"train": {"documents": 4411, "bytes": 93_735_216}},
         "packages": {"train": packages},
     }
     text = card(corpus=corpus, corpus_hash="ab12")
     assert "The corpus `python-100mb`: 4,411 documents with 93,735,216 bytes for training" in text
     assert "\n| numpy | 2.4.6 | BSD-3-Clause | 1,234 |\n" in text
-    assert text.count("| BSD-3-Clause |") == sum(getattr(one, "license", "") == "BSD-3-Clause" for one in made.sources)
+    assert text.count("| BSD-3-Clause |") == sum(
+        getattr(source, "license", "") == "BSD-3-Clause" for source in corpus_recipe.sources
+    )
 
 
-def test_where_a_corpus_lies_is_not_told() -> None:
+def test_the_path_of_a_corpus_is_private() -> None:
     corpus = {"recipe": {"name": "/home/me/secret/code", "sources": [{"folder": "/home/me/secret/code"}]}}
     text = card(corpus=corpus, corpus_hash="ab12")
     assert "The corpus `code`: " in text and "secret" not in text
@@ -89,19 +91,19 @@ def test_where_a_corpus_lies_is_not_told() -> None:
     assert "A corpus whose content has the SHA-256 `ab12`." in card(corpus_hash="ab12")
 
 
-def test_the_commands_that_made_it_stand_in_their_order() -> None:
+def test_the_commands_are_in_their_order() -> None:
     assert card(command="python -m nas.train --arch-json a.json").endswith(
         f"## How this folder was made\n\n```\npython -m nas.train --arch-json a.json\n{COMMAND}\n```\n"
     )
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("own", "the token 0 (NUL)"), ("starcoder", 'the token 1 (`"<|endoftext|>"`)')]
+    ("name", "text"), [("own", "the token 0 (NUL)"), ("starcoder", 'the token 1 (`"<|endoftext|>"`)')]
 )
-def test_what_ends_a_document_is_told(name: str, said: str) -> None:
+def test_the_end_of_a_document_is_described(name: str, text: str) -> None:
     from tests.helpers.foreign_tokenizers import FOREIGN_TOKENIZERS
 
-    given = language_model()
+    model = language_model()
     if name != "own":
-        given = LanguageModel(disturbed(architecture(vocab_size=600)), Vocabulary(FOREIGN_TOKENIZERS[name]()))
-    assert said in card(given)
+        model = LanguageModel(perturbed_decoder(architecture(vocab_size=600)), Vocabulary(FOREIGN_TOKENIZERS[name]()))
+    assert text in card(model)

@@ -12,7 +12,7 @@ from nas.records.trial import Metrics
 from nas.system.files import write_json
 from tests.helpers.tiny_models import recipe
 
-JUDGEMENT = Metrics(
+METRICS = Metrics(
     bpb=1.5,
     perplexity=9.0,
     num_bytes=1000,
@@ -40,27 +40,27 @@ def line(step: int, val_bpb: float) -> TrainingLine:
 
 
 def write_run(folder: Path, corpus_hash: str, **summary: Any) -> None:
-    """What nas.train leaves beside its weights."""
+    """Write the files that nas.train writes next to its weights."""
     write_json(folder / "run.json", {"recipe": recipe().model_dump(mode="json"), "corpus_hash": corpus_hash})
     lines = [line(step, bpb).model_dump_json() + "\n" for step, bpb in ((4, 3.0), (8, 2.0), (12, 2.0))]
-    (folder / "log.jsonl").write_text("".join(lines) + lines[0][:30])  # a kill tore the last one
+    (folder / "log.jsonl").write_text("".join(lines) + lines[0][:30])  # a kill cut the last line
     if summary:
         write_json(folder / "summary.json", summary)
 
 
-def test_a_run_folder_says_what_it_knows(tmp_path: Path, data: PreparedData) -> None:
-    holdout = JUDGEMENT.model_dump(mode="json") | {"collapse_rate": 0.5}
+def test_the_facts_are_those_of_the_run_folder(tmp_path: Path, data: PreparedData) -> None:
+    holdout = METRICS.model_dump(mode="json") | {"collapse_rate": 0.5}
     write_run(tmp_path, data.corpus_hash, holdout=holdout, command="python -m nas.train --arch-json a.json")
     facts = RunFacts.read(tmp_path)
     assert (facts.weights, facts.name) == (tmp_path / "best.safetensors", tmp_path.name)
     assert facts.recipe == recipe()
     assert facts.corpus is not None and facts.corpus["splits"] == data.manifest["splits"]
     assert facts.evaluation == line(8, 2.0)
-    assert facts.holdout == JUDGEMENT
+    assert facts.holdout == METRICS
     assert facts.command == "python -m nas.train --arch-json a.json"
 
 
-def test_what_is_not_there_or_damaged_is_not_known(tmp_path: Path, cache_of_the_tests: Path) -> None:
+def test_missing_and_damaged_files_are_ignored(tmp_path: Path, cache_of_the_tests: Path) -> None:
     weights = tmp_path / "best.safetensors"
     assert RunFacts.read(tmp_path) == RunFacts(weights)
     for content in ("", "{", "[]", "{}", '{"recipe": 3, "holdout": {"bpb": "x"}, "corpus_hash": 4, "command": []}'):
@@ -69,7 +69,7 @@ def test_what_is_not_there_or_damaged_is_not_known(tmp_path: Path, cache_of_the_
         assert RunFacts.read(tmp_path) == RunFacts(weights), content
 
 
-def test_an_unknown_corpus_is_its_hash_alone(tmp_path: Path, data: PreparedData) -> None:
+def test_an_unknown_corpus_is_only_its_hash(tmp_path: Path, data: PreparedData) -> None:
     write_run(tmp_path, "0" * 64)
     facts = RunFacts.read(tmp_path)
     assert (facts.corpus_hash, facts.corpus) == ("0" * 64, None)
@@ -77,7 +77,7 @@ def test_an_unknown_corpus_is_its_hash_alone(tmp_path: Path, data: PreparedData)
 
 @pytest.mark.parametrize(("name", "known"), [("best.safetensors", True), ("other.safetensors", False)])
 def test_the_results_of_the_best_weights_are_not_those_of_other_weights(tmp_path: Path, name: str, known: bool) -> None:
-    write_run(tmp_path, "0" * 64, holdout=JUDGEMENT.model_dump(mode="json"))
+    write_run(tmp_path, "0" * 64, holdout=METRICS.model_dump(mode="json"))
     facts = RunFacts.read(tmp_path / name)
     assert (facts.evaluation is not None, facts.holdout is not None) == (known, known)
     assert facts.recipe == recipe()

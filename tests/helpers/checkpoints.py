@@ -1,4 +1,4 @@
-"""Checkpoints for the tests of exports: every weight is one that a mistake would show."""
+"""Checkpoints for the tests of exports, in which a mistake in any weight changes the logits."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def architecture(**changes: Any) -> ArchitectureConfig:
     return ArchitectureConfig(**values | changes)
 
 
-def disturbed(config: ArchitectureConfig, seed: int = 0) -> Decoder:
-    """Norms that are neither one nor zero, and branches as strong as the stream that they are added to."""
+def perturbed_decoder(config: ArchitectureConfig, seed: int = 0) -> Decoder:
+    """Return a decoder whose norms are neither one nor zero and whose branches are as large as the residual stream."""
     model = Decoder(config, seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -62,35 +62,35 @@ def disturbed(config: ArchitectureConfig, seed: int = 0) -> Decoder:
 
 
 def language_model(**changes: Any) -> LanguageModel:
-    return LanguageModel(disturbed(architecture(**changes)), vocabulary())
+    return LanguageModel(perturbed_decoder(architecture(**changes)), vocabulary())
 
 
 def write_checkpoint(folder: Path, **changes: Any) -> LanguageModel:
-    """Best weights and tokenizer, as nas.train leaves them."""
+    """Write best weights and tokenizer as nas.train does."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = language_model(**changes)
-    save_weights(made.model, folder / BEST_WEIGHTS)
-    made.vocabulary.save(folder / TOKENIZER_FILE)
-    return made
+    written = language_model(**changes)
+    save_weights(written.model, folder / BEST_WEIGHTS)
+    written.vocabulary.save(folder / TOKENIZER_FILE)
+    return written
 
 
 def random_ids(config: ArchitectureConfig, rows: int = 2) -> Tensor:
-    """(rows, max_seq_length)."""
+    """Return random token ids, (rows, max_seq_length)."""
     generator = torch.Generator().manual_seed(1)
     return torch.randint(config.vocab_size, (rows, config.max_seq_length), generator=generator)
 
 
-def greedy_ids(given: LanguageModel, prompt: str, count: int) -> list[int]:
-    """What our own generation writes, ended by an end of text or `count` tokens."""
-    ids = given.vocabulary.encode(prompt)
-    (written,) = generate(
-        given.model,
+def greedy_ids(language_model: LanguageModel, prompt: str, count: int) -> list[int]:
+    """Return the greedy continuation by our own generation, up to an end of text or `count` tokens."""
+    ids = language_model.vocabulary.encode(prompt)
+    (new_ids,) = generate(
+        language_model.model,
         [ids],
         GREEDY,
         uniforms=None,
-        token_bytes=torch.zeros(given.vocabulary.size, dtype=torch.int64),
+        token_bytes=torch.zeros(language_model.vocabulary.size, dtype=torch.int64),
         byte_limit=1,
-        eot_id=given.vocabulary.eot_id,
+        eot_id=language_model.vocabulary.eot_id,
         max_length=len(ids) + count,
     )
-    return written
+    return new_ids

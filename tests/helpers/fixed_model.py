@@ -1,4 +1,4 @@
-"""Models that write what a test says, whatever they read."""
+"""Models with the same logits at every position, whatever the prompt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BYTES: Vocabulary = train_bpe([], 256)
 
 
 def fixed_model(logits: Mapping[str, float], max_seq_length: int = 300) -> LanguageModel:
-    """Bytes with these logits at every position, and -100 for all others."""
+    """Return a model of bytes with these logits at every position, and -100 for all other bytes."""
     model = Decoder(tiny(normalization="layernorm", max_seq_length=max_seq_length), seed=0)
     width = model.config.hidden_dim
     with torch.no_grad():
@@ -31,7 +31,7 @@ def fixed_model(logits: Mapping[str, float], max_seq_length: int = 300) -> Langu
 
 
 def save(model: LanguageModel, folder: Path) -> Path:
-    """As nas.train leaves it."""
+    """Write the model as nas.train does and return its folder."""
     folder.mkdir()
     save_weights(model.model, folder / BEST_WEIGHTS)
     model.vocabulary.save(folder / TOKENIZER_FILE)
