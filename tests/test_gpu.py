@@ -42,7 +42,9 @@ def losses(numerics: Numerics, num_steps: int = 40, *, use_cuda_graphs: bool = T
     numerics.apply()
     model = Decoder(tiny(**changes), seed=1)
     tokens = random_tokens(4000, vocab_size=16)  # of 256: there is something to learn
-    training = Trainer(model, tokens, recipe(num_steps=num_steps, batch_size=8), numerics, use_cuda_graphs=use_cuda_graphs)
+    training = Trainer(
+        model, tokens, recipe(num_steps=num_steps, batch_size=8), numerics, use_cuda_graphs=use_cuda_graphs
+    )
     return training.step_losses(num_steps)
 
 
