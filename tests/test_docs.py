@@ -61,9 +61,9 @@ def unknown_flags(module: str, arguments: list[str]) -> list[str]:
     spec = importlib.util.find_spec(module)
     if spec is None:
         return [module]
-    command = importlib.import_module(f"{module}.__main__" if spec.submodule_search_locations else module)
-    if not hasattr(command, "parser"):
+    if not spec.submodule_search_locations:  # a script without flags
         return []
+    command = importlib.import_module(f"{module}.__main__")
     known = flags_of(command.parser())
     given = [word.partition("=")[0] for word in arguments if re.match(r"--?[a-z]", word)]
     return [f"{module} {flag}" for flag in given if flag not in known]
@@ -129,6 +129,17 @@ def test_a_document_that_is_right_passes() -> None:
     found = list(commands(text))
     assert len(found) == 3
     assert [part for words in found for part in unknown_parts(words)] == []
+
+
+def test_the_walk_of_a_trial_names_functions_where_they_are() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    stops = re.findall(r"^ *(\w+) +([\w/]+\.py) ", text, flags=re.MULTILINE)
+    assert len(stops) > 10
+    for name, file in stops:
+        assert re.search(rf"^(def|class) {name}\b", (ROOT / "nas" / file).read_text("utf-8"), re.MULTILINE), (
+            name,
+            file,
+        )
 
 
 # The guides' commands, run one after the other as a reader would, in a folder that has what the pages speak of.

@@ -14,7 +14,7 @@ from nas.search.driver import Budget
 from nas.search.objectives import DEFAULT_OBJECTIVES
 from nas.search.proposals.samplers import choose_sampler
 from nas.search.references import compute_optimal_params
-from nas.search.run_study import run_study
+from nas.search.callable_objective import run_study
 from nas.training.batches import derived_seed
 
 _POPULATION, _TOURNAMENT = 10, 3

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from experiments.search_table.grid import GRID
 from experiments.search_table.table import SEARCHED_SEED, TRUTH_SEED
 from nas.records.trial import TrialRecord
-from nas.search.run_study import Scores
+from nas.search.callable_objective import Scores
 from nas.space.search_space import Candidate, SearchSpace
 
 

@@ -6,14 +6,14 @@ Shapes: n trainings, F features, P parameters of the law (nas/scaling_law/law.py
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from nas.architecture.config import ArchitectureConfig
-from nas.scaling_law.law import FEATURES, PARAMETERS, SIZES, Array, TrainingPoint, features, log_bpb
+from nas.scaling_law.law import EFFECTS, FEATURES, PARAMETERS, SIZES, Array, TrainingPoint, features, log_bpb
 
 INTERVAL = 0.9
 _HALF_WIDTH = 1.6449  # standard deviations to either side that cover INTERVAL of a normal distribution
@@ -81,6 +81,8 @@ class ScalingLaw(_Record):
     """Values (P,) in the order of PARAMETERS."""
     draws: tuple[tuple[float, ...], ...]
     """Bootstrap draws (draws, P), fitted to resampled trials under resampled priors: the uncertainty of the fit."""
+    effects: tuple[str, ...] = EFFECTS
+    """Names of the effects that the law was fitted with; they end `centre`, `parameters` and each draw."""
     num_trials: int
     num_points: int
     flops_span: float
@@ -93,8 +95,26 @@ class ScalingLaw(_Record):
     shortcomings: tuple[str, ...]
     """Why the law is not to be trusted, one line each."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _add_new_effects(cls, values: Any) -> Any:
+        """Give effects that the code gained since the fit, such as a new activation's, the value zero: unknown."""
+        fitted = values.get("effects", EFFECTS) if isinstance(values, Mapping) else EFFECTS
+        if tuple(fitted) == EFFECTS or not set(fitted) <= set(EFFECTS):
+            return values
+
+        def extend(numbers: Sequence[float]) -> list[float]:
+            known = dict(zip(fitted, numbers[-len(fitted) :], strict=True))
+            return [*numbers[: -len(fitted)], *(known.get(name, 0.0) for name in EFFECTS)]
+
+        extended = {name: extend(values[name]) for name in ("centre", "parameters")}
+        return {**values, **extended, "draws": [extend(draw) for draw in values["draws"]], "effects": EFFECTS}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.effects != EFFECTS:
+            unknown = ", ".join(sorted(set(self.effects) - set(EFFECTS)))
+            raise ValueError(f"the law was fitted with effects that this version does not know: {unknown}")
         lengths = {len(values) for values in (self.parameters, *self.draws)}
         if len(self.centre) != len(FEATURES) or lengths != {len(PARAMETERS)}:
             raise ValueError(f"a law has {len(FEATURES)} features and {len(PARAMETERS)} parameters, in every draw too")

@@ -10,8 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nas.search.callable_objective import Scores, StudyResult, run_study
     from nas.search.driver import Budget
-    from nas.search.run_study import Scores, StudyResult, run_study
 
 __all__ = ["Budget", "Scores", "StudyResult", "run_study"]
 
@@ -21,4 +21,4 @@ _MODULES = {"Budget": "nas.search.driver"}
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES.get(name, "nas.search.run_study")), name)
+    return getattr(importlib.import_module(_MODULES.get(name, "nas.search.callable_objective")), name)

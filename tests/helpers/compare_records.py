@@ -2,8 +2,8 @@
 
 For a change that must not change what is computed: run the same commands before and after it, then compare their output
 folders. Every JSON and JSON-lines file of BEFORE must exist in AFTER with equal fields. Keys, values and files that
-were renamed since are looked up in renamed_keys.json beside this file. What a clock, a machine or a command line decides
-is not compared; the script prints what it leaves out.
+were renamed since are looked up in renamed_keys.json beside this file. What a clock, a machine or a command line
+decides is not compared; the script prints what it leaves out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 RENAMED: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("renamed_keys.json").read_text("utf-8"))
-"""`keys`, `values` and `files`, each old -> new; `removed`: keys that are derived now, with what they are derived from."""
+"""`keys`: old -> new, a key alone or as `parent.key`; `paths`: old place in a record -> new place, where -1 is the last
+of a list; `values`: old -> new; `files`: old -> new."""
 NOT_COMPARED = re.compile(
     r"(^|\.)(measured|provenance|command|date|elapsed_sec|seconds|spent|run_id|path|folder|out|started|revision)(\.|$)"
     r"|seconds|per_second|schema_version|version$"
@@ -48,21 +49,35 @@ def documents(path: Path) -> list[Any]:
 
 def today(path: str) -> str:
     """Return a dotted path of BEFORE under today's names."""
-    return ".".join(RENAMED["keys"].get(key, key) for key in path.split("."))
+    keys, names = path.split("."), RENAMED["keys"]
+    words = [""] + [key for key in keys if not key.isdigit()]
+    parents = dict(zip(words[1:], words, strict=False))
+    return ".".join(names.get(f"{parents.get(key)}.{key}", names.get(key, key)) for key in keys)
+
+
+def lookup(data: Any, path: str) -> Any:
+    """Return what stands at a dotted path in which -1 is the last item of a list; None where there is nothing."""
+    for key in path.split("."):
+        try:
+            data = data[int(key)] if isinstance(data, list) else data[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
 
 
 def differences(before: Any, after: Any) -> Iterator[str]:
     """Yield a line for each field of `before` that `after` lacks or that differs there."""
     now = dict(leaves(after))
     for path, value in leaves(before):
-        key = path.rpartition(".")[2]
-        if NOT_COMPARED.search(path) or key in RENAMED["removed"] or path.split(".")[0] in RENAMED["removed"]:
+        first, _, rest = path.partition(".")
+        moved = RENAMED["paths"].get(first)
+        if NOT_COMPARED.search(path) or (value is None and (moved or today(path) not in now)):
             continue
-        name = today(path)
-        if name not in now:
-            yield f"{path}: missing"
-        elif now[name] != value and now[name] != RENAMED["values"].get(str(value), value):
-            yield f"{path}: before {value!r}, after {now[name]!r}"
+        found = lookup(after, today(f"{moved}.{rest}" if rest else moved)) if moved else now.get(today(path))
+        if found is None:
+            yield f"{path}: missing, was {value!r}"
+        elif found not in (value, RENAMED["values"].get(str(value), value)):
+            yield f"{path}: before {value!r}, after {found!r}"
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from nas.architecture.config import ArchitectureConfig
 from nas.scaling_law.fitted_law import ScalingLaw
-from nas.scaling_law.law import FEATURES, TrainingPoint, effective_bytes, features
+from nas.scaling_law.law import EFFECTS, FEATURES, TrainingPoint, effective_bytes, features
 from tests.helpers.laws import make_law, make_parameters
 
 SHAPE = ArchitectureConfig.parse(
@@ -136,3 +136,21 @@ def test_a_law_of_other_parameters_is_refused(key: str) -> None:
 def test_a_law_with_shortcomings_is_not_trusted() -> None:
     assert make_law().is_trusted
     assert not make_law().model_copy(update={"shortcomings": ("few trials",)}).is_trusted
+
+
+def test_a_law_fitted_before_an_effect_existed_predicts_the_same_without_it() -> None:
+    """As if `activation=silu` had been added since: other architectures' predictions do not change."""
+    law = make_law(**{"activation=gelu": 0.1, "qk_norm": -0.2})
+    place = EFFECTS.index("activation=silu")
+    stored = law.model_dump(mode="json")
+    for values in (stored["centre"], stored["parameters"], *stored["draws"]):
+        del values[len(values) - len(EFFECTS) + place]
+    del stored["effects"][place]
+    assert ScalingLaw.model_validate(stored) == law
+
+
+def test_a_law_with_an_effect_that_is_gone_is_refused() -> None:
+    stored = make_law().model_dump(mode="json")
+    stored["effects"][0] = "activation=tanh"
+    with pytest.raises(ValidationError, match=r"not know: activation=tanh"):
+        ScalingLaw.model_validate(stored)
