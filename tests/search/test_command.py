@@ -403,54 +403,49 @@ def test_no_space_for_a_first_file_is_one_line(flags: list[str], tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "facts"),
     [
-        (["--bugdet", "4"], "unrecognized arguments: --bugdet 4"),
-        (["--budge", "4"], "unrecognized arguments: --budge 4"),
-        (["--budget", "0"], "argument --budget: must be a whole number of at least 1, found '0'"),
-        (["--budget", "many"], "argument --budget: must be a number, found 'many'"),
-        (["--workers", "-1"], "argument --workers: must be a whole number of at least 1, found '-1'"),
-        (["--hours", "0"], "argument --hours: must be a number above 0, found '0'"),
-        (["--trial-flops", "nan"], "argument --trial-flops: must be a number, found 'nan'"),
-        (["--collapse-weight", "-1"], "argument --collapse-weight: must be a number of at least 0, found '-1'"),
-        (["--seed", "1.5"], "argument --seed: "),
-        (
-            ["--rungs", "9"],
-            "by the flags given, [training] num_rungs: input should be less than or equal to 8",
-        ),
-        (["--target-flops", "1e3"], "--target-flops 1000 is less than the FLOPs of a trial, 3e+09"),
-        (["--sampler", "tpa"], "unknown sampler 'tpa'; did you mean 'tpe'?"),
-        (
-            ["--sampler", "law", "--objectives", "val_bpb,num_params"],
-            "--sampler law proposes for fitness or val_bpb alone, not for 'val_bpb,num_params'; take one of: tpe, gp, ",
-        ),
-        (["--space", "tny"], "unknown search space 'tny'; did you mean 'tiny'?"),
-        (["--space", "absent.toml"], "no search space at absent.toml"),
-        (["--name", "a/b"], "--name is letters, digits, '.', '_' and '-', found 'a/b'"),
-        (["--name", ".."], "--name is letters"),
-        (["--corpus", "/absent"], "corpus '/absent' does not exist"),
-        (["--device", "tpu"], "unknown device 'tpu'"),
+        (["--bugdet", "4"], ["unrecognized", "--bugdet 4"]),
+        (["--budge", "4"], ["unrecognized", "--budge 4"]),
+        (["--budget", "0"], ["--budget", "at least 1", "'0'"]),
+        (["--budget", "many"], ["--budget", "number", "'many'"]),
+        (["--workers", "-1"], ["--workers", "at least 1", "'-1'"]),
+        (["--hours", "0"], ["--hours", "above 0", "'0'"]),
+        (["--trial-flops", "nan"], ["--trial-flops", "number", "'nan'"]),
+        (["--collapse-weight", "-1"], ["--collapse-weight", "at least 0", "'-1'"]),
+        (["--seed", "1.5"], ["--seed"]),
+        (["--rungs", "9"], ["[training] num_rungs", "less than or equal to 8"]),
+        (["--target-flops", "1e3"], ["--target-flops 1000", "3e+09"]),
+        (["--sampler", "tpa"], ["unknown sampler 'tpa'", "did you mean 'tpe'?"]),
+        (["--sampler", "law", "--objectives", "val_bpb,num_params"], ["law", "'val_bpb,num_params'", "tpe, gp, "]),
+        (["--space", "tny"], ["unknown search space 'tny'", "did you mean 'tiny'?"]),
+        (["--space", "absent.toml"], ["no search space at absent.toml"]),
+        (["--name", "a/b"], ["--name", "'a/b'"]),
+        (["--name", ".."], ["--name", "'..'"]),
+        (["--corpus", "/absent"], ["corpus", "/absent"]),
+        (["--device", "tpu"], ["device", "'tpu'"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_usage_is_one_line_and_exit_code_two(
-    tmp_path: Path, run: Callable[..., Ran], given: list[str], said: str
+    tmp_path: Path, run: Callable[..., Ran], given: list[str], facts: list[str]
 ) -> None:
     end = run("--out", tmp_path, *given)
     assert (end.code, end.out.replace("reading the corpus\n", "")) == (2, "")
     assert end.error.startswith("nas.search: error: ")
-    assert said in end.error
+    assert [fact for fact in facts if fact not in end.error] == [], end.error
     assert not list(tmp_path.rglob("study.db"))
 
 
-def test_a_gpu_that_is_not_there_is_wrong_usage(tmp_path: Path, run: Callable[..., Ran]) -> None:
+def test_a_missing_gpu_is_wrong_usage(tmp_path: Path, run: Callable[..., Ran]) -> None:
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     end = run("--out", tmp_path, "--device", "cuda")
     assert end.code == 2
-    assert "this torch sees no CUDA device; use --device cpu or auto" in end.error
+    assert "CUDA" in end.error
+    assert "--device cpu or auto" in end.error
 
 
 @pytest.mark.parametrize(
@@ -464,15 +459,13 @@ def test_a_gpu_that_is_not_there_is_wrong_usage(tmp_path: Path, run: Callable[..
         ("[training]", "[trainin]", "unknown section 'trainin'; did you mean 'training'?"),
         ("hidden_dim = [32, 64]", "hidden_dim = [32, 50]", "hidden_dim 50 is not a multiple of head_dim 16"),
         ("vocab_size = 256", "vocab_size = 100", "vocab_size is 256 (bytes) to 65536"),
-        ("num_layers = [1, 2]", "num_layers = []", "num_layers: an empty list leaves nothing to choose"),
+        ("num_layers = [1, 2]", "num_layers = []", "num_layers: an empty list"),
         ("num_layers = [1, 2]", "num_layers = [1,", "mine.toml"),
         ("batch_tokens = 512", "batch_tokens = 500", "batch_tokens 500 is not a multiple of max_seq_length 64"),
     ],
     ids=["key", "section", "head", "vocabulary", "empty", "syntax", "batch"],
 )
-def test_a_space_file_that_cannot_be_used_is_named(
-    tmp_path: Path, run: Callable[..., Ran], old: str, new: str, said: str
-) -> None:
+def test_an_invalid_space_file_is_named(tmp_path: Path, run: Callable[..., Ran], old: str, new: str, said: str) -> None:
     end = run("--space", write_space(FOUR.replace(old, new), tmp_path), "--out", tmp_path)
     assert end.code == 2
     assert "mine.toml" in end.error and said in end.error
@@ -527,12 +520,12 @@ def test_a_corpus_that_cannot_be_used_is_one_line(tmp_path: Path, run: Callable[
     assert not (tmp_path / "tiny" / "study.db").exists()
 
 
-def test_a_corpus_that_is_no_python_is_refused_before_any_training(tmp_path: Path, run: Callable[..., Ran]) -> None:
+def test_a_corpus_without_python_is_refused_before_any_training(tmp_path: Path, run: Callable[..., Ran]) -> None:
     lines = (f"Line {number} says: why not go (and when?\n" for number in range(40_000))
     (tmp_path / "prose.txt").write_text("".join(lines))
     end = run("--corpus", tmp_path / "prose.txt", "--out", tmp_path)
     assert end.code == 2
-    assert "only 0 different prompts of 24 bytes that go on as Python code; 8 wanted" in end.error
+    assert "only 0 different prompts of 24 bytes" in end.error
     assert not (tmp_path / "tiny" / "study.db").exists()
 
 
