@@ -21,8 +21,8 @@ $(VENV)/.done: pyproject.toml constraints.txt
 search: setup  ## search the default space: trials/base/
 	$(VENV)/bin/python -m nas.search --budget $(BUDGET)
 
-test: setup  ## the default tests, minutes on 2 cores
-	$(VENV)/bin/python -m pytest
+test: setup  ## the default tests, a process a core; one thread each, or they would wait for each other
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadfile
 
 test-slow: setup  ## the long tests
 	$(VENV)/bin/python -m pytest -m slow

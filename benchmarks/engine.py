@@ -22,9 +22,9 @@ from optuna.samplers import GPSampler, NSGAIISampler, TPESampler
 from benchmarks.results import parser, write_result
 from nas import cli
 from nas.records.trial import RungResult, TrialRecord
+from nas.search.callable_objective import Scores, run_study
 from nas.search.driver import Budget
 from nas.search.proposals.distinct_sampler import DistinctSampler
-from nas.search.callable_objective import Scores, run_study
 from nas.space.search_space import Candidate, load_space
 
 SAMPLERS = ("random", "tpe", "nsga2", "law", "gp")

@@ -10,11 +10,11 @@ import numpy as np
 
 from experiments.search_benchmark.results_table import Cell, SearchMethod, Step, Table, Trace, grid_values
 from experiments.search_benchmark.syne_tune_method import NAME, is_installed, mo_asha
+from nas.search.callable_objective import run_study
 from nas.search.driver import Budget
 from nas.search.objectives import DEFAULT_OBJECTIVES
 from nas.search.proposals.samplers import choose_sampler
 from nas.search.references import compute_optimal_params
-from nas.search.callable_objective import run_study
 from nas.training.batches import derived_seed
 
 _POPULATION, _TOURNAMENT = 10, 3

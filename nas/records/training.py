@@ -123,7 +123,7 @@ class TrainingSummary(_OpenRecord):
     @field_validator("holdout", mode="before")
     @classmethod
     def _without_the_derived(cls, stored: Any) -> Any:
-        """The file also holds the collapse rate, which Metrics derives."""
+        """Drop the collapse rate, which the file holds for its readers and Metrics derives."""
         return (
             {key: value for key, value in stored.items() if key != "collapse_rate"}
             if isinstance(stored, dict)

@@ -37,9 +37,7 @@ def main() -> int:
         f"lines of a function      median {statistics.median(functions):g}, over 40: {sum(n > 40 for n in functions)}"
     )
     walk = re.findall(r"^ *(\w+) +([\w/]+\.py) ", (root / "CONTRIBUTING.md").read_text("utf-8"), flags=re.MULTILINE)
-    print(
-        f"walk of one trial        {len(walk)} stops in {len({file for _, file in walk})} files, as CONTRIBUTING.md draws it"
-    )
+    print(f"walk of one trial        {len(walk)} stops in {len({file for _, file in walk})} files (CONTRIBUTING.md)")
     print(f"words of README.md       {len(readme)}")
     return 0
 

@@ -27,7 +27,7 @@ USER_DELAY_SECONDS = 0.2
 
 
 class Terminal:
-    """The text printed so far, and a keyboard. Line breaks are `\\r\\n`, as in a terminal."""
+    r"""The text printed so far, and a keyboard. Line breaks are `\r\n`, as in a terminal."""
 
     def __init__(self, argv: list[str], environment: dict[str, str]) -> None:
         self._ours, theirs = pty.openpty()

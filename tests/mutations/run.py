@@ -132,7 +132,7 @@ def imported_from(tree: Path) -> Path:
 
 
 def run_tests(tree: Path, tests: Sequence[str]) -> Outcome:
-    """pytest on `tests` of `tree`, with the `nas` of `tree`, up to the first that does not pass."""
+    """Pytest on `tests` of `tree`, with the `nas` of `tree`, up to the first that does not pass."""
     report = tree.parent / "report.xml"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1"]

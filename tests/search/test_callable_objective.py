@@ -8,9 +8,9 @@ import pytest
 
 from nas.errors import StudyError, UsageError
 from nas.records.trial import TrialEnd
+from nas.search.callable_objective import Scores, StudyResult, run_study
 from nas.search.driver import Budget
 from nas.search.plan import SearchOptions, SearchPlan, plan_search
-from nas.search.callable_objective import Scores, StudyResult, run_study
 from nas.space.search_space import Candidate, SearchSpace, load_space
 from tests.helpers.spaces import FOUR, space_of, tiny
 

@@ -30,7 +30,7 @@ def wilson_interval(count: int, total: int) -> tuple[float, float]:
 
 
 def mcnemar_p(only_first: int, only_second: int) -> float:
-    """Return the exact two-sided p-value of McNemar's test: do two models fail at different rates?
+    """Return the exact two-sided p-value of McNemar's test of whether two models fail at equal rates.
 
     Both models answer the same prompts; `only_first` and `only_second` count the prompts on which just one of them
     fails. When the rates are equal, each of these prompts is as likely to be the first's: a binomial test with

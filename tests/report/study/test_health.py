@@ -69,8 +69,9 @@ def test_a_gap_within_the_noise_of_seeds_is_worth_a_look() -> None:
     ],
 )
 def test_a_best_at_the_edge_of_the_space_is_worth_a_look(search: dict[str, Any], kind: str) -> None:
-    """The best has two layers of width 128; of two values each is an edge, so they do not count. Fewer than one query a
-    key/value head there cannot be.
+    """The best has two layers of width 128.
+
+    With two values each is an edge, so these do not count; nor does a query group of one, which cannot be smaller.
     """
     assert finding_of("edges of the space", study(space={"search": search}), five()).kind == kind
 

@@ -10,10 +10,10 @@ import pytest
 from nas.architecture.config import ArchitectureConfig
 from nas.errors import UsageError
 from nas.records.trial import Measured, RungResult, TrialEnd, TrialRecord
+from nas.search.callable_objective import Scores, run_study
 from nas.search.driver import Budget
 from nas.search.proposals.law_proposer import LawProposer, tokens_per_character
 from nas.search.proposals.samplers import choose_sampler
-from nas.search.callable_objective import Scores, run_study
 from nas.space.search_space import Candidate
 from nas.space.sections import ConstraintsSection, TrainingSection
 from tests.helpers.spaces import tiny
