@@ -28,20 +28,30 @@ _SWITCH = ("tie_embeddings", "qk_norm")
 class SearchSection(BaseModel):
     """The searched dimensions; a key that is left out keeps its default as a fixed value."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     num_layers: Dimension
+    """Transformer blocks."""
     hidden_dim: Dimension
+    """Width of the residual stream; a multiple of every head_dim."""
     vocab_size: Dimension
     """Byte-level BPE sizes; 256 is plain bytes, "char" is characters with byte fallback, "gpt2" is GPT-2's BPE."""
     head_dim: Dimension = 32
+    """Width of an attention head; hidden_dim / head_dim heads."""
     query_group_size: Dimension = 1
+    """Query heads that share one key/value head."""
     ffn_multiplier: Dimension = 4.0
+    """Feed-forward width over hidden_dim; a gated activation has three such matrices, others two."""
     activation: Dimension = "gelu"
+    """"gelu", "silu", "relu2", or gated: "geglu", "swiglu"."""
     normalization: Dimension = "rmsnorm"
+    """"rmsnorm" or "layernorm"."""
     position_encoding: Dimension = "rope"
+    """"rope", "learned", "sinusoidal", "alibi" or "none"."""
     tie_embeddings: Dimension = False
+    """Whether the output matrix is the embedding."""
     qk_norm: Dimension = False
+    """Whether queries and keys are normalised in each head."""
     dropout: Dimension = 0.0
     """Used for both attention_dropout and residual_dropout."""
     lr_multiplier: Dimension = 1.0
@@ -119,12 +129,14 @@ class ConstraintsSection(BaseModel):
     Limits on what the clock or the machine measures (decoding, peak memory) make reruns of a study differ.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     max_params: float | None = Field(default=None, gt=0)
+    """All parameters, embeddings included."""
     max_train_memory_gb: float | None = Field(default=None, gt=0)
     """Compared with the estimate of ArchitectureConfig.train_memory_bytes."""
     max_train_flops_per_token: float | None = Field(default=None, gt=0)
+    """Training FLOPs of a token, by formula."""
     max_collapse_rate: float | None = Field(default=None, gt=0)
     """Compared with the collapse rate at the top rung."""
     max_decode_ms_per_token: float | None = Field(default=None, gt=0)
@@ -156,7 +168,7 @@ class ConstraintsSection(BaseModel):
         return over
 
     @property
-    def of_measured(self) -> tuple[str, ...]:
+    def measured_limits(self) -> tuple[str, ...]:
         """The names of the limits that are set and can be checked only after training."""
         names = ("max_collapse_rate", "max_decode_ms_per_token", "max_peak_memory_gb")
         return tuple(name for name in names if getattr(self, name) is not None)
@@ -194,7 +206,7 @@ class ConstraintsSection(BaseModel):
 class TrainingSection(BaseModel):
     """How every trial is trained."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     trial_flops: float = Field(gt=0)
     """Training FLOPs of a trial that reaches the top rung."""
@@ -203,7 +215,9 @@ class TrainingSection(BaseModel):
     rung_factor: float = Field(default=3.0, ge=1.5)
     """FLOPs of a rung divided by those of the rung below."""
     max_seq_length: int = Field(ge=8, le=1 << 16)
+    """Tokens of a training sequence, and the most that a model reads."""
     batch_tokens: int = Field(ge=8)
+    """Tokens of a training step; a multiple of max_seq_length."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -231,11 +245,14 @@ class TrainingSection(BaseModel):
 class EvaluationSection(BaseModel):
     """How a trained model is evaluated, on validation and, for the verdict, on the holdout."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     validation_bytes: int = Field(default=524_288, ge=1024)
+    """Bytes of validation that a trial is evaluated on, at most; whole documents."""
     num_prompts: int = Field(default=128, ge=1)
+    """Prompts that a trial completes, cut from real code; the same for every trial."""
     completion_bytes: int = Field(default=200, ge=8)
+    """Bytes of each completion, at most."""
     collapse_weight: float = Field(default=0.25, ge=0)
     """Bits per byte that a collapse rate of 1 costs."""
 
@@ -243,7 +260,7 @@ class EvaluationSection(BaseModel):
 class VerdictSection(BaseModel):
     """How a search ends: finalists and references are trained again with fresh seeds, and evaluated on the holdout."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     num_finalists: int = Field(default=3, ge=1)
     """How many of the best by validation fitness; the references are added to them."""

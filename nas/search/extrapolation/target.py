@@ -88,7 +88,7 @@ def compare_at_target(
             f"at {target_flops:.2g} FLOPs the predicted best is better than the best of the search with a probability "
             f"of only {win_probability:.0%}"
         )
-    if best != searched and (limits := space.constraints.of_measured):
+    if best != searched and (limits := space.constraints.measured_limits):
         doubts.append(f"the predicted best was not trained, so it is unknown whether it satisfies {', '.join(limits)}")
     return TargetComparison(
         target_flops=target_flops,

@@ -44,7 +44,7 @@ class StudyImputer:
     def impute(self, study: optuna.Study, trials: Sequence[FrozenTrial], number: int) -> optuna.Study:
         """Return the study as the sampler sees it when it proposes trial `number`; `trials` are all of the study."""
         known = [trial for trial in trials if trial.number != number and trial.state not in _UNKNOWN_STATES]
-        if self._num_rungs == 1 and not self._space.constraints.of_measured:
+        if self._num_rungs == 1 and not self._space.constraints.measured_limits:
             return _StudyView(study, known)
         predicted = self._predict_top(known)
         return _StudyView(study, [self._completed(trial, predicted.get(trial.number)) for trial in known])
@@ -72,7 +72,7 @@ class StudyImputer:
 
         Leaves out trials stopped before any trial reached the top rung, and infeasible ones.
         """
-        limits = set(self._space.constraints.of_measured)
+        limits = set(self._space.constraints.measured_limits)
         results = {trial.number: self._results(trial) for trial in known}
         gains = Gains([result for trial_results in results.values() for result in trial_results], self._metrics)
         by_rung: dict[int, list[Result]] = defaultdict(list)
