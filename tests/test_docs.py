@@ -90,6 +90,14 @@ def test_the_generated_pages_are_what_the_code_says() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_every_key_of_a_space_file_has_a_meaning() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| [^|]+ \| *(.*?) *\|$", (ROOT / "docs/space-keys.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert len(rows) > 25
+    assert [key for key, meaning in rows if not meaning] == []
+
+
 def test_the_example_of_an_objective_runs(capfd: pytest.CaptureFixture[str]) -> None:
     text = (ROOT / "docs/python.md").read_text(encoding="utf-8")
     (example,) = [block["code"] for block in BLOCK.finditer(text) if "run_study" in block["code"] and not block["why"]]

@@ -64,7 +64,8 @@ def test_vocabulary_and_feed_forward_are_the_nearest_by_ratio(tmp_path: Path) ->
     """Expected values by hand, at width 512.
 
     The origin's 50257/256 is 100,514 tokens: 50257 is the largest there is. GPT-2's 50257/768 is 33,505, nearer to
-    32768 than to 50257; Llama's 32000/4096 is 4,000, nearer to 4096 than to 2048. Llama's feed-forward of 2.6875 is nearer to 3.0 (a ratio of 1.12) than to 2.0 (1.34).
+    32768 than to 50257; Llama's 32000/4096 is 4,000, nearer to 4096 than to 2048. Llama's feed-forward of 2.6875 is
+    nearer to 3.0 (a ratio of 1.12) than to 2.0 (1.34).
     """
     text = FOUR.replace("hidden_dim = [32, 64]", "hidden_dim = 512\nffn_multiplier = [2.0, 3.0, 4.0]")
     text = text.replace("vocab_size = 256", "vocab_size = [1024, 2048, 4096, 8192, 16384, 32768, 50257]")
