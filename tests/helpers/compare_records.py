@@ -3,7 +3,7 @@
 For a change that must not change what is computed: run the same commands before and after it, then compare their output
 folders. Every JSON and JSON-lines file of BEFORE must exist in AFTER with equal fields. Keys, values and files that
 were renamed since are looked up in renamed_keys.json beside this file. What a clock, a machine or a command line
-decides is not compared; the script prints what it leaves out.
+decides, and prose, is not compared.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-RENAMED: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("renamed_keys.json").read_text("utf-8"))
-"""`keys`: old -> new, a key alone or as `parent.key`; `paths`: old place in a record -> new place, where -1 is the last
-of a list; `values`: old -> new; `files`: old -> new."""
+RENAMED: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("renamed_keys.json").read_text("utf-8"))
+"""`keys`: old -> new, a key alone or as `parent.key`; `inner_keys`: the same, of keys that hold objects; `paths`: old
+place in a record -> new place, where -1 is the last of a list; `values`: old -> all new ones; `files`: old -> new."""
+MISSING = object()
 NOT_COMPARED = re.compile(
-    r"(^|\.)(measured|provenance|command|date|elapsed_sec|seconds|spent|run_id|path|folder|out|started|revision)(\.|$)"
+    r"(^|\.)(reason|shortcomings|figure|advice|method|measured|provenance|command|date|elapsed_sec|seconds|spent|run_id"
+    r"|path|folder|out|started|revision)(\.|$)"
     r"|seconds|per_second|schema_version|version$"
 )
 
@@ -50,33 +52,33 @@ def documents(path: Path) -> list[Any]:
 def today(path: str) -> str:
     """Return a dotted path of BEFORE under today's names."""
     keys, names = path.split("."), RENAMED["keys"]
-    words = [""] + [key for key in keys if not key.isdigit()]
+    words = [key for key in keys if not key.isdigit()]
     parents = dict(zip(words[1:], words, strict=False))
-    return ".".join(names.get(f"{parents.get(key)}.{key}", names.get(key, key)) for key in keys)
+    inner = [RENAMED["inner_keys"].get(key, key) for key in keys[:-1]]
+    return ".".join(names.get(f"{parents.get(key)}.{key}", names.get(key, key)) for key in [*inner, keys[-1]])
 
 
 def lookup(data: Any, path: str) -> Any:
-    """Return what stands at a dotted path in which -1 is the last item of a list; None where there is nothing."""
+    """Return what stands at a dotted path in which -1 is the last item of a list; MISSING where there is nothing."""
     for key in path.split("."):
         try:
             data = data[int(key)] if isinstance(data, list) else data[key]
         except (KeyError, IndexError, TypeError):
-            return None
+            return MISSING
     return data
 
 
 def differences(before: Any, after: Any) -> Iterator[str]:
     """Yield a line for each field of `before` that `after` lacks or that differs there."""
-    now = dict(leaves(after))
     for path, value in leaves(before):
         first, _, rest = path.partition(".")
         moved = RENAMED["paths"].get(first)
-        if NOT_COMPARED.search(path) or (value is None and (moved or today(path) not in now)):
+        if NOT_COMPARED.search(path):
             continue
-        found = lookup(after, today(f"{moved}.{rest}" if rest else moved)) if moved else now.get(today(path))
-        if found is None:
+        found = lookup(after, f"{moved}.{today(rest)}" if moved and rest else moved or today(path))
+        if found is MISSING and not (moved and value is None):
             yield f"{path}: missing, was {value!r}"
-        elif found not in (value, RENAMED["values"].get(str(value), value)):
+        elif found is not MISSING and found != value and found not in RENAMED["values"].get(str(value), ()):
             yield f"{path}: before {value!r}, after {found!r}"
 
 
@@ -91,6 +93,9 @@ def main() -> int:
             print(f"{relative}: no such file after")
             num_differences += 1
             continue
+        if path.read_bytes() == other.read_bytes():
+            num_files += 1
+            continue
         first, second = documents(path), documents(other)
         found = [f"{len(first)} lines before, {len(second)} after"] if len(first) != len(second) else []
         for number, (one, two) in enumerate(zip(first, second, strict=False)):
@@ -100,7 +105,7 @@ def main() -> int:
         num_differences += len(found)
         print(*(f"{relative}: {text}" for text in found), sep="\n", end="\n" if found else "")
     print(f"{num_files} files, {num_fields:,} fields compared, {num_differences} differences")
-    print("not compared: clocks, machines, command lines, versions of formats")
+    print("not compared: clocks, machines, command lines, prose, versions of formats")
     return 1 if num_differences else 0
 
 
