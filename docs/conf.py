@@ -37,6 +37,7 @@ def collect_results() -> None:
     They live beside the code and the data that make them. The copies are not committed.
     """
     pages = {f"experiments/{path.parent.name}/README.md": path for path in ROOT.glob("experiments/*/README.md")}
+    pages["experiments/README.md"] = ROOT / "experiments/README.md"
     pages["benchmarks/README.md"] = ROOT / "benchmarks/README.md"
     names = {page: f"{Path(page).parent.name.replace('_', '-')}.md" for page in pages}
     target = HERE / "results"
@@ -59,7 +60,7 @@ def collect_results() -> None:
                 return f"[{text}](../{inside.removeprefix('docs/')}{anchor})"
             return f"{text} (`{inside}`)" if text.strip("`") != inside else f"`{inside}`"
 
-        text = re.sub(r"\[([^\]\n]*)\]\(([^)#\s]*)(#[^)\s]*)?\)", link, path.read_text(encoding="utf-8"))
+        text = re.sub(r"\[([^\]]*)\]\(([^)#\s]*)(#[^)\s]*)?\)", link, path.read_text(encoding="utf-8"))
         (target / names[page]).write_text(text, encoding="utf-8")
 
 
