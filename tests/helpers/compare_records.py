@@ -9,6 +9,7 @@ decides, and prose, is not compared.
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ RENAMED: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("rename
 """`keys`: old -> new, a key alone or as `parent.key`; `inner_keys`: the same, of keys that hold objects; `paths`: old
 place in a record -> new place, where -1 is the last of a list; `values`: old -> all new ones; `files`: old -> new."""
 MISSING = object()
+INTERVAL_TOLERANCE = 1e-8
+"""Wilson intervals are scipy's since: it has the normal quantile to all digits, where the code before had six."""
 NOT_COMPARED = re.compile(
     r"(^|\.)(reason|shortcomings|figure|advice|method|measured|provenance|command|date|elapsed_sec|seconds|spent|run_id"
     r"|path|folder|out|started|revision)(\.|$)"
@@ -68,6 +71,13 @@ def lookup(data: Any, path: str) -> Any:
     return data
 
 
+def is_equal(path: str, before: Any, after: Any) -> bool:
+    """Return whether two leaves are equal: exactly, or an end of a 95% interval to INTERVAL_TOLERANCE."""
+    if "interval" in path and isinstance(before, float) and isinstance(after, float):
+        return math.isclose(before, after, abs_tol=INTERVAL_TOLERANCE)
+    return bool(before == after or after in RENAMED["values"].get(str(before), ()))
+
+
 def differences(before: Any, after: Any) -> Iterator[str]:
     """Yield a line for each field of `before` that `after` lacks or that differs there."""
     for path, value in leaves(before):
@@ -78,7 +88,7 @@ def differences(before: Any, after: Any) -> Iterator[str]:
         found = lookup(after, f"{moved}.{today(rest)}" if moved and rest else moved or today(path))
         if found is MISSING and not (moved and value is None):
             yield f"{path}: missing, was {value!r}"
-        elif found is not MISSING and found != value and found not in RENAMED["values"].get(str(value), ()):
+        elif found is not MISSING and not is_equal(path, value, found):
             yield f"{path}: before {value!r}, after {found!r}"
 
 
