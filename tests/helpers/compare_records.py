@@ -23,7 +23,7 @@ MISSING = object()
 INTERVAL_TOLERANCE = 1e-8
 """Wilson intervals are scipy's since: it has the normal quantile to all digits, where the code before had six."""
 NOT_COMPARED = re.compile(
-    r"(^|\.)(reason|shortcomings|figure|advice|method|measured|provenance|command|date|elapsed_sec|seconds|spent|run_id"
+    r"(^|\.)(reason|shortcomings|figure|advice|did|measured|provenance|command|date|elapsed_sec|seconds|spent|run_id"
     r"|path|folder|out|started|revision)(\.|$)"
     r"|seconds|per_second|schema_version|version$"
 )
@@ -41,9 +41,9 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def documents(path: Path) -> list[Any]:
-    """Return the JSON values of a .json or .jsonl file."""
-    text = path.read_text(encoding="utf-8")
+def documents(path: Path, folder: Path) -> list[Any]:
+    """Return the JSON values of a .json or .jsonl file, without the name of the folder that they lie in."""
+    text = path.read_text(encoding="utf-8").replace(str(folder), "")
     if path.suffix == ".jsonl":
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     try:
@@ -85,7 +85,9 @@ def differences(before: Any, after: Any) -> Iterator[str]:
         moved = RENAMED["paths"].get(first)
         if NOT_COMPARED.search(path):
             continue
-        found = lookup(after, f"{moved}.{today(rest)}" if moved and rest else moved or today(path))
+        found = lookup(after, today(path))
+        if moved and found is MISSING:
+            found = lookup(after, f"{moved}.{today(rest)}" if rest else moved)
         if found is MISSING and not (moved and value is None):
             yield f"{path}: missing, was {value!r}"
         elif found is not MISSING and not is_equal(path, value, found):
@@ -106,7 +108,7 @@ def main() -> int:
         if path.read_bytes() == other.read_bytes():
             num_files += 1
             continue
-        first, second = documents(path), documents(other)
+        first, second = documents(path, before), documents(other, after)
         found = [f"{len(first)} lines before, {len(second)} after"] if len(first) != len(second) else []
         for number, (one, two) in enumerate(zip(first, second, strict=False)):
             found += [f"line {number + 1}: {text}" for text in differences(one, two)]
