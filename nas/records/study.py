@@ -45,7 +45,7 @@ class StudyRecord(Record):
     law: ScalingLaw | NoLaw | None = None
     """The scaling law fitted to all trials; None before the verdict."""
     at_target: TargetComparison | None = None
-    """What the law predicts at the full budget; None without a law."""
+    """What the law predicts at the target; None without a law."""
     provenance: dict[str, Any]
     """Command, versions, machine, date."""
     measured: dict[str, float] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The exports of a study: arch JSONs of the best at its own budget and at the full one, and of its Pareto front."""
+"""The exports of a study: arch JSONs of the best at the trial budget and at the target, and of its Pareto front."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def export_architectures(
 ) -> list[Path]:
     """Write arch.json, best-at-*.json and front/ with their tokenizers; return the paths written, arch.json first.
 
-    arch.json is the architecture predicted best at the full budget if the prediction is trusted, else the best at the
+    arch.json is the architecture predicted best at the target if the prediction is trusted, else the best at the
     search's budget. best-at-target.json and best-at-search.json hold the two.
     """
     chosen = chosen_trial(study, records, study.collapse_weight)

@@ -148,7 +148,7 @@ class _Session:
         )
 
     def _with_prediction(self, summary: StudyRecord, records: list[TrialRecord], data: PreparedData) -> StudyRecord:
-        """Return the study's record with the law's prediction for the full budget, if a trial completed."""
+        """Return the study's record with the law's prediction for the target, if a trial completed."""
         chosen = chosen_trial(summary, records, summary.collapse_weight)
         if chosen is None:
             return summary

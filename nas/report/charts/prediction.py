@@ -1,4 +1,4 @@
-"""The scaling law's prediction between the search's budget and the full budget, with its interval."""
+"""The scaling law's prediction between the search's budget and the target, with its interval."""
 
 from __future__ import annotations
 

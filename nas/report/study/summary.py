@@ -161,7 +161,7 @@ def _against_gzip(view: StudyView) -> Iterator[Note]:
 
 
 def cards(view: StudyView) -> list[Card]:
-    """Return the best architecture at the search's budget, and the one predicted best at the full budget."""
+    """Return the best architecture at the search's budget, and the one predicted best at the target."""
     assert view.best is not None
     return [_at_search_budget(view, view.best), _at_full_budget(view, view.best)]
 
@@ -186,7 +186,7 @@ def _at_full_budget(view: StudyView, best: TrialRecord) -> Card:
     target = view.at_target
     if target is None:
         later = "this record has none" if view.study.complete else "it is made at the end of a search"
-        return Card("At the full budget", "", [f"No prediction: {view.no_law_reason or later}."])
+        return Card("At the target", "", [f"No prediction: {view.no_law_reason or later}."])
     if target.best.architecture == best.architecture:
         lines = ["The same architecture.", f"Predicted {_interval(target.best)} bits per byte."]
     else:
@@ -196,7 +196,7 @@ def _at_full_budget(view: StudyView, best: TrialRecord) -> Card:
             f"worse with a probability of {target.win_probability:.0%}.",
         ]
     return Card(
-        f"Predicted at the full budget, {flops_words(target.target_flops)} FLOPs",
+        f"Predicted at the target, {flops_words(target.target_flops)} FLOPs",
         target.best.architecture.describe(),
         [*lines, *(f"Do not rely on this prediction: {reason}." for reason in target.shortcomings)],
         is_exported=target.is_trusted,
