@@ -1,10 +1,10 @@
-"""Puts known defects into a copy of the source, one at a time, and shows that the default tests fail under each.
+"""Puts known defects into a copy of the source, one at a time, and shows that the default tests catch each of them.
 
     python tests/mutations/run.py [--only NAME]
 
-The defects stand in mutations.toml. A defect counts as caught when a test fails on it, not when the code no longer
-runs: a collection that breaks, a fixture that raises or a NameError says nothing of what the tests look at. First the
-same tests must pass without a defect. What nobody thought of putting into the list is not covered.
+The defects are listed in mutations.toml. A defect counts as caught when a test fails on it, not when the code no longer
+runs: a failed collection, a fixture that raises or a NameError says nothing about what the tests check. First the same
+tests must pass without a defect. Defects that are not in the list are not covered.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ TREE = (
     "pyproject.toml",
     "README.md",
 )
-"""What the tests read."""
+"""Files and folders that the tests read."""
 TIMEOUT_SECONDS = 900
 CRASHES = ("NameError", "UnboundLocalError", "ImportError", "ModuleNotFoundError", "AttributeError", "TypeError")
-"""Exceptions of code that does not run: a test that fails with one has not noticed a defect but a typing error."""
+"""Exceptions of code that does not run: a test that fails with one has noticed a broken program, not a wrong result."""
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One defect: `old`, which stands once in `file`, becomes `new`."""
+    """One defect: `old`, which occurs once in the package, becomes `new`."""
 
     name: str
     why: str
-    """What the engine would say wrongly."""
+    """Wrong behaviour that the defect causes, in one line."""
     old: str
-    """Code that stands once in the package; `$word` matches any one identifier, so that a rename changes nothing."""
+    """Code that occurs once in the package; `$word` matches any one identifier, so that a rename changes nothing."""
     new: str
     """The defect, with the same `$word`s."""
     tests: tuple[str, ...]
@@ -59,11 +59,11 @@ class Mutation:
 
     def find(self, package: Path) -> Path:
         """Return the file of `package` that `old` matches; ValueError unless it matches at one place of one file."""
-        found = [path for path in sorted(package.rglob("*.py")) for _ in matches(self.old, path.read_text("utf-8"))]
-        if len(found) != 1:
-            places = ", ".join(str(path.relative_to(package)) for path in found) or "nowhere"
-            raise ValueError(f"{self.name}: its old code must stand once, found {len(found)} times: {places}")
-        return found[0]
+        paths = [path for path in sorted(package.rglob("*.py")) for _ in matches(self.old, path.read_text("utf-8"))]
+        if len(paths) != 1:
+            places = ", ".join(str(path.relative_to(package)) for path in paths) or "nowhere"
+            raise ValueError(f"{self.name}: its old code must occur once, found {len(paths)} times: {places}")
+        return paths[0]
 
     def applied(self, source: str) -> str:
         """Return `source` with the defect."""
@@ -74,11 +74,11 @@ class Mutation:
 @cache
 def tokens_of(code: str) -> list[tuple[str, int, int]]:
     """Return each word and each other visible character of `code` with its place; white space does not count."""
-    return [(found[0], found.start(), found.end()) for found in re.finditer(r"\$?\w+|[^\w\s]", code)]
+    return [(token[0], token.start(), token.end()) for token in re.finditer(r"\$?\w+|[^\w\s]", code)]
 
 
 def matches(pattern: str, source: str) -> Iterator[tuple[int, int, dict[str, str]]]:
-    """Yield start, end and the identifiers of `$word`s wherever the tokens of `pattern` stand in `source`."""
+    """Yield start, end and the identifiers of `$word`s wherever the tokens of `pattern` occur in `source`."""
     wanted = [word for word, _, _ in tokens_of(pattern)]
     if not all(word in source for word in wanted if not word.startswith("$")):
         return
@@ -86,22 +86,22 @@ def matches(pattern: str, source: str) -> Iterator[tuple[int, int, dict[str, str
     for first in range(len(given) - len(wanted) + 1):
         names: dict[str, str] = {}
         window = given[first : first + len(wanted)]
-        if all(_fits(word, found, names) for word, (found, _, _) in zip(wanted, window, strict=True)):
+        if all(_fits(word, token, names) for word, (token, _, _) in zip(wanted, window, strict=True)):
             yield window[0][1], window[-1][2], names
 
 
-def _fits(word: str, found: str, names: dict[str, str]) -> bool:
+def _fits(word: str, token: str, names: dict[str, str]) -> bool:
     if not word.startswith("$"):
-        return word == found
-    return found.isidentifier() and names.setdefault(word[1:], found) == found
+        return word == token
+    return token.isidentifier() and names.setdefault(word[1:], token) == token
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What pytest said."""
+    """Result of a run of pytest."""
 
     state: str
-    """`passed`, `failed`, or why neither can be said."""
+    """`passed`, `failed`, or the reason why it is neither."""
     test: str = ""
     """The first test that failed."""
     output: str = ""
@@ -109,7 +109,7 @@ class Outcome:
 
 def load_mutations(path: Path = LIST) -> list[Mutation]:
     entries = tomllib.loads(path.read_text(encoding="utf-8"))["mutations"]
-    return [Mutation(**one | {"tests": tuple(one["tests"])}) for one in entries]
+    return [Mutation(**entry | {"tests": tuple(entry["tests"])}) for entry in entries]
 
 
 def copy_tree(folder: Path) -> Path:
@@ -123,16 +123,16 @@ def copy_tree(folder: Path) -> Path:
 
 
 def imported_from(tree: Path) -> Path:
-    """The folder from which Python imports `nas` under the environment of the tests, wherever it is started."""
+    """Return the folder from which Python imports `nas` in the environment of the tests."""
     command = [sys.executable, "-c", "import nas; print(nas.__file__)"]
-    found = subprocess.run(
+    printed = subprocess.run(
         command, cwd=tree.parent, env=_environment(tree), capture_output=True, text=True, check=True
     ).stdout
-    return Path(found.strip()).parent.parent
+    return Path(printed.strip()).parent.parent
 
 
 def run_tests(tree: Path, tests: Sequence[str]) -> Outcome:
-    """Pytest on `tests` of `tree`, with the `nas` of `tree`, up to the first that does not pass."""
+    """Run pytest on `tests` of `tree` with the `nas` of `tree`, up to the first test that does not pass."""
     report = tree.parent / "report.xml"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1"]
@@ -155,11 +155,11 @@ def run_tests(tree: Path, tests: Sequence[str]) -> Outcome:
         if (failure := case.find("failure")) is not None:
             exception = failure.get("message", "").partition(":")[0]
             return Outcome(f"a crash, {exception}" if exception in CRASHES else "failed", test, output)
-    return Outcome("no test that failed in the report", output=output)
+    return Outcome("no failed test in the report", output=output)
 
 
 def try_mutation(tree: Path, mutation: Mutation) -> Outcome:
-    """Run its tests on `tree` with the defect, and take it out again."""
+    """Run the tests of `mutation` on `tree` with its defect, then remove the defect."""
     path = mutation.find(tree / "nas")
     source = path.read_text(encoding="utf-8")
     path.write_text(mutation.applied(source), encoding="utf-8")
@@ -170,22 +170,22 @@ def try_mutation(tree: Path, mutation: Mutation) -> Outcome:
 
 
 def _environment(tree: Path) -> dict[str, str]:
-    # One thread unless the user says otherwise: two on a busy core spend many times their work waiting for each other.
-    # No bytecode: a file that changes twice in a second and keeps its length would be taken for the one before.
+    # One thread unless the user says otherwise: several threads on a busy core mostly wait for each other.
+    # No bytecode: Python would use the old bytecode of a file that changes within a second and keeps its length.
     return {"OMP_NUM_THREADS": "1"} | os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def check_all(mutations: Sequence[Mutation], folder: Path) -> bool:
-    """Print a line for each of `mutations`; whether all were caught."""
+    """Print a line for each of `mutations`; return whether all were caught."""
     tree = copy_tree(folder)
     if (source := imported_from(tree)) != tree.resolve():
         sys.exit(f"the tests would import nas from {source}, not from the copy {tree}")
-    tests = sorted({test for one in mutations for test in one.tests})
+    tests = sorted({test for mutation in mutations for test in mutation.tests})
     outcome = run_tests(tree, tests)
     if outcome.state != "passed":
         sys.exit(f"{outcome.output}\nthe tests must pass before a defect means something: {outcome.state}")
     print(f"test files that pass without a defect: {len(tests)}", flush=True)
-    width = max(len(one.name) for one in mutations)
+    width = max(len(mutation.name) for mutation in mutations)
     missed = 0
     for mutation in mutations:
         started = time.perf_counter()
@@ -197,19 +197,21 @@ def check_all(mutations: Sequence[Mutation], folder: Path) -> bool:
         is_caught = outcome.state == "failed"
         missed += not is_caught
         word = "caught" if is_caught else "SURVIVED" if outcome.state == "passed" else "UNCLEAR"
-        told = outcome.test if is_caught else f"{mutation.why} ({outcome.state}{outcome.test and f', {outcome.test}'})"
-        print(f"{word:<8}  {mutation.name:<{width}}  {seconds:5.1f} s  {told}", flush=True)
+        detail = (
+            outcome.test if is_caught else f"{mutation.why} ({outcome.state}{outcome.test and f', {outcome.test}'})"
+        )
+        print(f"{word:<8}  {mutation.name:<{width}}  {seconds:5.1f} s  {detail}", flush=True)
     print(f"{len(mutations) - missed} of {len(mutations)} defects caught")
     return missed == 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Show that the default tests fail under each defect of a list.")
-    parser.add_argument("--only", metavar="NAME", help="this one alone")
-    asked = parser.parse_args()
-    mutations = [one for one in load_mutations() if asked.only in (None, one.name)]
+    parser.add_argument("--only", metavar="NAME", help="try only this defect")
+    options = parser.parse_args()
+    mutations = [mutation for mutation in load_mutations() if options.only in (None, mutation.name)]
     if not mutations:
-        parser.error(f"no mutation '{asked.only}' in {LIST}")
+        parser.error(f"no mutation '{options.only}' in {LIST}")
     with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
         return 0 if check_all(mutations, Path(folder).resolve()) else 1
 

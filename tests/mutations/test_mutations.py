@@ -10,24 +10,24 @@ from tests.mutations.run import ROOT, Mutation, imported_from, load_mutations, t
 MUTATIONS = load_mutations()
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_a_mutation_still_applies_to_code_that_parses_and_changes_it(mutation: Mutation) -> None:
     source = mutation.find(ROOT / "nas").read_text(encoding="utf-8")
     mutated = ast.parse(mutation.applied(source))
     assert ast.dump(mutated) != ast.dump(ast.parse(source))
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
-def test_a_mutation_names_tests_that_are_there(mutation: Mutation) -> None:
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_mutation_names_test_files_that_exist(mutation: Mutation) -> None:
     assert mutation.tests
     for test in mutation.tests:
         assert (ROOT / test).is_file() and Path(test).name.startswith("test_"), test
 
 
-def test_mutations_have_names_of_their_own() -> None:
-    names = [one.name for one in MUTATIONS]
+def test_names_of_mutations_are_unique() -> None:
+    names = [mutation.name for mutation in MUTATIONS]
     assert len(set(names)) == len(names)
-    assert all("\n" not in one.why for one in MUTATIONS)
+    assert all("\n" not in mutation.why for mutation in MUTATIONS)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_mutations_have_names_of_their_own() -> None:
         ("x + x", "passed"),
         ("3 * x", "failed"),
         ("3 * y", "a crash, NameError"),
-        ("", "failed"),  # None is no number that the test expects
+        ("", "failed"),  # the function returns None
         ("2 * x\nraise ValueError", "pytest ended with 2"),  # at import
     ],
 )
@@ -60,11 +60,11 @@ def test_only_a_test_that_fails_catches_a_defect(tmp_path: Path, new: str, state
 @pytest.mark.parametrize(
     ("sources", "places"), [([], "nowhere"), (["2 * x"] * 2, "0.py, 1.py"), (["2 * x, 2 * y"], "0.py, 0.py")]
 )
-def test_an_old_code_that_does_not_stand_once_is_refused(tmp_path: Path, sources: list[str], places: str) -> None:
+def test_old_code_must_occur_exactly_once(tmp_path: Path, sources: list[str], places: str) -> None:
     for number, source in enumerate(sources):
         (tmp_path / f"{number}.py").write_text(source)
     count = places.count(".py")
-    with pytest.raises(ValueError, match=f"^m: its old code must stand once, found {count} times: {places}$"):
+    with pytest.raises(ValueError, match=f"^m: its old code must occur once, found {count} times: {places}$"):
         Mutation("m", "why", "2 * $x", "3 * $x", ("tests/test_double.py",)).find(tmp_path)
 
 
@@ -77,5 +77,5 @@ def test_an_old_code_that_does_not_stand_once_is_refused(tmp_path: Path, sources
         ("$a + $a + $b", "x + y + x + x + z", "x + y + z - x"),
     ],
 )
-def test_a_rename_does_not_hide_where_a_mutation_goes(old: str, source: str, mutated: str) -> None:
+def test_a_renamed_identifier_still_matches(old: str, source: str, mutated: str) -> None:
     assert Mutation("m", "why", old, "$b - $a", ()).applied(source) == mutated
