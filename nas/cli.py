@@ -1,4 +1,4 @@
-"""What all commands share: parsers, types of flags, and errors as one line with an exit code."""
+"""Shared parts of all commands: parsers, types of flags, and errors as one line with an exit code."""
 
 from __future__ import annotations
 

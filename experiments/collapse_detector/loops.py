@@ -7,7 +7,7 @@ import string
 from collections.abc import Sequence
 
 KINDS = ("token", "phrase", "phrase, counting", "line", "line, counting", "two lines, counting")
-"""What repeats; a counting loop contains a number that grows by one each turn."""
+"""Repeated unit of a loop; a counting loop contains a number that grows by one each turn."""
 DAMAGES = ("pure", "noise", "half-way")
 NOISE = 0.05
 """Share of the visible characters that noise replaces by others."""

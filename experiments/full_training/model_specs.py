@@ -52,8 +52,8 @@ class ModelSpec:
 def model_specs(train_flops: float) -> dict[str, ModelSpec]:
     """Return the models by NAMES.
 
-    Of a search the best at its own budget and the one predicted best at a hundred times as much, Llama scaled to these
-    FLOPs, the origin's L4 H256 under two vocabularies, and a million parameters.
+    These are the best of a search at its own budget, the one predicted best at a hundred times as much, Llama scaled
+    to these FLOPs, the origin's L4 H256 under two vocabularies, and a million parameters.
     """
     specs = [
         _exported("searched", STUDY / "best-at-search.json"),

@@ -23,7 +23,7 @@ _FIXED: dict[str, Any] = {
     "qk_norm": True,
     "tie_embeddings": False,
 }
-"""What the best trials of a search before the table had in common; the learning rate is the rule's."""
+"""Choices that the best trials of an earlier search had in common; the learning rate is the rule's."""
 
 
 def grid_space(trial_flops: float | None = None) -> SearchSpace:

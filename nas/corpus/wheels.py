@@ -100,8 +100,8 @@ def read_members(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the name and content of each wanted member, sorted by name, and write nothing.
 
-    Of a member longer than `max_member_bytes`, only one byte more is read. Raises CorpusError for a damaged archive,
-    for names that lead out of it, and for more members or bytes than the limits allow.
+    Reads at most `max_member_bytes` + 1 bytes of a member. Raises CorpusError for a damaged archive, for names that
+    lead out of it, and for more members or bytes than the limits allow.
     """
     total = 0
     try:

@@ -1,4 +1,4 @@
-"""What the terminal shows: completions as they are generated, and short notes about them."""
+"""Display in the terminal: completions as they are generated, and short notes about them."""
 
 from __future__ import annotations
 

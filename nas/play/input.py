@@ -1,4 +1,4 @@
-"""What a user types at the prompt: one line or several, edited and kept between sessions."""
+"""Input at the prompt: one line or several, edited and kept between sessions."""
 
 from __future__ import annotations
 

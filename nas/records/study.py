@@ -25,7 +25,7 @@ class HoldoutResult(Record):
 
 
 class StudyRecord(Record):
-    """What is known of a study besides its trials; `study.json` in its folder."""
+    """Record of a study without its trials: `study.json` in its folder."""
 
     schema_version: int = SCHEMA_VERSION
     name: str
@@ -36,7 +36,7 @@ class StudyRecord(Record):
     space: dict[str, Any]
     """The search space file, as read."""
     identity: dict[str, Any]
-    """What must be equal for two runs to be parts of one study."""
+    """Settings that must be equal for two runs to belong to one study."""
     corpus: dict[str, Any]
     """Source, hashes, counts, bytes and documents per split, tokens per vocabulary."""
     compressors: dict[str, dict[str, float]]
@@ -45,7 +45,7 @@ class StudyRecord(Record):
     law: ScalingLaw | NoLaw | None = None
     """The scaling law fitted to all trials; None before the verdict."""
     at_target: TargetComparison | None = None
-    """What the law predicts at the target; None without a law."""
+    """Prediction of the law at the target; None without a law."""
     provenance: dict[str, Any]
     """Command, versions, machine, date."""
     measured: dict[str, float] = Field(default_factory=dict)

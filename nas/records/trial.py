@@ -70,7 +70,7 @@ class CurvePoint(Record):
 
 
 class Metrics(Record):
-    """What one model scores on one split: bits per byte, and the collapse rates of its completions."""
+    """Metrics of one model on one split: bits per byte, and the collapse rates of its completions."""
 
     bpb: float
     """Sum of nats / (ln 2 x UTF-8 bytes of the targets)."""
@@ -97,7 +97,7 @@ class Metrics(Record):
 
 
 class Cost(Record):
-    """What an architecture costs by formula, and what its training used."""
+    """Costs of an architecture by formula, and of its training."""
 
     num_params: int
     non_embedding_params: int
@@ -110,7 +110,7 @@ class Cost(Record):
 
 
 class Measured(Record):
-    """What the clock and the machine measured; it differs between runs."""
+    """Times and memory measured on the machine; they differ between runs."""
 
     started: str
     """UTC, ISO 8601."""
@@ -133,7 +133,7 @@ class Measured(Record):
 
 
 class RungResult(Record):
-    """What a trial scored on validation at one rung, after the rung's own learning rate decay."""
+    """Result of a trial on validation at one rung, after the rung's own learning rate decay."""
 
     rung: int
     """Counted from 0, the lowest."""

@@ -1,4 +1,4 @@
-"""What a command line asks a report of: a study, several, runs of nas.train, or an Optuna storage."""
+"""Inputs of a report: a study, several studies, runs of nas.train, or an Optuna storage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STUDY_FILE = "study.json"
 
 
 class Input(Enum):
-    """What is reported, in words, and the flags that go with it."""
+    """Kind of input, in words, and the flags that it accepts."""
 
     LIST = "a list of studies", ()
     STORAGE = "an Optuna storage", ("out", "study")

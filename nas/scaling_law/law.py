@@ -65,7 +65,7 @@ class ScalingPoint(TrainingPoint):
 
     @property
     def trial(self) -> tuple[str, float]:
-        """What identifies the trial: points of one trial are not independent of one another."""
+        """Identity of the trial: points of one trial are not independent of one another."""
         return self.architecture.id, self.lr_multiplier
 
 

@@ -28,7 +28,7 @@ from nas.trial.task import RungTask
 
 @dataclass(frozen=True)
 class Scores:
-    """What an objective returns for one candidate at one training budget."""
+    """Scores of one candidate at one training budget, as an objective returns them."""
 
     val_bpb: float
     """Bits per byte, or another figure to minimise; it is compared only within a study."""

@@ -1,4 +1,4 @@
-"""What optuna-dashboard shows of a trial besides its figures: a note in words, and its completions as an artifact.
+"""Notes and artifacts of trials for optuna-dashboard: a description, and the completions.
 
 Nothing here needs the dashboard: a note is two attributes of the study, in the form that the dashboard reads.
 """

@@ -35,7 +35,7 @@ MIN_STEPS = 20
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a point of the space stands for: an architecture, its vocabulary, and its part of the recipe."""
+    """Candidate that a point of the space describes: an architecture, its vocabulary, and its part of the recipe."""
 
     architecture: ArchitectureConfig
     vocabulary: str

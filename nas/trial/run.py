@@ -59,7 +59,7 @@ class TrialPaths:
 
     samples: Path | None = None
     trunk: Path | None = None
-    """What a rung saves for the next; without it each rung trains from the start."""
+    """Training state that a rung saves for the next; without it each rung trains from the start."""
 
 
 def run_trial(

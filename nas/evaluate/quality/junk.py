@@ -43,7 +43,7 @@ class NgramOrder:
 
     keys: NDArray[np.int64]
     added: NDArray[np.float64]
-    """What the n-gram adds to the probability of its last character."""
+    """Probability that the n-gram adds to its last character."""
     backoff: NDArray[np.float64]
     """Weight, after this n-gram, of the probability given by the shorter context."""
 

@@ -23,7 +23,7 @@ _Y_SHARE = 0.93
 
 @dataclass(frozen=True)
 class XAxis:
-    """What the x axis shows."""
+    """Quantity on the x axis."""
 
     title: str
     value_of_point: Callable[[CurvePoint], float]

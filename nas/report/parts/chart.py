@@ -16,11 +16,11 @@ _DEFAULT_HEIGHT = 480
 
 @dataclass(frozen=True)
 class Chart:
-    """What the macro `chart` writes."""
+    """Figure as the macro `chart` writes it."""
 
     id: str
     label: str
-    """What the figure shows, for those who do not see it."""
+    """Description of the figure for screen readers."""
     json: Markup
     height: int
     """Pixels."""

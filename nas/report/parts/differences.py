@@ -1,4 +1,4 @@
-"""What differs between runs or studies, as a table with a column for each."""
+"""Differences between runs or studies, as a table with a column for each."""
 
 from __future__ import annotations
 

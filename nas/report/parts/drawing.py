@@ -1,4 +1,4 @@
-"""What all figures share: palette, axis titles, margins, and how a figure becomes a PNG.
+"""Shared style of all figures: palette, axis titles, margins; and export of a figure as a PNG.
 
 People with colour vision deficiency can tell the palette apart (Okabe and Ito 2008). Figures have no background, so
 that one drawing suits a light and a dark page.

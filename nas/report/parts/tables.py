@@ -23,7 +23,7 @@ class Cell(NamedTuple):
 
     @property
     def sort_key(self) -> str | None:
-        """What a click on the column sorts by: empty for a missing value, None where the text serves."""
+        """Value by which the column is sorted: empty for a missing value, None to sort by the text."""
         if self.value is not None:
             return repr(self.value)
         return "" if self.shown == MISSING else None
@@ -43,7 +43,7 @@ Row = tuple[str, Sequence[Cell]]
 
 @dataclass(frozen=True)
 class Table:
-    """What the macro `table` writes: column names and rows."""
+    """Table as the macro `table` writes it: column names and rows."""
 
     heads: Sequence[str]
     rows: Sequence[Row]
@@ -53,7 +53,7 @@ class Table:
     """Whether a click on a head sorts."""
     id: str = ""
     label: str = "table"
-    """What it shows, for those who do not see it."""
+    """Description of the table for screen readers."""
     tall: bool = False
     """Whether it scrolls at a height of its own."""
 

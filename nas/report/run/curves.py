@@ -36,7 +36,7 @@ _PANEL_X_AXES = ("xaxis", "xaxis2", "xaxis3")
 
 @dataclass(frozen=True)
 class _XAxis:
-    """What the x axis shows."""
+    """Quantity on the x axis."""
 
     title: str
     scale: str

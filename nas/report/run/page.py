@@ -26,7 +26,7 @@ MAX_SAMPLES = 4
 
 
 class PromptSamples(NamedTuple):
-    """What was written after a prompt at several evaluations. Untrusted text."""
+    """Completions of one prompt at several evaluations; untrusted text."""
 
     prompt: str
     completions: Sequence[tuple[str, str]]

@@ -1,4 +1,4 @@
-"""What to do next, as commands that can be copied: train, audit, reproduce."""
+"""Next steps as commands that can be copied: train, audit, reproduce."""
 
 from __future__ import annotations
 

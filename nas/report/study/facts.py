@@ -1,4 +1,4 @@
-"""What the page's scripts know of each trial: figures to rank, filter and draw by, and the words of its card."""
+"""Facts of each trial for the page's scripts: figures to rank, filter and draw by, and the text of its card."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from nas.report.study.view import StudyView
 from nas.space.dimension import NATURAL_MIN, Point
 
 _MIN_FOR_EDGE = 3
-"""Of a dimension with two values each is an edge."""
+"""Smallest number of values of a dimension whose edges are checked: with two values, each is an edge."""
 _NOISE_MARGIN = 2.0
 _CAUSES = {
     TrialEnd.STOPPED: "stopped early",

@@ -1,4 +1,4 @@
-"""What the models of a study wrote: `samples/0007.jsonl` has one completion of trial 7 a line. It is untrusted text."""
+"""Samples of a study's models: `samples/0007.jsonl` has one completion of trial 7 per line. They are untrusted text."""
 
 from __future__ import annotations
 

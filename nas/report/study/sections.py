@@ -51,7 +51,7 @@ class Mattered:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the scaling law predicts beyond the search's budget."""
+    """Prediction of the scaling law beyond the search's budget."""
 
     num_trials: int
     formula: str

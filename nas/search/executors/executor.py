@@ -1,4 +1,4 @@
-"""What runs the tasks of a search, the loop that keeps it busy, and the simplest one: this process."""
+"""Executors of a search's tasks, the loop that keeps one busy, and the simplest one: this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search requests from a Ray cluster. Imports no Ray, because a search is planned where it is not installed."""
+"""Resources that a search requests from Ray. Imports no Ray: a search can be planned where it is not installed."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ Point = dict[str, Any]
 
 @dataclass(frozen=True)
 class VocabularyFacts:
-    """What relates a training budget to text: the size of a vocabulary and how much text its tokens hold."""
+    """Size of a vocabulary and text per token, which convert a training budget to bytes."""
 
     num_tokens: int
     bytes_per_token: float
