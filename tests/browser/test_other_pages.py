@@ -42,7 +42,7 @@ def write_optuna_study(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [write_run, write_runs, write_studies, write_optuna_study])
-def test_its_charts_are_drawn_without_an_error_or_a_request(
+def test_charts_are_drawn_without_an_error_or_a_request(
     opened: Callable[..., Opened], tmp_path: Path, write: Callable[[Path], None]
 ) -> None:
     write(tmp_path)

@@ -1,4 +1,4 @@
-"""The page of a study as people meet it: in a real browser, with a mouse, a keyboard, a phone, in the dark."""
+"""The page of a study in a real browser: mouse, keyboard, narrow screen, dark colours."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def report(tmp_path_factory: pytest.TempPathFactory, records: list[TrialRecord])
         write_samples(folder, record.number, completion=HOSTILE)
     (folder / "arch.json").write_text("{}")
     best = completed(records)[0].number
-    judged = verdict((best, 1.95, 0.2, 0.3), (40, 2.30, 0.0, 0.1), seed=7)
-    judged += verdict((best, 1.96, 0.2, 0.3), (40, 2.32, 0.0, 0.1), seed=8)
+    results = verdict((best, 1.95, 0.2, 0.3), (40, 2.30, 0.0, 0.1), seed=7)
+    results += verdict((best, 1.96, 0.2, 0.3), (40, 2.32, 0.0, 0.1), seed=8)
     samples = read_samples(folder, [record.number for record in records])
-    return write_report(folder, StudyView.build(study(verdict=judged), records), samples)
+    return write_report(folder, StudyView.build(study(verdict=results), records), samples)
 
 
 def test_every_chart_is_drawn_without_an_error_or_a_request(opened: Open, report: Path) -> None:
@@ -70,17 +70,17 @@ def test_every_chart_is_drawn_without_an_error_or_a_request(opened: Open, report
     assert tab.requests == [report.resolve().as_uri()]
 
 
-def test_pointing_at_a_trial_tells_what_it_is_and_how_it_writes(opened: Open, report: Path) -> None:
+def test_hovering_over_a_trial_shows_its_figures_and_a_sample(opened: Open, report: Path) -> None:
     tab = opened(report)
     tab.show("pareto")
     tab.page.locator("#pareto .scatterlayer .trace .points path").last.hover(force=True)
     words = tab.page.wait_for_selector("#pareto .hoverlayer .hovertext").text_content()
     assert "bits per byte" in words and "parameters" in words
-    assert "<img src=x onerror=" in words, "the sample is text in it"
+    assert "<img src=x onerror=" in words, "the sample is shown as text"
     assert tab.page.locator("#pareto image, #pareto img").count() == 0
 
 
-def test_what_a_model_wrote_is_text_everywhere(opened: Open, report: Path) -> None:
+def test_generated_text_is_text_everywhere(opened: Open, report: Path) -> None:
     tab = opened(report)
     tab.scroll_through()
     assert tab.page.locator("main img, #card img").count() == 0
@@ -98,7 +98,7 @@ def numbers(tab: Opened) -> list[int]:
     )
 
 
-def test_a_click_on_a_column_sorts_and_another_turns_the_order(
+def test_a_click_on_a_column_sorts_and_a_second_reverses_the_order(
     opened: Open, report: Path, records: list[TrialRecord]
 ) -> None:
     tab = opened(report)
@@ -110,7 +110,7 @@ def test_a_click_on_a_column_sorts_and_another_turns_the_order(
     head.press("Enter")
     assert numbers(tab)[0] == by_bpb[-1]
     unfinished = {record.number for record in records if not record.is_complete}
-    assert set(numbers(tab)[-len(unfinished) :]) == unfinished, "what has no figure stays below"
+    assert set(numbers(tab)[-len(unfinished) :]) == unfinished, "rows without a figure stay at the end"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_click_on_a_column_sorts_and_another_turns_the_order(
         ("no such words", "", lambda record: False),
     ],
 )
-def test_the_filter_keeps_what_was_asked_for(
+def test_the_filter_keeps_matching_trials(
     opened: Open, report: Path, records: list[TrialRecord], typed: str, state: str, kept: Callable[[TrialRecord], bool]
 ) -> None:
     tab = opened(report)
@@ -179,7 +179,7 @@ def test_a_point_of_a_chart_selects_its_row(opened: Open, report: Path) -> None:
     assert tab.page.evaluate("document.activeElement.textContent") == number.removeprefix("trial ")
 
 
-def test_other_axes_have_a_front_of_their_own(opened: Open, report: Path, records: list[TrialRecord]) -> None:
+def test_other_axes_show_their_own_front(opened: Open, report: Path, records: list[TrialRecord]) -> None:
     tab = opened(report)
     tab.show("pareto")
     tab.page.select_option("#pareto-y", "num_params")
@@ -194,7 +194,7 @@ def test_other_axes_have_a_front_of_their_own(opened: Open, report: Path, record
     assert tab.errors == []
 
 
-def test_axes_and_price_that_were_chosen_before_the_chart_is_drawn_are_kept(
+def test_axes_and_weight_chosen_before_the_chart_is_drawn_are_kept(
     opened: Open, report: Path, records: list[TrialRecord]
 ) -> None:
     tab = opened(report, height=300)
@@ -210,7 +210,7 @@ def test_axes_and_price_that_were_chosen_before_the_chart_is_drawn_are_kept(
     assert title == "parameters"
 
 
-def test_another_price_of_a_collapse_ranks_anew_and_back(
+def test_another_collapse_weight_ranks_again_and_can_be_reset(
     opened: Open, report: Path, records: list[TrialRecord]
 ) -> None:
     tab = opened(report)
@@ -232,7 +232,7 @@ def test_another_price_of_a_collapse_ranks_anew_and_back(
 
 @pytest.mark.parametrize("width", [360, 1600])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_a_page_fits_its_window_in_either_light(opened: Open, report: Path, width: int, dark: bool) -> None:
+def test_a_page_fits_its_window_in_light_and_dark_colours(opened: Open, report: Path, width: int, dark: bool) -> None:
     tab = opened(report, width=width, dark=dark)
     tab.scroll_through()
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -10,7 +10,7 @@ from nas.records.fitness import crowding_distances, fitness, hypervolume, pareto
 
 
 def brute_force(points: list[tuple[float, ...]]) -> list[int]:
-    """By the definition: a point is left out when another is no worse everywhere and not equal to it."""
+    """Return the front by its definition: drop a point if a different one is at least as good in every objective."""
     kept = []
     for index, point in enumerate(points):
         beaten = False
@@ -43,7 +43,7 @@ def test_a_collapse_rate_of_one_costs_the_weight(val_bpb: float, rate: float, we
         ([(3,), (1,), (1,)], [1, 2]),
     ],
 )
-def test_the_front_by_hand(points: list[tuple[float, ...]], expected: list[int]) -> None:
+def test_the_front_equals_one_worked_out_by_hand(points: list[tuple[float, ...]], expected: list[int]) -> None:
     assert pareto_front(points) == expected == brute_force(points)
 
 
@@ -54,17 +54,17 @@ def test_the_front_is_the_brute_force_one_on_small_grids_full_of_ties() -> None:
 
 
 def _grids(draw: random.Random) -> list[list[tuple[float, ...]]]:
-    found = []
+    grids = []
     for dimensions, count in itertools.product((1, 2, 3), (2, 5, 12, 30)):
         for _ in range(20):
             points = [tuple(float(draw.randrange(4)) for _ in range(dimensions)) for _ in range(count)]
             assert pareto_front(points) == brute_force(points)
-            found.append(points)
-    return found
+            grids.append(points)
+    return grids
 
 
 def test_a_hypervolume_by_hand() -> None:
-    """Two boxes to (4, 4): 3 x 1 of (1, 3) and 2 x 2 of (2, 2), which share 2 x 1."""
+    """Add two boxes to (4, 4): 3 x 1 of (1, 3) and 2 x 2 of (2, 2), which share 2 x 1."""
     assert hypervolume([(1, 3), (2, 2), (3, 3), (5, 0)], (4, 4)) == 3 + 4 - 2
     assert hypervolume([(2,), (1,)], (4,)) == 3
     assert hypervolume([(4, 1)], (4, 4)) == 0
@@ -81,6 +81,6 @@ def test_a_hypervolume_counts_the_cells_that_a_point_reaches() -> None:
 
 
 def test_crowding_by_hand() -> None:
-    """Of four on a line, the inner ones by their neighbours: 3/4 in either objective."""
+    """Inner points of four on a line have neighbours 3/4 apart in either objective; outer ones are infinite."""
     assert crowding_distances([(0, 4), (1, 3), (3, 1), (4, 0)]) == [math.inf, 1.5, 1.5, math.inf]
     assert crowding_distances([(1, 1), (1, 1), (1, 1)])[1] == 0

@@ -90,7 +90,7 @@ def test_the_collapse_weight_decides_the_choice() -> None:
     assert chosen == {0.0: (1, 1.5), 0.25: (2, 1.625)}
 
 
-def test_one_seed_cannot_tell_a_difference_from_chance() -> None:
+def test_one_seed_gives_no_p_value() -> None:
     comparison = compare_finalists(table(t1=[1.5], t2=[1.9]), sized(t1=64, t2=8), 0.25)
     assert comparison is not None
     assert (comparison.chosen, comparison.finalists[1].p_value) == (1, None)

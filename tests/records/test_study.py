@@ -31,7 +31,7 @@ def study(**changes: Any) -> StudyRecord:
     return StudyRecord(**values | changes)
 
 
-def test_a_study_comes_back_from_its_json_as_it_was(tmp_path: Path) -> None:
+def test_a_study_survives_a_round_trip_through_json(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "study.json", study().model_dump_json(indent=2))
     assert read_study(path) == study()
 

@@ -17,12 +17,12 @@ def test_a_run_is_read_from_its_folder(tmp_path: Path) -> None:
     assert run.tokens_at(run.lines[1]) == 200 * BATCH_TOKENS
     assert run.summary is not None and run.summary.holdout.collapse_rate == 0.5
     assert run.spent is not None and (run.spent.total_seconds, run.spent.watch_share) == (400.0, 0.1)
-    assert run.record.recipe.model_dump() == run_record()["recipe"], "what a report does not ask for stays too"
+    assert run.record.recipe.model_dump() == run_record()["recipe"], "keys that no report uses are kept too"
 
 
 def test_the_first_of_equally_good_evaluations_is_the_best(tmp_path: Path) -> None:
-    """The weights that are kept are those of the first: a later one must be better to take their place."""
-    lines = [one | {"val_bpb": 2.0} for one in four()]
+    """Only a better evaluation replaces the stored weights, so those of the first one stay."""
+    lines = [line | {"val_bpb": 2.0} for line in four()]
     best = made_run(tmp_path, lines).best
     assert best is not None and best.step == 100
 
@@ -35,11 +35,11 @@ def test_a_run_that_has_just_begun_has_no_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tail", ['{"step": 500, "train_l', '{"step": 500, "samples": [{"prompt": "é'])
-def test_a_torn_last_line_is_left_out(tmp_path: Path, tail: str) -> None:
+def test_a_truncated_last_line_is_left_out(tmp_path: Path, tail: str) -> None:
     write_run(tmp_path, four())
     with (tmp_path / "log.jsonl").open("ab") as log:
         log.write(tail.encode()[:-1])
-    assert [one.step for one in read_training_run(tmp_path).lines] == [100, 200, 300, 400]
+    assert [line.step for line in read_training_run(tmp_path).lines] == [100, 200, 300, 400]
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\x85", "\r"])
@@ -51,7 +51,7 @@ def test_a_completion_may_hold_any_separator_of_lines(tmp_path: Path, separator:
     assert read_training_run(tmp_path).lines[0].samples[0].completion == f"a{separator}b"
 
 
-def test_what_was_written_before_the_command_was_kept_is_read(tmp_path: Path) -> None:
+def test_a_run_without_a_stored_command_is_read(tmp_path: Path) -> None:
     values = run_record()
     values.pop("command")
     write_run(tmp_path)
@@ -79,7 +79,7 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, name: str, content:
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_without_a_run_is_none(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_recognised(tmp_path: Path) -> None:
     assert not is_training_run(tmp_path)
     assert not is_training_run(tmp_path / "absent")
     assert is_training_run(write_run(tmp_path / "run"))

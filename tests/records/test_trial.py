@@ -93,7 +93,7 @@ def line(record: TrialRecord) -> str:
 
 
 @pytest.mark.parametrize("record", [complete_trial(4), pruned_trial(7, "é\u2028\u2029\x85\nsecond line")])
-def test_a_record_comes_back_from_its_json_as_it_was(tmp_path: Path, record: TrialRecord) -> None:
+def test_a_record_survives_a_round_trip_through_json(tmp_path: Path, record: TrialRecord) -> None:
     path = write_lines(tmp_path / "trials.jsonl", line(record))
     assert read_trials(path) == [record]
 
@@ -110,7 +110,7 @@ def test_an_empty_file_has_no_trials(tmp_path: Path) -> None:
     assert read_trials(write_lines(tmp_path / "trials.jsonl")) == []
 
 
-def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+def test_a_truncated_last_line_is_left_out(tmp_path: Path) -> None:
     last = line(pruned_trial(1, "é")).encode()
     path = tmp_path / "trials.jsonl"
     inside_a_character = last.index("é".encode()) + 1
@@ -130,7 +130,7 @@ def test_a_damaged_line_before_the_last_is_an_error_that_names_it(tmp_path: Path
 
 
 @pytest.mark.parametrize("last", ["{}", '{"number": 3}', "[1]", "7"])
-def test_a_last_line_that_is_json_but_no_record_is_an_error(tmp_path: Path, last: str) -> None:
+def test_a_last_line_of_json_that_is_not_a_record_is_an_error(tmp_path: Path, last: str) -> None:
     path = write_lines(tmp_path / "trials.jsonl", line(complete_trial(0)), last)
     with pytest.raises(StudyError, match="line 2"):
         read_trials(path)
@@ -160,7 +160,7 @@ def test_a_trial_that_is_not_complete_has_no_scores_of_its_own(end: TrialEnd) ->
     assert (record.end, record.reason, record.is_complete) == (end, "why", False)
     assert (record.fitness, record.val_bpb, record.collapse_rate, record.validation) == (None,) * 4
     assert record.scores == {}
-    assert record.rungs == complete_trial(0).rungs, "what it scored stays in its rungs"
+    assert record.rungs == complete_trial(0).rungs, "its results stay in its rungs"
 
 
 def test_the_state_for_optuna_follows_from_the_end() -> None:
@@ -203,7 +203,7 @@ def test_another_collapse_weight_changes_only_the_fitness(weight: float, expecte
     assert again.model_dump(exclude=others) == record.model_dump(exclude=others)
 
 
-def test_another_collapse_weight_leaves_a_trial_without_results_as_it_is() -> None:
+def test_another_collapse_weight_does_not_change_a_trial_without_results() -> None:
     assert pruned_trial(0).reweighted(2.0) == pruned_trial(0)
 
 

@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     return write_study(tmp_path / "base", study(), five())
 
 
-def test_it_prints_the_ranking_the_front_and_the_report(
+def test_a_study_prints_its_ranking_front_and_report(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_samples(folder, 1)
@@ -46,15 +46,15 @@ def test_another_weight_changes_the_winner_without_touching_the_study(
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert run(monkeypatch, folder, "--collapse-weight", 3, "--json") == 0
     printed = json.loads(capsys.readouterr().out)
-    assert [(one["number"], round(one["fitness"], 6)) for one in printed["ranking"]] == [
+    assert [(entry["number"], round(entry["fitness"], 6)) for entry in printed["ranking"]] == [
         (0, 2.30),
         (1, 2.45),
         (3, 2.50),
         (2, 2.90),
         (4, 3.80),
     ]
-    assert {one["number"] for one in printed["front"]} == {0, 1, 2, 3}
-    assert [round(one["val_novel_bpb"] - one["val_bpb"], 6) for one in printed["ranking"]] == [0.25] * 5
+    assert {entry["number"] for entry in printed["front"]} == {0, 1, 2, 3}
+    assert [round(entry["val_novel_bpb"] - entry["val_bpb"], 6) for entry in printed["ranking"]] == [0.25] * 5
     assert (printed["collapse_weight"], printed["search_collapse_weight"]) == (3.0, 1.0)
     assert printed["report"] == str(folder / "report-w3.html")
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name in before} == before
@@ -80,7 +80,7 @@ def test_a_weight_that_cannot_be_used_is_refused(
     assert "--collapse-weight" in error and f"'{weight}'" in error
 
 
-def test_a_png_in_no_folder_is_refused_before_anything_is_written(
+def test_a_png_in_a_missing_folder_is_refused_before_anything_is_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UsageError, match="there is no folder"):
@@ -115,7 +115,7 @@ def test_text_prints_the_verdict_the_front_and_the_top_ten_and_writes_nothing(
     assert sorted(path.name for path in folder.iterdir()) == ["study.json", "trials.jsonl"]
 
 
-def test_list_shows_the_studies_at_hand(
+def test_list_shows_the_studies_below_a_folder(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_study(tmp_path / "reference" / "begun", study(complete=False, budget=None), [])
@@ -128,7 +128,7 @@ def test_list_shows_the_studies_at_hand(
     assert capsys.readouterr().out == "no study in trials; python -m nas.search makes one\n"
 
 
-def test_every_format_is_written_beside_the_page(
+def test_every_format_is_written_next_to_the_page(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, folder, "--format", "html,md,json", "--out", folder / "new.html") == 0
@@ -162,7 +162,7 @@ def test_several_studies_are_compared_in_the_current_folder(
     assert "2 studies" in Path("studies-report.html").read_text(encoding="utf-8")
 
 
-def test_a_study_of_optuna_is_reported_and_left_as_it_is(
+def test_a_study_of_optuna_is_reported_and_not_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -177,13 +177,13 @@ def test_a_study_of_optuna_is_reported_and_left_as_it_is(
     assert Path("foreign.db").read_bytes() == before
 
 
-def test_a_run_prints_what_is_known_of_it(
+def test_a_run_prints_its_summary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [*four()[:3], line(400, 4.25, 2.625, 3.0, 0.001, (200, "the loss rose"))]
     folder = write_run(tmp_path / "mine", lines, finished=True)
     assert run(monkeypatch, folder) == 0
-    printed = [one.split(maxsplit=1) for one in capsys.readouterr().out.splitlines()]
+    printed = [text.split(maxsplit=1) for text in capsys.readouterr().out.splitlines()]
     assert printed == [
         ["run", str(folder)],
         ["architecture", "L2 H96 V1024 swiglu x3 rmsnorm rope 2 heads tied, 338k parameters"],
@@ -200,7 +200,7 @@ def test_a_run_prints_what_is_known_of_it(
     assert "Run mine" in (folder / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_run_is_reported_from_its_beginning_on(
+def test_a_run_is_reported_before_its_first_evaluation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_run(tmp_path / "run")
@@ -210,13 +210,13 @@ def test_a_run_is_reported_from_its_beginning_on(
         run(monkeypatch, folder, "--png", tmp_path / "curves.png")
     write_run(folder, four()[:2], tail='{"step": 3')
     assert run(monkeypatch, folder, "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["run"], found["finished"], found["step"], found["num_steps"]) == ("run", False, 200, 400)
-    assert (found["best_step"], found["val_bpb"], found["val_novel_bpb"]) == (200, 3.0, 3.25)
-    assert (found["train_tokens"], found["train_flops"]) == (200 * 512, 2e8)
-    assert (found["holdout"], found["command"], found["corpus"]) == (None, COMMAND, None)
-    assert found["measured"] == {"train_seconds": 180.0, "watch_seconds": 20.0, "tokens_per_second": 2000.0}
-    assert (found["report"], found["png"]) == (str(folder / "report.html"), None)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["run"], printed["finished"], printed["step"], printed["num_steps"]) == ("run", False, 200, 400)
+    assert (printed["best_step"], printed["val_bpb"], printed["val_novel_bpb"]) == (200, 3.0, 3.25)
+    assert (printed["train_tokens"], printed["train_flops"]) == (200 * 512, 2e8)
+    assert (printed["holdout"], printed["command"], printed["corpus"]) == (None, COMMAND, None)
+    assert printed["measured"] == {"train_seconds": 180.0, "watch_seconds": 20.0, "tokens_per_second": 2000.0}
+    assert (printed["report"], printed["png"]) == (str(folder / "report.html"), None)
 
 
 def test_a_finished_run_has_its_verdict_in_the_json(
@@ -224,17 +224,17 @@ def test_a_finished_run_has_its_verdict_in_the_json(
 ) -> None:
     lines = [line(400, 4.25, 2.625, 3.0, 0.001, (0, "the loss is nan"))]
     run(monkeypatch, write_run(tmp_path / "run", lines, finished=True), "--json", "--out", tmp_path / "new" / "a.html")
-    found = json.loads(capsys.readouterr().out)
-    assert (found["finished"], found["corpus"]) == (True, "stdlib")
-    assert (found["holdout"]["bpb"], found["holdout"]["collapse_rate"]) == (2.25, 0.5)
-    assert found["rollbacks"] == [{"to_step": 0, "reason": "the loss is nan"}]
-    assert found["measured"] == {"train_seconds": 360.0, "watch_seconds": 40.0}
-    assert found["report"] == str(tmp_path / "new" / "a.html")
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["finished"], printed["corpus"]) == (True, "stdlib")
+    assert (printed["holdout"]["bpb"], printed["holdout"]["collapse_rate"]) == (2.25, 0.5)
+    assert printed["rollbacks"] == [{"to_step": 0, "reason": "the loss is nan"}]
+    assert printed["measured"] == {"train_seconds": 360.0, "watch_seconds": 40.0}
+    assert printed["report"] == str(tmp_path / "new" / "a.html")
     assert (tmp_path / "new" / "a.html").is_file()
     assert not (tmp_path / "run" / "report.html").exists()
 
 
-def test_several_runs_are_laid_over_each_other_in_the_current_folder(
+def test_several_runs_are_compared_in_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -251,9 +251,9 @@ def test_several_runs_are_laid_over_each_other_in_the_current_folder(
     ]
     assert "2 runs" in Path("runs-report.html").read_text(encoding="utf-8")
     assert run(monkeypatch, "long-name", "b", "--json", "--out", "x.html") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [one["run"] for one in found["runs"]] == ["long-name", "b"]
-    assert (found["report"], found["png"]) == ("x.html", None)
+    printed = json.loads(capsys.readouterr().out)
+    assert [entry["run"] for entry in printed["runs"]] == ["long-name", "b"]
+    assert (printed["report"], printed["png"]) == ("x.html", None)
     assert not list(tmp_path.glob("*/report.html"))
 
 
@@ -291,7 +291,7 @@ def test_a_folder_that_holds_a_study_and_a_run_is_a_study(
         (["run", "--png", "no/x.png"], "^--png no/x.png: there is no folder no$"),
     ],
 )
-def test_folders_and_flags_that_do_not_fit_are_one_line(
+def test_folders_and_flags_that_do_not_go_together_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

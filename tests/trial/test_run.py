@@ -12,7 +12,7 @@ import torch
 
 from nas.data.prepared import PreparedData
 from nas.errors import Diverged, UsageError
-from nas.evaluate import metrics as judge_module
+from nas.evaluate import metrics as metrics_module
 from nas.evaluate.collapse import RULES
 from nas.inference.bits_per_byte import measure_likelihood
 from nas.model import Decoder
@@ -146,7 +146,7 @@ def test_a_trial_that_diverges_is_pruned_with_its_reason(
 
 
 def test_weights_that_only_the_last_step_makes_infinite_prune_the_trial(data: PreparedData, tmp_path: Path) -> None:
-    """The loss of that step is still finite: only the metrics sees it."""
+    """The loss of that step is still finite: only the evaluation detects the weights."""
     settings = trial_settings(num_steps=1)
     record = run_trial(Candidate(tiny(), "bytes", 1e42), data, settings, paths(tmp_path), number=0)
     assert (record.end, record.fitness) == (TrialEnd.DIVERGED, None)
@@ -170,7 +170,7 @@ def test_the_flops_decide_the_number_of_steps() -> None:
 def test_a_trial_is_evaluated_on_validation(
     data: PreparedData, ended: tuple[TrialRecord, TrialPaths], tmp_path: Path
 ) -> None:
-    """The final of the same seed is the same training, whose weights are kept."""
+    """A final training with the same seed is the same training, and its weights are saved."""
     run_final(CANDIDATE, data, trial_settings(), tmp_path / "w.safetensors")
     model = load_weights(tmp_path / "w.safetensors")
     tokens = data.vocabulary("bytes").encode_documents(data.evaluation_documents("validation", 4096))
@@ -219,7 +219,7 @@ def test_a_candidate_may_have_any_choice(data: PreparedData, tmp_path: Path) -> 
         assert record.cost.num_params == sum(parameter.numel() for parameter in built.parameters())
 
 
-def test_a_model_without_its_mask_is_never_trained(
+def test_a_model_without_a_causal_mask_is_never_trained(
     data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = torch.nn.functional.scaled_dot_product_attention
@@ -261,7 +261,7 @@ def test_a_model_whose_sampled_completions_collapse_is_not_ranked(
     data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[str], str], rule: str
 ) -> None:
     monkeypatch.setattr(
-        judge_module, "complete", lambda model, vocabulary, prompts, *rest: (list(map(write, prompts)), 1)
+        metrics_module, "complete", lambda model, vocabulary, prompts, *rest: (list(map(write, prompts)), 1)
     )
     settings = trial_settings(num_steps=2)
     record = run_trial(CANDIDATE, data, settings, paths(tmp_path), number=0)
@@ -271,8 +271,8 @@ def test_a_model_whose_sampled_completions_collapse_is_not_ranked(
     assert front([record]) == completed([record]) == []
 
 
-def test_the_rungs_of_a_trial_are_trainings_of_their_own_lengths(data: PreparedData, tmp_path: Path) -> None:
-    """90, 30 and 10 steps with one warm-up: each result is that of a training alone; its cost is what it adds."""
+def test_each_rung_of_a_trial_equals_a_training_of_its_length(data: PreparedData, tmp_path: Path) -> None:
+    """With 90, 30 and 10 steps, each result equals that of a separate training, and its cost is the added FLOPs."""
     settings = trial_settings(num_steps=90, num_rungs=3)
     where = replace(paths(tmp_path), trunk=tmp_path / "trunk")
     rungs = [run_trial(CANDIDATE, data, settings, where, number=0, rung=rung) for rung in range(3)]
@@ -284,7 +284,7 @@ def test_the_rungs_of_a_trial_are_trainings_of_their_own_lengths(data: PreparedD
     step = CANDIDATE.architecture.train_flops_per_token() * 512
     assert [rung.rung for rung in results] == [0, 1, 2]
     assert [rung.train_flops / step for rung in results] == [10, 30, 90]
-    # Decays of a fifth: the trunk is at 8 steps, then at 24, when the next begins there.
+    # A decay takes a fifth: the next rung begins at the trunk's end, at 8 steps and then at 24.
     assert [rung.spent_flops / step for rung in results] == [10, 30 - 8, 90 - 24]
     whole_trial = rungs[2].after(rungs[1].after(rungs[0]))
     assert whole_trial.rungs == tuple(results)
@@ -297,7 +297,7 @@ def test_the_rungs_of_a_trial_are_trainings_of_their_own_lengths(data: PreparedD
 def test_below_the_top_rung_a_collapsed_model_is_ranked(
     data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judge_module, "complete", lambda model, vocabulary, prompts, *rest: ([""] * len(prompts), 1))
+    monkeypatch.setattr(metrics_module, "complete", lambda model, vocabulary, prompts, *rest: ([""] * len(prompts), 1))
     settings = trial_settings(num_steps=30, num_rungs=2)
     assert run_trial(CANDIDATE, data, settings, paths(tmp_path), number=0, rung=0).is_complete
     assert run_trial(CANDIDATE, data, settings, paths(tmp_path), number=0, rung=1).end is TrialEnd.COLLAPSED

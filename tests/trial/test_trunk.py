@@ -18,12 +18,12 @@ def training(num_steps: int = 20, **changes: object) -> Trainer:
     return Trainer(Decoder(tiny(), seed=made.seed), TOKENS, made, NUMERICS)
 
 
-def test_a_longer_training_goes_on_from_the_trunk_of_a_shorter_to_the_same_bits(tmp_path: Path) -> None:
+def test_a_longer_training_continues_from_the_trunk_of_a_shorter_one_with_equal_bits(tmp_path: Path) -> None:
     short, whole = training(20), training(60)
     assert short.recipe.trunk_steps == 16
     short.advance(16)
     save_trunk(short, tmp_path / "trunk")
-    short.advance(4)  # its own decay, which the trunk knows nothing of
+    short.advance(4)  # its own decay, which is not part of the trunk
     whole.advance(60)
     forked = training(60)
     assert restore_trunk(forked, tmp_path / "trunk")
@@ -42,7 +42,7 @@ def test_a_longer_training_goes_on_from_the_trunk_of_a_shorter_to_the_same_bits(
     ],
     ids=["another seed", "another rate", "a decay before"],
 )
-def test_the_trunk_of_another_training_is_left_alone(tmp_path: Path, other: Trainer) -> None:
+def test_the_trunk_of_another_training_is_not_used(tmp_path: Path, other: Trainer) -> None:
     started = training(20)
     started.advance(16)
     save_trunk(started, tmp_path / "trunk")
@@ -53,7 +53,7 @@ def test_the_trunk_of_another_training_is_left_alone(tmp_path: Path, other: Trai
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors", None], ids=["empty", "damaged", "missing"])
-def test_a_trunk_that_cannot_be_read_is_none(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unreadable_trunk_is_not_used(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "trunk").write_bytes(content)
     started = training()
@@ -61,7 +61,7 @@ def test_a_trunk_that_cannot_be_read_is_none(tmp_path: Path, content: bytes | No
     assert started.step == 0
 
 
-def test_a_decay_is_no_trunk(tmp_path: Path) -> None:
+def test_a_training_in_its_decay_cannot_be_saved_as_a_trunk(tmp_path: Path) -> None:
     started = training(20)
     started.advance(17)
     with pytest.raises(AssertionError):

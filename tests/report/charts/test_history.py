@@ -13,7 +13,7 @@ def test_history_follows_the_trial_numbers_across_gaps() -> None:
 
 
 def test_the_hypervolume_is_measured_from_the_worst_of_all() -> None:
-    """Worst (3.0, 0.5). Trial 1 wins 1.0 x 0.3; trial 2 the strip below it, 0.5 x 0.1."""
+    """The worst point is (3.0, 0.5). Trial 1 adds 1.0 x 0.3; trial 2 adds the strip below it, 0.5 x 0.1."""
     records = [trial(0, 3.0, 0, 0.5), trial(1, 2.0, 0, 0.2), trial(2, 2.5, 0, 0.1)]
     assert [(number, round(volume, 6)) for number, volume in volumes(records)] == [(0, 0.0), (1, 0.3), (2, 0.35)]
     assert list(hypervolume_figure(records).data[0].x) == [0, 1, 2]

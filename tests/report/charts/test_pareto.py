@@ -22,7 +22,7 @@ def test_pareto_figure_marks_exactly_the_front_worked_out_by_hand() -> None:
     assert points(figure, "best by fitness: trial 1") == {by_number[1]}
 
 
-def test_pareto_axes_name_their_units_and_hover_tells_the_trial() -> None:
+def test_pareto_axes_name_their_units_and_hover_names_the_trial() -> None:
     figure = pareto_figure(five())
     assert figure.layout.xaxis.title.text == "validation bits per byte"
     assert figure.layout.yaxis.title.text == "collapse rate (share of completions)"

@@ -44,19 +44,19 @@ def trial(number: int, *bpbs: float, stopped: bool = True, reference: str | None
     )
 
 
-def test_where_few_came_to_the_top_the_rung_below_that_enough_came_to_is_shown() -> None:
+def test_if_few_trials_reach_the_top_a_lower_rung_with_enough_trials_is_shown() -> None:
     whole = [trial(number, 2.0, 1.8, 1.6, stopped=False) for number in range(4)]
     second = [trial(number, 2.1, 1.9) for number in range(4, 10)]
     first = [trial(number, 2.2) for number in range(10, 15)]
     shown, said = at_widest_rung([*whole, *second, *first], 10)
-    assert [one.number for one in shown] == list(range(10))
-    assert {(round(one.fitness or 0, 9), one.val_bpb) for one in shown} == {(1.9, 1.8), (2.0, 1.9)}
-    assert all(one.is_complete for one in shown)
-    assert all(one.validation is not None and one.validation.bpb == one.val_bpb for one in shown)
+    assert [record.number for record in shown] == list(range(10))
+    assert {(round(record.fitness or 0, 9), record.val_bpb) for record in shown} == {(1.9, 1.8), (2.0, 1.9)}
+    assert all(record.is_complete for record in shown)
+    assert all(record.validation is not None and record.validation.bpb == record.val_bpb for record in shown)
     assert all(fact in said for fact in ("4 trials", "10 trials", "rung 2 of 3", "1e+12 FLOPs"))
 
 
-def test_enough_at_the_top_or_too_few_anywhere_leave_the_records_as_they_are() -> None:
+def test_enough_trials_at_the_top_or_too_few_everywhere_do_not_change_the_records() -> None:
     for records in (
         [trial(number, 2.0, 1.8, stopped=False) for number in range(10)] + [trial(11, 2.2)],
         [trial(0, 2.0, 1.8, stopped=False), *(trial(number, 2.2) for number in range(1, 9))],

@@ -20,7 +20,7 @@ SHOWN = HOSTILE.replace("\u202e", "\\u202e").replace("\x00", "\N{SYMBOL FOR NULL
 
 
 class Elements(HTMLParser):
-    """The tags with their attributes, and the text, of a piece of HTML."""
+    """Tags with their attributes, and text, of a piece of HTML."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Elements(HTMLParser):
 
 @pytest.fixture
 def written() -> Callable[..., str]:
-    """Return what a call of a macro writes."""
+    """Return the output of a macro call."""
 
     def write(call: str, **context: object) -> str:
         source = f'{{% import "macros.html.jinja" as m %}}{call}'
@@ -116,17 +116,17 @@ def test_a_figure_is_data_with_a_ring_for_the_selected_trial() -> None:
     assert [trace["meta"] for trace in json.loads(shown.json)["data"]] == ["ring"]
 
 
-def test_nothing_in_the_data_ends_the_element() -> None:
+def test_no_text_in_the_data_ends_the_element() -> None:
     data = {"</script><!--": "<img>&\u2028\u2029\U0001f600"}
     written = templates.json_data(data)
     assert not set("<>&\u2028\u2029") & set(written)
     assert json.loads(written) == data
 
 
-def test_a_figure_that_json_has_not_is_an_error() -> None:
+def test_a_number_that_json_cannot_hold_is_an_error() -> None:
     with pytest.raises(ValueError, match="JSON"):
         templates.json_data(float("nan"))
 
 
-def test_markdown_has_no_special_characters_left() -> None:
+def test_special_characters_of_markdown_are_escaped() -> None:
     assert templates.markdown_text("a|b\n*c* <d> \x1b") == "a\\|b \\*c\\* \\<d\\> ␛"

@@ -81,7 +81,7 @@ def test_a_run_without_novel_lines_has_no_curve_of_them(tmp_path: Path) -> None:
     assert "novel lines" not in [curve.name for curve in learning_curves([made_run(tmp_path, lines)]).data]
 
 
-def test_several_runs_are_told_apart_in_every_panel(tmp_path: Path) -> None:
+def test_each_of_several_runs_has_its_colour_in_every_panel(tmp_path: Path) -> None:
     runs = [made_run(tmp_path / name, four()) for name in ("a", "<b>")]
     figure = learning_curves(runs)
     assert [curve.name for curve in figure.data if curve.yaxis == "y"] == [

@@ -81,7 +81,7 @@ def test_a_run_that_has_just_begun_has_a_page(tmp_path: Path, lines: list[dict[s
     assert get_plotlyjs() not in shown.scripts
 
 
-def test_a_run_on_the_way_says_how_far_it_is_and_what_is_left(tmp_path: Path) -> None:
+def test_an_unfinished_run_shows_its_progress_and_the_time_left(tmp_path: Path) -> None:
     shown = page(tmp_path, made_run(tmp_path / "run", four()[:1], tail='{"step": 200, "tr'))
     for fact in ("step 100 of 400 (25%)", "51.2k tokens", "in 2 min", "about 5 min left", "step 100, the last"):
         assert fact in shown.words
@@ -89,11 +89,11 @@ def test_a_run_on_the_way_says_how_far_it_is_and_what_is_left(tmp_path: Path) ->
     assert COMMAND in next_steps(shown)
 
 
-def test_a_run_that_waits_for_its_verdict_says_so(tmp_path: Path) -> None:
+def test_a_run_without_its_verdict_says_so(tmp_path: Path) -> None:
     assert "All 400 steps are done" in page(tmp_path, made_run(tmp_path / "run", four())).words
 
 
-def test_a_run_that_was_begun_without_its_command_kept_has_a_page(tmp_path: Path) -> None:
+def test_a_run_without_a_stored_command_has_a_page(tmp_path: Path) -> None:
     assert "Resume" not in page(tmp_path, made_run(tmp_path / "run", command=None)).words
 
 
@@ -117,7 +117,7 @@ def test_rollbacks_are_shown_with_their_reasons(tmp_path: Path) -> None:
     assert steps == ["100", "200 after a rollback", "300 after a rollback", "400"]
 
 
-def test_what_a_model_wrote_is_shown_and_never_run(tmp_path: Path) -> None:
+def test_generated_text_is_shown_and_never_run(tmp_path: Path) -> None:
     lines = [values | {"samples": [{"prompt": EVIL, "completion": EVIL}]} for values in four()]
     shown = page(tmp_path, made_run(tmp_path / "run", lines))
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -127,7 +127,7 @@ def test_what_a_model_wrote_is_shown_and_never_run(tmp_path: Path) -> None:
     assert "treat this file as private too" in shown.words
 
 
-def test_a_folder_of_an_evil_name_is_text_too(tmp_path: Path) -> None:
+def test_markup_in_a_folder_name_is_escaped(tmp_path: Path) -> None:
     name = "<img src=x onerror=alert(1)>"
     runs = [made_run(tmp_path / parent / name, four()) for parent in ("one", "two")]
     for some in (runs[:1], runs):

@@ -48,12 +48,12 @@ def test_the_tables_have_the_front_and_the_improvements_of_each_study(tmp_path: 
     ]
 
 
-def test_what_does_not_compare_is_said(tmp_path: Path) -> None:
+def test_differences_that_prevent_a_comparison_are_reported(tmp_path: Path) -> None:
     other = study(corpus={"content_hash": "cd"}, collapse_weight=2.0, space={"training": {"trial_flops": 1e12}})
     words = compared(tmp_path, ("one/a", study(), five()), ("two/a", other, five())).words
     for warning in ("different corpora", "collapse weights differ", "different FLOPs"):
         assert warning in words
-    assert "one/a" in words and "two/a" in words, "two folders of one name are told apart"
+    assert "one/a" in words and "two/a" in words, "two folders of one name have different labels"
 
 
 def test_studies_without_trials_have_a_page(tmp_path: Path) -> None:

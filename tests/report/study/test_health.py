@@ -43,7 +43,7 @@ def test_trials_without_a_result_are_counted_by_kind(end: str, reason: str, kind
     assert words in finding.words
 
 
-def test_a_gap_within_the_noise_of_seeds_is_worth_a_look() -> None:
+def test_a_gap_within_the_noise_of_seeds_is_reported() -> None:
     """The two best, fitness 2.05 and 2.10, are 0.05 apart."""
     small = verdict((1, 1.95, 0, 0.1)) + verdict((1, 1.96, 0, 0.1), seed=8)
     large = verdict((1, 1.95, 0, 0.1)) + verdict((1, 2.15, 0, 0.1), seed=8)
@@ -68,16 +68,17 @@ def test_a_gap_within_the_noise_of_seeds_is_worth_a_look() -> None:
         ({}, "unknown"),
     ],
 )
-def test_a_best_at_the_edge_of_the_space_is_worth_a_look(search: dict[str, Any], kind: str) -> None:
+def test_a_best_at_the_edge_of_the_space_is_reported(search: dict[str, Any], kind: str) -> None:
     """The best has two layers of width 128.
 
-    With two values each is an edge, so these do not count; nor does a query group of one, which cannot be smaller.
+    Dimensions of two values do not count, because each value is an edge; nor does a query group of one, because none is
+    smaller.
     """
     assert finding_of("edges of the space", study(space={"search": search}), five()).kind == kind
 
 
-def test_an_edge_that_the_predicted_best_lies_at_is_worth_a_look_too() -> None:
-    """The best, of width 128, lies inside; what is predicted for the target has width 192, the maximum allowed."""
+def test_a_predicted_best_at_the_edge_of_the_space_is_reported() -> None:
+    """The best, of width 128, lies inside; the predicted best at the target has width 192, the maximum allowed."""
 
     def choice(width: int) -> TargetChoice:
         shape = tiny(hidden_dim=width)
@@ -109,7 +110,7 @@ def test_copies_across_the_split_are_those_of_the_manifest() -> None:
     assert finding.kind == "fine" and "0.34" in finding.words and "48%" in finding.words
 
 
-def test_no_law_says_why() -> None:
+def test_a_missing_law_is_explained() -> None:
     finding = finding_of("the law's prediction", study(law=NoLaw(reason="3 trials")), [trial(0, 2.0, 0, 0)])
     assert finding.kind == "unknown" and "3 trials" in finding.words
 

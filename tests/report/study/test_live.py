@@ -82,7 +82,7 @@ def test_the_table_shows_running_ended_failed_and_the_best() -> None:
     assert "L9 H512" in lines[-1] and "running" in lines[-1]
 
 
-def test_an_exception_gives_the_terminal_back() -> None:
+def test_an_exception_restores_the_terminal() -> None:
     console = terminal()
     with pytest.raises(KeyboardInterrupt), LiveTable(3, [], console=console) as live:
         live.phase("training")

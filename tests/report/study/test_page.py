@@ -20,7 +20,7 @@ VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 
 class Page(HTMLParser):
-    """A strict reader: every tag is closed in order; text is kept by the section that it stands in."""
+    """Strict reader of a page: checks that tags close in order, and keeps text, rows and data."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -38,8 +38,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         names = dict(attrs)
-        found = [names[name] or "" for name in ("src", "href", "action", "data") if name in names]
-        self.requests += [one for one in found if not one.startswith("#")]
+        addresses = [names[name] or "" for name in ("src", "href", "action", "data") if name in names]
+        self.requests += [address for address in addresses if not address.startswith("#")]
         assert not [name for name in names if name.startswith("on")], "no inline handlers"
         if tag == "tr":
             self.rows.append([])
@@ -71,7 +71,7 @@ class Page(HTMLParser):
 
     @property
     def charts(self) -> dict[str, Any]:
-        """Name -> figure, as plotly draws it."""
+        """Return name -> figure, as plotly draws it."""
         return {name.removesuffix("-figure"): one for name, one in self.data.items() if name.endswith("-figure")}
 
     def row(self, first: str) -> list[str]:
@@ -124,7 +124,7 @@ def test_generated_text_is_shown_and_never_run(tmp_path: Path) -> None:
 
 
 def test_samples_are_side_by_side_and_the_later_prompts_are_folded(tmp_path: Path) -> None:
-    """The best of the search, trial 1, and the reference, trial 4, after six of eight prompts."""
+    """Shown are the best of the search, trial 1, and the reference, trial 4; six of eight prompts are unfolded."""
     for number in (1, 4):
         write_samples(tmp_path, number, prompts=8, completion=f"written by {number}")
     samples = read_samples(tmp_path, [1, 4])
@@ -149,11 +149,11 @@ def test_markup_in_a_record_is_escaped(tmp_path: Path, place: str) -> None:
     assert hostile in read(path).words
 
 
-def test_the_verdict_table_ranks_the_holdout_beside_the_compressors(tmp_path: Path) -> None:
+def test_the_verdict_table_ranks_the_holdout_next_to_the_compressors(tmp_path: Path) -> None:
     """On the holdout trial 0 (2.10 + 0.10) beats trial 1 (1.95 + 0.30), the best on validation, with either seed."""
     rows = (1, 1.95, 0.2, 0.3), (0, 2.10, 0.0, 0.1), (4, 2.70, 0.3, 0.4)
-    judged = verdict(*rows, seed=7) + verdict(*rows[:2], (4, 2.72, 0.3, 0.4), seed=8)
-    page = page_of(tmp_path, study(verdict=judged), five())
+    results = verdict(*rows, seed=7) + verdict(*rows[:2], (4, 2.72, 0.3, 0.4), seed=8)
+    page = page_of(tmp_path, study(verdict=results), five())
     start = next(index for index, row in enumerate(page.rows) if row and row[0] == "model")
     assert [row[0].split()[0:2] for row in page.rows[start + 1 : start + 7]] == [
         ["trial", "0"],
@@ -174,7 +174,7 @@ def test_the_verdict_table_ranks_the_holdout_beside_the_compressors(tmp_path: Pa
     assert "not below gzip" not in page.words
 
 
-def test_a_study_of_before_novel_lines_has_its_tables_without_them(tmp_path: Path) -> None:
+def test_a_study_without_novel_lines_has_its_tables_without_them(tmp_path: Path) -> None:
     (result,) = verdict((1, 1.95, 0.2, 0.3))
     old = result.model_copy(update={"metrics": result.metrics.model_copy(update={"novel_bpb": None})})
     page = page_of(tmp_path, study(verdict=(old,)), five())
@@ -191,11 +191,11 @@ def test_all_trials_have_their_figure_on_novel_lines(tmp_path: Path) -> None:
     assert page.rows[start + 6][1:4] == [MISSING] * 3
 
 
-def test_another_weight_ranks_anew_in_a_file_of_its_own(tmp_path: Path) -> None:
-    """On the holdout trial 1 has 2.25 and trial 0 2.40; at weight 3 they have 2.85 and 2.60."""
-    judged = verdict((1, 1.95, 0.2, 0.3), (0, 2.30, 0.0, 0.1))
-    own = write_report(tmp_path, StudyView.build(study(verdict=judged), five()))
-    path = write_report(tmp_path, StudyView.build(study(verdict=judged), five(), 3.0))
+def test_another_weight_ranks_again_in_a_separate_file(tmp_path: Path) -> None:
+    """Fitness on the holdout is 2.25 for trial 1 and 2.40 for trial 0; at weight 3 it is 2.85 and 2.60."""
+    results = verdict((1, 1.95, 0.2, 0.3), (0, 2.30, 0.0, 0.1))
+    own = write_report(tmp_path, StudyView.build(study(verdict=results), five()))
+    path = write_report(tmp_path, StudyView.build(study(verdict=results), five(), 3.0))
     assert path == tmp_path / "report-w3.html"
     assert "The best architecture is trial 1:" in read(own).words
     page = read(path)
@@ -204,13 +204,13 @@ def test_another_weight_ranks_anew_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert page.row("trial 1")[6] == "2.850", "1.95 + 3 x 0.3"
 
 
-def test_a_best_model_above_gzip_is_said_plainly(tmp_path: Path) -> None:
-    judged = verdict((1, 2.04, 0.1, 0.1))
-    page = page_of(tmp_path, study(verdict=judged), five())
+def test_the_page_says_that_the_best_model_is_above_gzip(tmp_path: Path) -> None:
+    results = verdict((1, 2.04, 0.1, 0.1))
+    page = page_of(tmp_path, study(verdict=results), five())
     assert "not below gzip: 2.040 against 2.000 bits per byte" in page.words
 
 
-def test_a_reference_that_nothing_beats_is_said_plainly(tmp_path: Path) -> None:
+def test_the_page_says_that_no_architecture_beats_a_reference(tmp_path: Path) -> None:
     records = [trial(0, 2.5, 0.0, 0.0), trial(1, 2.0, 0.0, 0.0, reference="gpt2")]
     words = page_of(tmp_path, study(), records).words
     assert "No searched architecture beats the reference gpt2 on validation" in words
@@ -223,7 +223,7 @@ def test_trials_without_a_result_are_dimmed_with_their_reason(tmp_path: Path) ->
     assert page.rows[index][0] == "5"
 
 
-def test_the_command_to_go_on_names_the_arch_json(tmp_path: Path) -> None:
+def test_the_next_command_names_the_arch_json(tmp_path: Path) -> None:
     folder = tmp_path / "with space"
     folder.mkdir()
     assert "--arch-json" not in page_of(folder, study(), five()).words
@@ -248,10 +248,10 @@ def test_a_study_that_has_just_begun_has_a_page(tmp_path: Path, records: list[Tr
     assert "This page holds samples" not in page.words
 
 
-def test_trials_of_an_objective_of_ones_own_have_a_page(tmp_path: Path) -> None:
-    """No text was judged: there are scores and rungs alone."""
+def test_trials_of_a_callable_objective_have_a_page(tmp_path: Path) -> None:
+    """No text was evaluated: records have only scores and rungs."""
     bare = {"validation": None, "measured": None, "learning_rate": None}
-    records = [one.model_copy(update=bare) for one in many()]
+    records = [record.model_copy(update=bare) for record in many()]
     page = page_of(tmp_path, study(compressors={}, corpus={}), records)
     assert "pareto" in page.charts
     assert "on novel lines" not in page.words.partition("All trials")[0].partition("Pareto front")[0]

@@ -11,15 +11,15 @@ from tests.helpers.report_studies import HOSTILE, write_samples
 
 def test_samples_are_read_by_trial_and_absent_files_left_out(tmp_path: Path) -> None:
     write_samples(tmp_path, 7)
-    found = read_samples(tmp_path, [7, 8])
-    assert list(found) == [7]
-    assert [(one.index, one.mode, one.rule) for one in found[7]] == [
+    samples = read_samples(tmp_path, [7, 8])
+    assert list(samples) == [7]
+    assert [(sample.index, sample.mode, sample.rule) for sample in samples[7]] == [
         (0, "sampled", None),
         (0, "greedy", "loop"),
         (1, "sampled", None),
         (1, "greedy", "loop"),
     ]
-    assert found[7][0].completion == HOSTILE
+    assert samples[7][0].completion == HOSTILE
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:

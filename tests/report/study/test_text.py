@@ -44,7 +44,7 @@ def test_without_a_complete_trial_there_is_no_ranking() -> None:
     assert study_lines(view)[-1] == "no trial has completed yet"
 
 
-def test_the_result_has_the_finalists_with_their_gap_and_why_there_is_no_law() -> None:
+def test_the_result_has_the_finalists_with_their_gap_and_the_reason_for_no_law() -> None:
     """Trial 1 has a fitness of 2.25 and 2.26 on the holdout, trial 0 of 2.40 twice; trial 2 diverged with one seed."""
     results = verdict((1, 1.95, 0.2, 0.3), (0, 2.30, 0.0, 0.1)) + verdict(
         (1, 1.96, 0.2, 0.3), (0, 2.30, 0.0, 0.1), seed=8
@@ -77,6 +77,6 @@ def test_markdown_has_the_verdict_the_front_the_checks_and_the_commands(tmp_path
     assert set(tables) == {8}, "each row has seven cells"
 
 
-def test_words_of_a_record_are_no_markdown(tmp_path: Path) -> None:
+def test_markdown_in_a_record_is_escaped(tmp_path: Path) -> None:
     text = markdown(tmp_path, StudyView.build(study(name="<b>*x*|"), []))
     assert text.startswith("# Study \\<b\\>\\*x\\*\\|\n\nNo trial")

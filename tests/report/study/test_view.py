@@ -28,7 +28,7 @@ def test_the_best_is_that_of_the_verdict_once_there_is_one() -> None:
     assert (view.best_finalist.number, view.best_finalist.bpb, view.holdout_metrics.bpb) == (0, 2.10, 1.95)
 
 
-def test_a_study_without_trials_has_no_best_and_may_say_why_there_is_no_law() -> None:
+def test_a_study_without_trials_has_no_best_and_may_explain_the_missing_law() -> None:
     view = StudyView.build(study(law=NoLaw(reason="3 trials")), [])
     assert (view.best, view.best_finalist, view.comparison, view.law) == (None, None, None, None)
     assert view.no_law_reason == "3 trials"
