@@ -19,7 +19,7 @@ from nas.training.trainer import Trainer
 from tests.helpers.study_commands import ran
 from tests.helpers.tiny_models import SEQ_LENGTH, random_tokens, recipe, tiny
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 POSITIONS = ("rope", "learned", "sinusoidal", "alibi", "none")
 SHAPES: list[dict[str, Any]] = [
@@ -105,14 +105,14 @@ def test_the_cross_entropy_of_large_chunks_is_that_of_small_ones(vocab_size: int
         assert torch.allclose(ours.cpu(), expected, rtol=1e-3, atol=1e-6)
 
 
-def test_a_recorded_step_draws_its_dropout_as_an_eager_one() -> None:
+def test_a_step_in_a_cuda_graph_draws_the_dropout_of_an_eager_one() -> None:
     dropout = {"residual_dropout": 0.2, "attention_dropout": 0.2}
     recorded = losses(on_gpu("float32"), **dropout)
     assert recorded == pytest.approx(losses(on_gpu("float32"), use_cuda_graphs=False, **dropout), abs=2e-3)
     assert recorded != pytest.approx(losses(on_gpu("float32")), abs=2e-2)
 
 
-def test_what_the_device_cannot_hold_is_said() -> None:
+def test_a_model_too_large_for_the_device_raises_out_of_memory() -> None:
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e-3)
     try:
@@ -135,7 +135,7 @@ def test_a_training_resumes_from_its_state() -> None:
     assert second.step_losses(10) == pytest.approx(expected, abs=0.02)
 
 
-def test_a_search_runs_there(tmp_path: Path, corpus_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_search_runs_on_the_device(tmp_path: Path, corpus_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     flags = ["--space", "tiny", "--corpus", str(corpus_folder), "--out", str(tmp_path), "--budget", "2", "--json"]
     ended = ran(search.main, "nas.search", [*flags, "--device", "cuda", "--workers", "2"], capfd)
     assert ended.code == 0, ended.err

@@ -8,13 +8,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 
-def _leave_writes_to_the_system(connection: Any, record: object) -> None:
+def _switch_off_fsync(connection: Any, record: object) -> None:
     connection.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.fixture(scope="package", autouse=True)
 def unsynced_databases() -> Iterator[None]:
-    """SQLite without fsync, most of the time of a trial that trains nothing: a killed process loses nothing by it."""
-    event.listen(Engine, "connect", _leave_writes_to_the_system)
+    """Switch off fsync in SQLite, which takes most of the time of these tests; a killed process still loses no data."""
+    event.listen(Engine, "connect", _switch_off_fsync)
     yield
-    event.remove(Engine, "connect", _leave_writes_to_the_system)
+    event.remove(Engine, "connect", _switch_off_fsync)

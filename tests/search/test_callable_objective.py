@@ -25,17 +25,17 @@ def ruled(num_rungs: int = 3) -> SearchSpace:
 
 
 def score(candidate: Candidate, train_flops: float, seed: int) -> Scores:
-    """Better with training and with layers, worse with the square of what width is off 48; no two are equal."""
+    """Return scores that improve with training and layers and worsen with distance from width 48; all differ."""
     architecture = candidate.architecture
     off = ((architecture.hidden_dim - 48) / 16) ** 2 + 1e-6 * int(architecture.id, 16) / 16**10
     return Scores(2 + 0.1 * off - 0.1 * architecture.num_layers + 3e4 / math.sqrt(train_flops), 0.2)
 
 
-def found(result: StudyResult) -> list[object]:
+def reproducible(result: StudyResult) -> list[object]:
     return [record.reproducible() for record in result.records]
 
 
-def test_anything_can_be_searched() -> None:
+def test_a_python_function_can_be_searched() -> None:
     result = run_study(ruled(), score, Budget(30))
     assert len(result.records) == 30
     best = result.best
@@ -47,7 +47,7 @@ def test_anything_can_be_searched() -> None:
 
 
 def loops_when_wide(candidate: Candidate, train_flops: float, seed: int) -> Scores:
-    """Wide ones are far better, but for what they write."""
+    """Return far better bits per byte for wide architectures, and a higher collapse rate."""
     shape = candidate.architecture
     need = 300 / shape.non_embedding_params**0.5 + 40 * (shape.train_flops_per_token() / train_flops) ** 0.3
     return Scores(1 + need - 0.3 * (shape.hidden_dim >= 64), 0.7 if shape.hidden_dim >= 64 else 0.3)
@@ -57,8 +57,8 @@ def loops_when_wide(candidate: Candidate, train_flops: float, seed: int) -> Scor
     ("sampler", "objectives"),
     [("law", ("fitness",)), ("tpe", ("fitness",)), ("gp", ("fitness",)), ("gp", ("val_bpb", "num_params"))],
 )
-def test_proposers_learn_from_what_is_found_over_a_measured_limit(sampler: str, objectives: tuple[str, ...]) -> None:
-    """Of random draws three in four are; so are those of a proposer that holds them for good, or does not see them."""
+def test_proposers_avoid_architectures_measured_over_a_limit(sampler: str, objectives: tuple[str, ...]) -> None:
+    """Three in four random draws exceed the limit, as would those of a proposer that ignores it."""
     space = load_space("base")
     training = space.training.model_copy(update={"num_rungs": 3 if len(objectives) == 1 else 1})
     limits = space.constraints.model_copy(update={"max_collapse_rate": 0.5})
@@ -69,7 +69,7 @@ def test_proposers_learn_from_what_is_found_over_a_measured_limit(sampler: str, 
     assert sum(record.is_complete for record in result.records) >= 5
 
 
-def test_trials_that_are_stopped_are_pruned_with_what_they_scored() -> None:
+def test_stopped_trials_are_pruned_with_their_scores() -> None:
     result = run_study(ruled(), score, Budget(30))
     stopped = [record for record in result.records if record.state == "PRUNED"]
     assert 10 < len(stopped) < 28
@@ -91,15 +91,15 @@ def test_trials_that_are_stopped_are_pruned_with_what_they_scored() -> None:
     assert result.spent_flops < 0.6 * 30 * TOP
 
 
-def test_one_seed_one_study_and_another_another() -> None:
+def test_equal_seeds_give_equal_studies_and_other_seeds_others() -> None:
     first = run_study(ruled(), score, Budget(16))
-    assert found(run_study(ruled(), score, Budget(16))) == found(first)
-    assert found(run_study(ruled(), score, Budget(16), seed=1)) != found(first)
+    assert reproducible(run_study(ruled(), score, Budget(16))) == reproducible(first)
+    assert reproducible(run_study(ruled(), score, Budget(16), seed=1)) != reproducible(first)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2", "random"])
 @pytest.mark.parametrize("objectives", [("fitness",), ("val_bpb", "num_params")], ids=["one", "two"])
-def test_every_sampler_takes_one_objective_or_several(sampler: str, objectives: tuple[str, ...]) -> None:
+def test_every_sampler_supports_one_objective_or_two(sampler: str, objectives: tuple[str, ...]) -> None:
     result = run_study(ruled(), score, Budget(24), sampler=sampler, objectives=objectives)
     assert len({record.architecture.id for record in result.records}) == 24
     assert {record.state for record in result.records} == {"COMPLETE", "PRUNED"}
@@ -108,7 +108,7 @@ def test_every_sampler_takes_one_objective_or_several(sampler: str, objectives: 
     assert bool(references) == (sampler != "random")
 
 
-def test_the_front_is_of_the_objectives() -> None:
+def test_the_front_is_not_dominated_in_the_objectives() -> None:
     result = run_study(ruled(1), score, Budget(20), objectives=("val_bpb", "num_params"))
     points = {record.number: (record.val_bpb, record.architecture.num_params) for record in result.records}
     for record in result.front:
@@ -117,18 +117,19 @@ def test_the_front_is_of_the_objectives() -> None:
     assert len(result.study.best_trials) == len(result.front)
 
 
-def test_a_study_with_a_database_is_gone_on_with(tmp_path: Path) -> None:
+def test_a_study_with_a_database_can_be_resumed(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
     whole = run_study(ruled(), score, Budget(14))
     run_study(ruled(), score, Budget(5), storage=url)
-    assert found(run_study(ruled(), score, Budget(14), storage=url)) == found(whole)
+    assert reproducible(run_study(ruled(), score, Budget(14), storage=url)) == reproducible(whole)
     with pytest.raises(StudyError, match="other settings"):
         run_study(ruled(), score, Budget(14), storage=url, seed=3)
 
 
-def test_workers_in_other_processes_do_as_this_one() -> None:
-    """`math.floor` cannot score; `score` is picklable."""
-    assert found(run_study(ruled(), score, Budget(6), num_workers=1)) == found(run_study(ruled(), score, Budget(6)))
+def test_a_worker_process_gives_the_results_of_this_process() -> None:
+    assert reproducible(run_study(ruled(), score, Budget(6), num_workers=1)) == reproducible(
+        run_study(ruled(), score, Budget(6))
+    )
 
 
 def test_a_budget_of_flops_starts_no_trial_beyond_it() -> None:
@@ -159,15 +160,15 @@ def test_wrong_names_are_refused(tmp_path: Path) -> None:
     assert len(run_study(chars, score, Budget(2), vocabulary_sizes={"char": 300}).records) == 2
 
 
-def test_several_objectives_are_searched_by_a_gp_without_rungs_unless_asked_otherwise(tmp_path: Path) -> None:
-    def plan(**asked: Any) -> SearchPlan:
-        return plan_search(SearchOptions(space="base", out=tmp_path, device="cpu", **asked))
+def test_several_objectives_are_searched_by_a_gp_without_rungs_by_default(tmp_path: Path) -> None:
+    def plan(**changes: Any) -> SearchPlan:
+        return plan_search(SearchOptions(space="base", out=tmp_path, device="cpu", **changes))
 
     several = ("val_bpb", "num_params")
-    for asked, sampler, rungs in (
+    for changes, sampler, rungs in (
         ({}, "law", 3),
         ({"objectives": several}, "gp", 1),
         ({"objectives": several, "sampler": "tpe", "num_rungs": 2}, "tpe", 2),
     ):
-        found = plan(**asked)
-        assert (found.sampler, found.space.training.num_rungs) == (sampler, rungs)
+        search = plan(**changes)
+        assert (search.sampler, search.space.training.num_rungs) == (sampler, rungs)

@@ -60,52 +60,52 @@ def _passive_threads() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def flags(data: PreparedData, corpus_folder: Path) -> list[str]:
-    """Run a tiny search with one worker on prepared data."""
+    """Return the flags of a tiny search with one worker on prepared data."""
     return ["--space", "tiny", "--corpus", str(corpus_folder), "--workers", "1"]
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
-    """A whole search in its own process, and its folder."""
+    """Return the folder and the output of a whole search in its own process."""
     out = tmp_path_factory.mktemp("uninterrupted")
     return out / "tiny", finish(start([*flags, "--budget", str(BUDGET), "--out", str(out), "--json"]))
 
 
 @pytest.fixture
 def copied(uninterrupted: tuple[Path, Ran], tmp_path: Path) -> Path:
-    """The whole study in an --out of the test's own."""
+    """Return a copy of the whole study in a folder of the test."""
     return Path(shutil.copytree(uninterrupted[0], tmp_path / "out" / "tiny"))
 
 
 @pytest.fixture
 def run(flags: list[str], capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """nas.search in this process; later flags win over the usual ones."""
+    """Return a function that runs nas.search in this process; later flags override the usual ones."""
     return lambda *more: ran(search.main, "nas.search", [*flags, *map(str, more)], capfd)
 
 
-def taken(folder: Path) -> int:
-    """The trial that the verdict takes: the least parameters of those whose means do not differ significantly."""
-    found = comparison_of(read_study(folder / "study.json"), trials(folder), 0.25)
-    assert found is not None
-    return found.chosen
+def selected_trial(folder: Path) -> int:
+    """Return the trial that the verdict selects: the smallest that does not differ significantly from the best."""
+    comparison = comparison_of(read_study(folder / "study.json"), trials(folder), 0.25)
+    assert comparison is not None
+    return comparison.chosen
 
 
 def verdict(folder: Path) -> list[dict[str, Any]]:
     return list(json.loads((folder / "study.json").read_text())["verdict"])
 
 
-# What a whole search leaves
+# Output of a whole search
 
 
 def test_json_is_the_only_thing_on_stdout(uninterrupted: tuple[Path, Ran]) -> None:
     folder, end = uninterrupted
     assert end.code == 0, end.err
-    found = json.loads(end.out)
-    assert (found["study"], found["folder"]) == ("tiny", str(folder))
-    assert (found["ended"], found["complete"]) == (BUDGET, BUDGET)
-    assert (found["was_complete"], found["used_up"]) == (False, False)
-    assert found["best"]["number"] == min(trials(folder), key=lambda record: record.fitness or 0).number
-    assert Path(found["arch_json"]).is_file() and Path(found["report"]).is_file()
+    printed = json.loads(end.out)
+    assert (printed["study"], printed["folder"]) == ("tiny", str(folder))
+    assert (printed["ended"], printed["complete"]) == (BUDGET, BUDGET)
+    assert (printed["was_complete"], printed["used_up"]) == (False, False)
+    assert printed["best"]["number"] == min(trials(folder), key=lambda record: record.fitness or 0).number
+    assert Path(printed["arch_json"]).is_file() and Path(printed["report"]).is_file()
     assert "trial 0  started" in end.err
 
 
@@ -124,7 +124,7 @@ def test_every_trial_is_a_record_and_in_the_database(uninterrupted: tuple[Path, 
 
 def test_the_exported_architecture_loads_with_its_tokenizer(uninterrupted: tuple[Path, Ran]) -> None:
     folder, _ = uninterrupted
-    best = trials(folder)[taken(folder)]
+    best = trials(folder)[selected_trial(folder)]
     paths = [folder / "arch.json", *(folder / "front").iterdir()]
     assert ArchitectureConfig.load(paths[0]) == best.architecture
     for path in paths:
@@ -135,22 +135,24 @@ def test_the_exported_architecture_loads_with_its_tokenizer(uninterrupted: tuple
         assert Vocabulary.load(path.parent / exported["tokenizer"]).size == architecture.vocab_size
         assert exported["metrics"]["val_bpb"] == record.val_bpb
         assert exported["metrics"]["val_novel_bpb"] == record.val_novel_bpb is not None
-        judged = [result["metrics"]["novel_bpb"] for result in verdict(folder) if result["number"] == record.number]
-        expected = pytest.approx(sum(judged) / 2) if judged else None
+        novel_bpbs = [result["metrics"]["novel_bpb"] for result in verdict(folder) if result["number"] == record.number]
+        expected = pytest.approx(sum(novel_bpbs) / 2) if novel_bpbs else None
         assert exported["metrics"].get("holdout_novel_bpb") == expected
         assert exported["recipe"]["lr_multiplier"] == record.lr_multiplier
 
 
 def non_dominated(points: dict[int, tuple[float, ...]]) -> set[int]:
-    """Whoever is not matched in everything and beaten in something by another."""
+    """Return the numbers of points that no other point dominates."""
     return {
         number
-        for number, mine in points.items()
-        if not any(all(a <= b for a, b in zip(other, mine, strict=True)) and other != mine for other in points.values())
+        for number, point in points.items()
+        if not any(
+            all(a <= b for a, b in zip(other, point, strict=True)) and other != point for other in points.values()
+        )
     }
 
 
-def test_the_front_is_what_no_other_trial_beats(uninterrupted: tuple[Path, Ran]) -> None:
+def test_the_front_has_the_trials_that_no_other_dominates(uninterrupted: tuple[Path, Ran]) -> None:
     folder, end = uninterrupted
     points = {
         record.number: (record.val_bpb or 0, record.collapse_rate or 0, record.architecture.num_params)
@@ -165,31 +167,31 @@ def test_the_front_is_what_no_other_trial_beats(uninterrupted: tuple[Path, Ran])
 def test_the_verdict_is_on_the_best_and_the_references_with_fresh_seeds(uninterrupted: tuple[Path, Ran]) -> None:
     folder, end = uninterrupted
     ranked = [record.number for record in sorted(trials(folder), key=lambda record: (record.fitness, record.number))]
-    judged_trials = verdict(folder)
+    results = verdict(folder)
     expected = ranked[:2] + [number for number in range(3) if number not in ranked[:2]]
-    assert [result["number"] for result in judged_trials] == [number for number in expected for _ in range(2)]
-    seeds = {result["seed"] for result in judged_trials}
+    assert [result["number"] for result in results] == [number for number in expected for _ in range(2)]
+    seeds = {result["seed"] for result in results}
     assert len(seeds) == 2 and 0 not in seeds
-    for result in judged_trials:
-        judged = result["metrics"]
-        collapse = max(judged["sampled_collapse_rate"], judged["greedy_collapse_rate"])
-        assert result["fitness"] == pytest.approx(judged["bpb"] + 0.25 * collapse)
-        assert judged["num_prompts"] == 16
+    for result in results:
+        metrics = result["metrics"]
+        collapse = max(metrics["sampled_collapse_rate"], metrics["greedy_collapse_rate"])
+        assert result["fitness"] == pytest.approx(metrics["bpb"] + 0.25 * collapse)
+        assert metrics["num_prompts"] == 16
     kept = {path.stem for path in (folder / "weights").iterdir()}
-    assert kept == {f"{result['number']:04d}-seed{result['seed']}" for result in judged_trials}
-    assert json.loads(end.out)["verdict"] == judged_trials
+    assert kept == {f"{result['number']:04d}-seed{result['seed']}" for result in results}
+    assert json.loads(end.out)["verdict"] == results
 
 
-def test_a_report_ranks_anew_at_another_weight(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_report_ranks_again_at_another_weight(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
     end = ran(report.main, "nas.report", [str(copied), "--collapse-weight", "3", "--json"], capfd)
     assert end.code == 0, end.err
-    worth = {record.number: (record.val_bpb or 0) + 3 * (record.collapse_rate or 0) for record in trials(copied)}
+    fitness = {record.number: (record.val_bpb or 0) + 3 * (record.collapse_rate or 0) for record in trials(copied)}
     ranking = json.loads(end.out)["ranking"]
-    assert [entry["number"] for entry in ranking] == sorted(worth, key=lambda number: (worth[number], number))
-    assert [entry["fitness"] for entry in ranking] == pytest.approx(sorted(worth.values()))
+    assert [entry["number"] for entry in ranking] == sorted(fitness, key=lambda number: (fitness[number], number))
+    assert [entry["fitness"] for entry in ranking] == pytest.approx(sorted(fitness.values()))
 
 
-# Going on
+# Resuming
 
 
 def test_a_complete_study_says_so_and_trains_nothing(copied: Path, run: Callable[..., Ran]) -> None:
@@ -206,7 +208,7 @@ def test_a_complete_study_says_so_and_trains_nothing(copied: Path, run: Callable
 def test_extending_a_study_ends_where_one_run_would_have(
     uninterrupted: tuple[Path, Ran], tmp_path: Path, run: Callable[..., Ran]
 ) -> None:
-    """That two runs of one seed are equal is in it."""
+    """This also shows that two runs with one seed are equal."""
     first = run("--budget", 4, "--out", tmp_path, "--quiet")
     assert first.code == 0 and "started" not in first.out + first.err and first.err == ""
     assert len(trials(tmp_path / "tiny")) == 4
@@ -215,7 +217,7 @@ def test_extending_a_study_ends_where_one_run_would_have(
     assert verdict(tmp_path / "tiny") == verdict(uninterrupted[0])
 
 
-def test_another_seed_trains_other_weights_and_asks_other_questions(
+def test_another_seed_trains_other_weights_and_proposes_other_architectures(
     uninterrupted: tuple[Path, Ran], tmp_path: Path, run: Callable[..., Ran]
 ) -> None:
     assert run("--budget", 4, "--out", tmp_path, "--seed", 1, "--no-samples").code == 0
@@ -239,7 +241,7 @@ def test_another_seed_trains_other_weights_and_asks_other_questions(
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_a_study_of_other_settings_is_not_gone_on_with(
+def test_a_study_with_other_settings_cannot_be_resumed(
     copied: Path, corpus_folder: Path, tmp_path: Path, run: Callable[..., Ran], changed: list[str], named: str
 ) -> None:
     other = shutil.copytree(corpus_folder, tmp_path / "other")
@@ -262,7 +264,7 @@ def test_a_study_of_other_settings_is_not_gone_on_with(
     assert (copied / "trials.jsonl").read_bytes() == before
 
 
-def test_a_space_that_is_used_up_still_ends_with_everything(tmp_path: Path, run: Callable[..., Ran]) -> None:
+def test_a_search_that_uses_up_its_space_writes_every_file(tmp_path: Path, run: Callable[..., Ran]) -> None:
     space = write_space(FOUR.replace("[1, 2]", "1"), tmp_path)
     end = run("--space", space, "--budget", 30, "--out", tmp_path)
     assert end.code == 0, end.err
@@ -278,8 +280,8 @@ def test_a_space_that_is_used_up_still_ends_with_everything(tmp_path: Path, run:
 # Kills and signals
 
 
-def whole_after_kills(folder: Path, uninterrupted: Path) -> None:
-    """All trials, each once, as if nothing had happened."""
+def assert_whole_after_kills(folder: Path, uninterrupted: Path) -> None:
+    """Check that every trial is there once, as without a kill."""
     assert reproducible(folder) == reproducible(uninterrupted)
     states = [trial.state.name for trial in optuna.load_study(study_name="tiny", storage=database(folder)).trials]
     assert states == ["COMPLETE"] * len(states)
@@ -307,7 +309,7 @@ def kill_at(moment: Callable[[], bool], delay: float, argv: list[str], *, driver
 def test_a_search_killed_twice_ends_as_if_it_had_not_been(
     flags: list[str], uninterrupted: tuple[Path, Ran], tmp_path: Path
 ) -> None:
-    """First all of its processes while the database is being made, then the driver alone: its worker follows it."""
+    """Kill all processes while the database is created, then only the driver, whose worker must end too."""
     argv = [*flags, "--budget", str(BUDGET), "--out", str(tmp_path)]
     folder = tmp_path / "tiny"
     delay = random.random() * 0.3
@@ -319,7 +321,7 @@ def test_a_search_killed_twice_ends_as_if_it_had_not_been(
     end = finish(start(argv))
     assert end.code == 0, end.err
     assert reproducible(folder)[: len(survived)] == survived
-    whole_after_kills(folder, uninterrupted[0])
+    assert_whole_after_kills(folder, uninterrupted[0])
 
 
 @pytest.mark.slow
@@ -332,24 +334,24 @@ def test_forty_trials_survive_five_kills_at_random_moments(flags: list[str], tmp
     print(f"seed {seed}")
     rng = random.Random(seed)
     for step in range(5):
-        least = 7 * step
+        min_ended = 7 * step
         kill_at(
-            lambda least=least: num_ended(folder) >= least,  # type: ignore[misc]
+            lambda min_ended=min_ended: num_ended(folder) >= min_ended,  # type: ignore[misc]
             rng.random() * (4 if step == 0 else 1),
             [*argv, "--out", str(tmp_path / "killed")],
             driver_only=step == 2,
         )
     end = finish(start([*argv, "--out", str(tmp_path / "killed")]))
     assert end.code == 0, end.err
-    whole_after_kills(folder, tmp_path / "whole" / "tiny")
+    assert_whole_after_kills(folder, tmp_path / "whole" / "tiny")
     assert len(trials(folder)) == 40
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
-def test_a_signal_stops_at_once_and_tells_how_to_go_on(
+def test_a_signal_stops_at_once_and_the_message_tells_how_to_resume(
     flags: list[str], tmp_path: Path, run: Callable[..., Ran], sent: signal.Signals, code: int
 ) -> None:
-    """Trials too long to end by themselves. While it runs, a second start is refused with its process id."""
+    """Send the signal during a long trial; meanwhile a second start is refused with the process id."""
     argv = [*flags, "--budget", "40", "--trial-flops", "1e13", "--out", str(tmp_path)]
     process = start(argv)
     assert process.stdout is not None
@@ -378,7 +380,7 @@ def test_a_signal_stops_at_once_and_tells_how_to_go_on(
 def test_a_full_disk_is_one_line_and_costs_no_ended_trial(
     flags: list[str], copied: Path, run: Callable[..., Ran]
 ) -> None:
-    """A limit on the size of files stands for it: the database cannot take the next trials."""
+    """Simulate a full disk by a limit on file sizes: the database has no room for the next trials."""
     limit = (copied / "study.db").stat().st_size + 4096
     prelude = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
     before = reproducible(copied)
@@ -449,7 +451,7 @@ def test_a_missing_gpu_is_wrong_usage(tmp_path: Path, run: Callable[..., Ran]) -
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "fact"),
     [
         (
             "head_dim = 16",
@@ -465,10 +467,10 @@ def test_a_missing_gpu_is_wrong_usage(tmp_path: Path, run: Callable[..., Ran]) -
     ],
     ids=["key", "section", "head", "vocabulary", "empty", "syntax", "batch"],
 )
-def test_an_invalid_space_file_is_named(tmp_path: Path, run: Callable[..., Ran], old: str, new: str, said: str) -> None:
+def test_an_invalid_space_file_is_named(tmp_path: Path, run: Callable[..., Ran], old: str, new: str, fact: str) -> None:
     end = run("--space", write_space(FOUR.replace(old, new), tmp_path), "--out", tmp_path)
     assert end.code == 2
-    assert "mine.toml" in end.error and said in end.error
+    assert "mine.toml" in end.error and fact in end.error
 
 
 def test_a_space_of_which_nothing_is_exportable_is_one_line(tmp_path: Path, run: Callable[..., Ran]) -> None:
@@ -488,19 +490,19 @@ def test_a_space_without_a_legal_architecture_is_one_line(tmp_path: Path, run: C
     assert "no legal architecture in 5,000 draws from the space; widen it" in end.error
 
 
-def test_what_the_local_engine_would_ignore_is_one_line(tmp_path: Path, run: Callable[..., Ran]) -> None:
+def test_a_flag_that_the_local_engine_ignores_is_refused(tmp_path: Path, run: Callable[..., Ran]) -> None:
     end = run("--out", tmp_path, "--gpus-per-trial", 0.5, "--dry-run")
     assert end.code == 2
     assert "--gpus-per-trial" in end.error and "--engine ray" in end.error and "\n" not in end.error
 
 
-def test_a_ray_cluster_that_is_not_there_is_one_line(tmp_path: Path, run: Callable[..., Ran]) -> None:
+def test_a_ray_cluster_that_cannot_be_reached_is_one_line(tmp_path: Path, run: Callable[..., Ran]) -> None:
     end = run("--out", tmp_path, "--engine", "ray", "--address", "127.0.0.1:9")
     assert end.code == 1
     assert "cannot join the Ray cluster at 127.0.0.1:9: " in end.error and "Connection refused" in end.error
 
 
-def test_a_dry_run_says_what_is_asked_of_ray(tmp_path: Path, run: Callable[..., Ran]) -> None:
+def test_a_dry_run_prints_the_resources_requested_from_ray(tmp_path: Path, run: Callable[..., Ran]) -> None:
     end = run("--out", tmp_path, "--engine", "ray", "--address", "a:1", "--cpus-per-trial", 2, "--dry-run")
     assert end.code == 0
     assert "workers       1 at most, with 2 CPUs, on cpu, 2 torch threads each" in end.out
@@ -558,7 +560,9 @@ def test_a_damaged_database_is_one_line_and_trials_jsonl_stays(
     assert run("--budget", BUDGET, "--out", copied.parent).code == 0
 
 
-def test_a_torn_last_line_of_trials_jsonl_is_mended_from_the_database(copied: Path, run: Callable[..., Ran]) -> None:
+def test_a_truncated_last_line_of_trials_jsonl_is_restored_from_the_database(
+    copied: Path, run: Callable[..., Ran]
+) -> None:
     path = copied / "trials.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole[:-100])
@@ -567,7 +571,7 @@ def test_a_torn_last_line_of_trials_jsonl_is_mended_from_the_database(copied: Pa
 
 
 @pytest.mark.parametrize("name", ["trials.jsonl", "study.json"])
-def test_a_damaged_file_is_one_line_that_says_the_way_out(copied: Path, run: Callable[..., Ran], name: str) -> None:
+def test_a_damaged_file_is_one_line_that_tells_what_to_do(copied: Path, run: Callable[..., Ran], name: str) -> None:
     path = copied / name
     path.write_text("{garbage\n" + path.read_text())
     damaged = path.read_bytes()
@@ -604,10 +608,10 @@ def test_a_url_without_a_driver_is_one_line(tmp_path: Path, run: Callable[..., R
     assert "nonsense" in end.error
 
 
-def test_a_folder_with_marks_of_an_address_in_its_name_holds_its_study(
+def test_a_folder_with_url_characters_in_its_name_holds_its_study(
     copied: Path, tmp_path: Path, run: Callable[..., Ran]
 ) -> None:
-    """`?` begins the options of a database's URL, `%41` is an A in one."""
+    """In a URL of a database `?` begins its options and `%41` means A."""
     odd = tmp_path / "a?b #%41"
     shutil.copytree(copied, odd / "tiny")
     assert StudyFolder(odd / "tiny").database_url.startswith("sqlite:///")
@@ -619,7 +623,7 @@ def test_a_folder_with_marks_of_an_address_in_its_name_holds_its_study(
 # Commands
 
 
-def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path: Path, run: Callable[..., Ran]) -> None:
+def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path, run: Callable[..., Ran]) -> None:
     end = run("--out", tmp_path / "out", "--dry-run", "--budget", 12)
     assert end.code == 0
     assert "12 trials" in end.out and "bytes, bpe-512" in end.out
@@ -664,8 +668,8 @@ FLAGS: dict[Any, set[str]] = {
 
 @pytest.mark.parametrize("command", FLAGS, ids=lambda module: module.__name__)
 def test_the_flags_of_a_command_are_these(command: Any) -> None:
-    found = flags_of(command.parser())
-    assert {flag for flag in found if flag.startswith("--")} == FLAGS[command]
+    flags = flags_of(command.parser())
+    assert {flag for flag in flags if flag.startswith("--")} == FLAGS[command]
 
 
 def test_nas_lists_and_runs_its_commands(

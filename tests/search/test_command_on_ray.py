@@ -1,4 +1,4 @@
-"""Whole searches on a Ray cluster of two nodes, of which workers, a node and the driver are killed."""
+"""Whole searches on a Ray cluster of two nodes, in which a worker, a node or the driver is killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nas.records.study import read_study
 from nas.search.executors.engine import import_ray
 from tests.helpers.study_commands import Ran, finish, num_ended, reproducible, start, trials, wait_until
 
-import_ray()  # it reads a setting of ours as it is imported, by whichever test comes first
+import_ray()  # sets variables that Ray reads when it is imported
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
@@ -39,7 +39,7 @@ def flags(data: PreparedData, corpus_folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def undisturbed(flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study of random draws at full fidelity without Ray and without a fault: one thread a trial, as on Ray."""
+    """Return a study of random draws at full fidelity without Ray or faults: one thread per trial, as on Ray."""
     out = tmp_path_factory.mktemp("undisturbed")
     end = finish(start([*flags, *AT_RANDOM, "--workers", str(os.cpu_count() or 1), "--out", str(out)]))
     assert end.code == 0, end.err
@@ -57,7 +57,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def processes() -> list[tuple[int, int, str]]:
-    """Of all that are alive: id, parent's id, what they are called."""
+    """Return id, parent's id and command line of each live process."""
     listed = subprocess.run(
         ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
     )
@@ -66,17 +66,17 @@ def processes() -> list[tuple[int, int, str]]:
 
 
 def busy_workers(cluster: Cluster) -> list[int]:
-    """The processes that are at a trial."""
+    """Return the processes that train a trial now."""
     raylets = {node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()}
     return [pid for pid, parent, args in processes() if parent in raylets and re.match(r"ray::\S+\.train", args)]
 
 
-def below(ancestor: int) -> set[int]:
-    """The processes that it started, and those that they started."""
-    found = {ancestor}
-    while more := {pid for pid, parent, _ in processes() if parent in found} - found:
-        found |= more
-    return found - {ancestor}
+def descendants(ancestor: int) -> set[int]:
+    """Return the processes that `ancestor` started, and those that they started."""
+    family = {ancestor}
+    while more := {pid for pid, parent, _ in processes() if parent in family} - family:
+        family |= more
+    return family - {ancestor}
 
 
 def kill_a_worker(cluster: Cluster, driver: subprocess.Popen[str]) -> None:
@@ -94,8 +94,8 @@ def kill_the_driver(cluster: Cluster, driver: subprocess.Popen[str]) -> None:
     driver.communicate()
 
 
-def searched(cluster: Cluster, argv: list[str], out: Path, kill: Kill | None) -> Ran:
-    """A search on `cluster`, with `kill` done when three trials have ended; gone on with when it was of the driver."""
+def run_search(cluster: Cluster, argv: list[str], out: Path, kill: Kill | None) -> Ran:
+    """Run a search on `cluster` with `kill` after three trials, and resume it if its driver was killed."""
     command = [*argv, "--out", str(out), "--engine", "ray", "--address", cluster.address, "--json"]
     driver = start(command)
     if kill is not None:
@@ -108,19 +108,19 @@ def searched(cluster: Cluster, argv: list[str], out: Path, kill: Kill | None) ->
 
 
 def unordered(folder: Path) -> list[dict[str, Any]]:
-    """What is reproducible of each trial, but the order in which two nodes ended their rungs."""
-    found = [
+    """Return the reproducible part of each trial without the order of rungs, which two nodes may change."""
+    records = [
         record.model_copy(update={"rungs": tuple(rung.model_copy(update={"order": 0}) for rung in record.rungs)})
         for record in trials(folder)
     ]
-    return sorted((record.reproducible() for record in found), key=lambda record: record["number"])
+    return sorted((record.reproducible() for record in records), key=lambda record: record["number"])
 
 
 @pytest.mark.parametrize("kill", [None, kill_a_worker, kill_a_node, kill_the_driver])
 def test_random_draws_have_the_records_of_an_undisturbed_search(
     cluster: Cluster, flags: list[str], undisturbed: Path, tmp_path: Path, kill: Kill | None
 ) -> None:
-    end = searched(cluster, [*flags, *AT_RANDOM], tmp_path, kill)
+    end = run_search(cluster, [*flags, *AT_RANDOM], tmp_path, kill)
     assert end.code == 0, end.err
     assert unordered(tmp_path / "tiny") == unordered(undisturbed)
     assert read_study(tmp_path / "tiny" / "study.json").verdict == read_study(undisturbed / "study.json").verdict
@@ -132,13 +132,13 @@ def test_random_draws_have_the_records_of_an_undisturbed_search(
 def test_a_search_with_rungs_accounts_for_every_trial(
     cluster: Cluster, flags: list[str], tmp_path: Path, kill: Kill
 ) -> None:
-    end = searched(cluster, [*flags, *WITH_RUNGS], tmp_path, kill)
+    end = run_search(cluster, [*flags, *WITH_RUNGS], tmp_path, kill)
     assert end.code == 0, end.err
-    found = trials(tmp_path / "tiny")
-    assert sorted(record.number for record in found) == list(range(BUDGET))
-    assert {record.state for record in found} <= {"COMPLETE", "PRUNED"}
-    assert sorted(rung.order for record in found for rung in record.rungs) == list(
-        range(sum(len(record.rungs) for record in found))
+    records = trials(tmp_path / "tiny")
+    assert sorted(record.number for record in records) == list(range(BUDGET))
+    assert {record.state for record in records} <= {"COMPLETE", "PRUNED"}
+    assert sorted(rung.order for record in records for rung in record.rungs) == list(
+        range(sum(len(record.rungs) for record in records))
     )
     assert not list((tmp_path / "tiny" / "trunks").glob("*"))
 
@@ -147,8 +147,8 @@ def test_a_search_with_rungs_accounts_for_every_trial(
 def test_a_cluster_of_its_own_ends_with_the_search(flags: list[str], tmp_path: Path, number: signal.Signals) -> None:
     driver = start([*flags, "--out", str(tmp_path), "--engine", "ray", "--quiet"])
     wait_until(lambda: num_ended(tmp_path / "tiny") >= 1, driver)
-    theirs = below(driver.pid)
-    assert any("raylet" in args for pid, _, args in processes() if pid in theirs)
+    started = descendants(driver.pid)
+    assert any("raylet" in args for pid, _, args in processes() if pid in started)
     os.kill(driver.pid, number)
     end = finish(driver)
     if number is signal.SIGKILL:
@@ -156,11 +156,11 @@ def test_a_cluster_of_its_own_ends_with_the_search(flags: list[str], tmp_path: P
     else:
         assert end.code == 128 + number
         assert re.fullmatch(r"\nstopped: \d+ trials have ended and none is lost; resume with: python .*\n", end.err)
-    wait_until(lambda: not theirs & {pid for pid, _, _ in processes()})
+    wait_until(lambda: not started & {pid for pid, _, _ in processes()})
 
 
 def test_one_worker_and_one_seed_leave_the_records_of_the_local_engine(flags: list[str], tmp_path: Path) -> None:
-    """With rungs, the verdict and what is exported, in a cluster that is started for the search alone."""
+    """Compare rungs, verdict and exports; the cluster is started by the search itself."""
     for engine in ("local", "ray"):
         own = ["--workers", "1", "--engine", engine, "--out", str(tmp_path / engine)]
         end = finish(start([*flags, *WITH_RUNGS, "--budget", "8", *own]))

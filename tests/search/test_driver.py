@@ -31,7 +31,7 @@ FITNESS = metrics_of(["fitness"])
 
 @dataclass
 class Log:
-    """What an observer heard, and what was kept."""
+    """Observer that logs its events and the kept records."""
 
     events: list[str] = field(default_factory=list)
     kept: list[TrialRecord] = field(default_factory=list)
@@ -64,7 +64,7 @@ def run(
     seconds: float = 0.0,
     log: Log | None = None,
 ) -> bool:
-    """Run a search, in the way a session does."""
+    """Run a search as a session does."""
     space, log = space or tiny(), log or Log()
     objective = Instant(mishaps or {}, seconds, calls_folder(folder))
     study = opened(folder, space)
@@ -73,7 +73,7 @@ def run(
         return run_trials(trials, objective, pool, budget)
 
 
-def evaluation_of(candidate: Candidate, trial: optuna.Trial) -> RungTask:
+def task_of(candidate: Candidate, trial: optuna.Trial) -> RungTask:
     return RungTask(candidate, trial.number, 0, trial.user_attrs.get("reference"))
 
 
@@ -87,7 +87,7 @@ def calls(folder: Path) -> dict[int, int]:
 
 
 def stored(folder: Path) -> optuna.Study:
-    """The study as anybody opens it, with Optuna alone."""
+    """Return the study as Optuna alone opens it."""
     return optuna.load_study(study_name="test", storage=database(folder))
 
 
@@ -102,7 +102,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, An
     return records(folder)
 
 
-def test_a_study_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
+def test_a_study_with_other_settings_cannot_be_resumed(tmp_path: Path) -> None:
     space = tiny()
     run(tmp_path, Budget(1))
     with pytest.raises(
@@ -111,8 +111,8 @@ def test_a_study_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
         open_study("test", database(tmp_path), space, sampler_of(space), {"of": "me"})
 
 
-def test_a_study_in_which_no_trial_has_begun_takes_other_settings(tmp_path: Path) -> None:
-    """For example a study whose space turned out to be empty."""
+def test_a_study_without_trials_accepts_other_settings(tmp_path: Path) -> None:
+    """This happens after a search whose space had no legal architecture."""
     space = tiny()
     opened(tmp_path, space)
     wider = space_of(FOUR, tmp_path)
@@ -139,19 +139,19 @@ def test_the_budget_counts_ended_trials_of_every_state(tmp_path: Path) -> None:
 
 def test_a_fault_keeps_its_architecture_and_one_line_of_reason(tmp_path: Path) -> None:
     run(tmp_path, Budget(9), mishaps={4: "raise", 5: "kill", 6: "exit", 7: "refuse"})
-    found = ended_records(stored(tmp_path))
-    assert [record.reason for record in found[4:8]] == [
+    ended = ended_records(stored(tmp_path))
+    assert [record.reason for record in ended[4:8]] == [
         "ZeroDivisionError: division by zero",
         "its worker process was lost (killed by SIGKILL; out of memory?)",
         "its worker process was lost (exit code 7)",
         "the device is too small",
     ]
     trials = stored(tmp_path).trials
-    for record, trial in zip(found, trials, strict=True):
+    for record, trial in zip(ended, trials, strict=True):
         assert record.architecture == sampler_of(tiny()).candidate(trial.params).architecture
         assert trial.user_attrs["architecture"] == record.architecture.describe()
         assert trial.user_attrs.get("reason") == record.reason
-    assert len({record.architecture.id for record in found}) == 9
+    assert len({record.architecture.id for record in ended}) == 9
 
 
 def test_a_diverged_trial_is_pruned_and_infeasible(tmp_path: Path) -> None:
@@ -184,9 +184,9 @@ def test_hours_end_a_search_without_cutting_a_trial(tmp_path: Path) -> None:
 
 def test_two_workers_train_distinct_architectures_up_to_the_budget(tmp_path: Path) -> None:
     assert run(tmp_path, Budget(13), workers=2, mishaps={6: "kill"})
-    found = ended_records(stored(tmp_path))
-    assert [record.number for record in found] == list(range(13))
-    assert len({record.architecture.id for record in found}) == 13
+    ended = ended_records(stored(tmp_path))
+    assert [record.number for record in ended] == list(range(13))
+    assert len({record.architecture.id for record in ended}) == 13
 
 
 def test_a_met_budget_trains_nothing(tmp_path: Path) -> None:
@@ -207,10 +207,10 @@ def test_a_larger_budget_ends_where_one_run_would_have(tmp_path: Path, uninterru
     [("asked", 1), ("suggested", 1), ("asked", 11), ("half suggested", 11), ("suggested", 11), ("written", 11)],
     ids=lambda value: {1: "a reference", 11: "a proposal of TPE"}.get(value, value),
 )
-def test_a_trial_found_unfinished_is_finished_under_its_own_number(
+def test_an_unfinished_trial_is_finished_under_its_own_number(
     tmp_path: Path, uninterrupted: list[dict[str, Any]], when: str, ended: int
 ) -> None:
-    """What a killed driver leaves: a RUNNING trial, with as much of it as was written."""
+    """Simulate a killed driver, which leaves a RUNNING trial with the values written so far."""
     run(tmp_path, Budget(ended))
     space = tiny()
     study = opened(tmp_path, space)
@@ -221,7 +221,7 @@ def test_a_trial_found_unfinished_is_finished_under_its_own_number(
     elif when != "asked":
         candidate = suggested(space, trial)
         if when == "written":
-            record = complete_record(evaluation_of(candidate, trial))
+            record = complete_record(task_of(candidate, trial))
             rungs = (record.rungs[0].model_copy(update={"order": trial.number}),)
             record = record.model_copy(update={"rungs": rungs})
             for key, value in attributes_of(record).items():
@@ -241,13 +241,13 @@ def test_several_unfinished_trials_keep_their_architectures(tmp_path: Path) -> N
     study = opened(tmp_path, space)
     left = [suggested(space, study.ask()).architecture for _ in range(2)]
     run(tmp_path, Budget(9), workers=2)
-    found = ended_records(stored(tmp_path))
-    assert [record.architecture for record in found[5:7]] == left
-    assert [record.number for record in found] == list(range(9))
-    assert len({record.architecture.id for record in found}) == 9
+    ended = ended_records(stored(tmp_path))
+    assert [record.architecture for record in ended[5:7]] == left
+    assert [record.number for record in ended] == list(range(9))
+    assert len({record.architecture.id for record in ended}) == 9
 
 
-def test_a_space_that_is_used_up_ends_the_search_well(tmp_path: Path) -> None:
+def test_a_search_that_uses_up_its_space_ends_without_an_error(tmp_path: Path) -> None:
     log = Log()
     assert not run(tmp_path, Budget(40), space=space_of(FOUR, tmp_path), log=log, workers=2)
     trials = stored(tmp_path).trials
@@ -258,7 +258,7 @@ def test_a_space_that_is_used_up_ends_the_search_well(tmp_path: Path) -> None:
     assert len(stored(tmp_path).trials) == 4
 
 
-def test_a_used_up_space_that_meets_its_budget_has_met_it(tmp_path: Path) -> None:
+def test_a_used_up_space_can_still_meet_the_budget(tmp_path: Path) -> None:
     assert run(tmp_path, Budget(4), space=space_of(FOUR, tmp_path))
 
 
@@ -268,7 +268,7 @@ def test_a_space_without_a_legal_architecture_is_refused(tmp_path: Path) -> None
     assert stored(tmp_path).trials == []
 
 
-def test_an_enqueued_architecture_over_a_limit_is_told_so_and_not_trained(tmp_path: Path) -> None:
+def test_an_enqueued_architecture_over_a_limit_is_pruned_with_a_reason_and_not_trained(tmp_path: Path) -> None:
     """Untied embeddings of L2 H64 alone are 2 x 256 x 64 = 32,768 parameters."""
     space = space_of(FOUR.replace("1_000_000", "20_000"), tmp_path)
     study = opened(tmp_path, space)
@@ -281,7 +281,7 @@ def test_an_enqueued_architecture_over_a_limit_is_told_so_and_not_trained(tmp_pa
     assert over[0].number not in calls(tmp_path)
 
 
-def test_what_is_kept_was_told_to_the_study_before(tmp_path: Path) -> None:
+def test_a_record_is_kept_only_after_the_study_has_its_result(tmp_path: Path) -> None:
     space = tiny()
     study = opened(tmp_path, space)
     seen = []
@@ -297,7 +297,7 @@ def test_what_is_kept_was_told_to_the_study_before(tmp_path: Path) -> None:
     assert seen == [("COMPLETE", value, True) for value in values[:3]] + [("FAIL", None, True)]
 
 
-def test_figures_stand_as_attributes_of_a_study_opened_plainly(tmp_path: Path) -> None:
+def test_figures_are_user_attributes_that_optuna_alone_can_read(tmp_path: Path) -> None:
     run(tmp_path, Budget(3))
     trial = stored(tmp_path).trials[0]
     architecture = sampler_of(tiny()).candidate(trial.params).architecture
@@ -338,8 +338,8 @@ def with_rungs() -> SearchSpace:
     return space.model_copy(update={"training": training})
 
 
-def test_a_trial_killed_between_rungs_goes_on_from_the_next_to_the_same_end(tmp_path: Path) -> None:
-    """Stopped right after a rung's result was written, as by a kill of the driver, at each result in turn."""
+def test_a_trial_killed_between_rungs_resumes_at_the_next_with_equal_results(tmp_path: Path) -> None:
+    """Kill the driver right after the result of a rung was written, at each result in turn."""
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"
     whole.mkdir()
     pieces.mkdir()
@@ -356,10 +356,10 @@ def test_a_trial_killed_between_rungs_goes_on_from_the_next_to_the_same_end(tmp_
     assert calls(pieces) == calls(whole)
 
 
-def test_a_decision_that_is_taken_again_looks_at_what_was_known_then(
+def test_a_repeated_decision_uses_the_results_known_at_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two trials at once, the second result first, then a kill: trial 1 must not see results that came after it."""
+    """Record two trials in reverse order, then kill: trial 1 must not see results that came after it."""
     space = with_rungs()
     seen: list[list[int]] = []
 
@@ -371,9 +371,9 @@ def test_a_decision_that_is_taken_again_looks_at_what_was_known_then(
 
     def begin(trials: Trials) -> RungTask:
         assert trials.has_next()
-        asked = trials.begin()
-        assert asked is not None
-        return asked
+        task = trials.begin()
+        assert task is not None
+        return task
 
     monkeypatch.setattr(StoppingRule, "stop_reason", stop_reason)
     trials = driver()
@@ -387,7 +387,7 @@ def test_a_decision_that_is_taken_again_looks_at_what_was_known_then(
 
 @dataclass
 class Killed(Log):
-    """Kills the driver when the result of an order was written."""
+    """Observer that kills the driver when the result with the order `at` was written."""
 
     at: int = 0
 
@@ -410,7 +410,7 @@ def test_a_stopped_trial_is_pruned_but_not_infeasible(tmp_path: Path) -> None:
     assert all(record.rungs and record.end is TrialEnd.STOPPED for record in records)
 
 
-def test_what_falls_apart_at_a_later_rung_keeps_the_rungs_before(tmp_path: Path) -> None:
+def test_a_trial_that_diverges_at_a_later_rung_keeps_the_rungs_before(tmp_path: Path) -> None:
     run(tmp_path, Budget(1), space=with_rungs(), mishaps={0: "diverge at 1"})
     (trial,) = stored(tmp_path).get_trials(states=(TrialState.PRUNED,))
     record = TrialRecord.model_validate(trial.user_attrs["record"])
@@ -418,8 +418,8 @@ def test_what_falls_apart_at_a_later_rung_keeps_the_rungs_before(tmp_path: Path)
     assert trial.constraints == {"unusable": 1.0}
 
 
-def test_a_limit_on_what_is_measured_makes_a_trial_infeasible(tmp_path: Path) -> None:
-    """All collapse at 0.3, which counts at the top alone."""
+def test_a_trial_over_a_measured_limit_is_infeasible(tmp_path: Path) -> None:
+    """Every trial has a collapse rate of 0.3, which the limit checks only at the top rung."""
     space = with_rungs()
     space = space.model_copy(update={"constraints": space.constraints.model_copy(update={"max_collapse_rate": 0.25})})
     run(tmp_path, Budget(2), space=space)

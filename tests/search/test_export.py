@@ -70,39 +70,39 @@ def study(at: TargetComparison | None) -> StudyRecord:
 
 
 def exported(at: TargetComparison | None, data: PreparedData, folder: Path) -> dict[str, dict[str, Any]]:
-    """By name, each read with the tokenizer that it names."""
+    """Return the exported files by name; each loads with its tokenizer."""
     records = [trial(0, hidden_dim=48), trial(1)]
     paths = export_architectures(StudyFolder(folder), study(at), records, data)
     assert paths[0] == folder / "arch.json"
-    found = {}
+    contents = {}
     for path in paths:
         content = json.loads(path.read_text())
         vocabulary = Vocabulary.load(path.parent / content["tokenizer"])
         assert ArchitectureConfig.load(path).vocab_size == vocabulary.size
-        found[path.relative_to(folder).as_posix()] = content
-    return found
+        contents[path.relative_to(folder).as_posix()] = content
+    return contents
 
 
 def test_the_predicted_best_and_the_best_of_the_search_are_exported(data: PreparedData, tmp_path: Path) -> None:
-    found = exported(at_target(), data, tmp_path)
-    assert found.keys() >= {"arch.json", "best-at-search.json", "best-at-target.json", "front/trial-0000.json"}
-    target = found["best-at-target.json"]
-    assert found["arch.json"] == target
+    files = exported(at_target(), data, tmp_path)
+    assert files.keys() >= {"arch.json", "best-at-search.json", "best-at-target.json", "front/trial-0000.json"}
+    target = files["best-at-target.json"]
+    assert files["arch.json"] == target
     assert target["architecture"]["hidden_dim"] == 64
     assert (target["vocabulary"], target["recipe"]["lr_multiplier"]) == ("bpe-512", 0.75)
     assert target["metrics"]["predicted_bpb_interval"] == [pytest.approx(1.1), pytest.approx(1.3)]
-    assert target["provenance"]["trial"] is None, "no trial had it"
+    assert target["provenance"]["trial"] is None, "it was never trained"
     assert target["provenance"]["why"] == "predicted best at 3e+11 training FLOPs"
-    assert found["best-at-search.json"]["provenance"]["trial"] == 0
-    assert found["best-at-search.json"]["architecture"]["hidden_dim"] == 48
+    assert files["best-at-search.json"]["provenance"]["trial"] == 0
+    assert files["best-at-search.json"]["architecture"]["hidden_dim"] == 48
 
 
-def test_with_several_objectives_the_front_is_in_these(data: PreparedData, tmp_path: Path) -> None:
+def test_the_front_is_that_of_the_objectives(data: PreparedData, tmp_path: Path) -> None:
     """The wide trial collapses less and is worse otherwise: with one objective the front includes collapse."""
     records = [trial(0, hidden_dim=48), trial(1)]
     for objectives, names in ((["fitness"], ["trial-0001", "trial-0000"]), (["num_params", "fitness"], ["trial-0001"])):
-        asked = study(None).model_copy(update={"identity": {"objectives": objectives}})
-        written = export_architectures(StudyFolder(tmp_path), asked, _worse_when_wide(records), data)
+        with_objectives = study(None).model_copy(update={"identity": {"objectives": objectives}})
+        written = export_architectures(StudyFolder(tmp_path), with_objectives, _worse_when_wide(records), data)
         assert [path.stem for path in written if path.parent.name == "front"] == names
 
 
@@ -113,14 +113,14 @@ def _worse_when_wide(records: list[TrialRecord]) -> list[TrialRecord]:
 
 
 def test_without_a_trusted_prediction_the_best_of_the_search_is_exported(data: PreparedData, tmp_path: Path) -> None:
-    found = exported(at_target("too few trials"), data, tmp_path)
-    assert found["arch.json"] == found["best-at-search.json"]
-    assert found["best-at-target.json"]["metrics"]["shortcomings"] == ["too few trials"]
+    files = exported(at_target("too few trials"), data, tmp_path)
+    assert files["arch.json"] == files["best-at-search.json"]
+    assert files["best-at-target.json"]["metrics"]["shortcomings"] == ["too few trials"]
 
 
 def test_without_a_law_an_earlier_prediction_is_deleted(data: PreparedData, tmp_path: Path) -> None:
     exported(at_target(), data, tmp_path)
-    found = exported(None, data, tmp_path)
-    assert "best-at-target.json" not in found
+    files = exported(None, data, tmp_path)
+    assert "best-at-target.json" not in files
     assert not (tmp_path / "best-at-target.json").exists()
-    assert found["arch.json"]["provenance"]["trial"] == 0
+    assert files["arch.json"]["provenance"]["trial"] == 0

@@ -26,9 +26,9 @@ def test_compute_optimal_parameters_are_those_of_the_paper() -> None:
 @pytest.mark.parametrize("name", shipped_spaces())
 def test_every_shipped_space_has_three_distinct_legal_references(name: str) -> None:
     space = load_space(name)
-    found = references(space)
-    assert list(found) == ["origin", "gpt2", "llama"]
-    architectures = [sampler_of(space).candidate(params).architecture for params in found.values()]
+    points = references(space)
+    assert list(points) == ["origin", "gpt2", "llama"]
+    architectures = [sampler_of(space).candidate(params).architecture for params in points.values()]
     assert len({architecture.id for architecture in architectures}) == 3
     assert all(over <= 0 for architecture in architectures for over in space.excess(architecture).values())
 
@@ -36,10 +36,10 @@ def test_every_shipped_space_has_three_distinct_legal_references(name: str) -> N
 @pytest.mark.parametrize("name", shipped_spaces())
 def test_the_references_of_every_shipped_space_are_exportable(name: str) -> None:
     space = load_space(name)
-    found = references(space.only_exportable())
-    assert found == references(space)
-    classes = [transformers_class(sampler_of(space).candidate(params).architecture).name for params in found.values()]
-    # The space of the seed has no learned positions.
+    points = references(space.only_exportable())
+    assert points == references(space)
+    classes = [transformers_class(sampler_of(space).candidate(params).architecture).name for params in points.values()]
+    # The space of the origin has no learned positions.
     assert classes == [
         "ArceeForCausalLM",
         "Starcoder2ForCausalLM" if name == "origin" else "GPT2LMHeadModel",
@@ -55,9 +55,14 @@ def test_a_reference_that_is_not_exportable_is_left_out(tmp_path: Path) -> None:
     assert list(references(space.only_exportable())) == ["gpt2"]
 
 
-def test_the_seed_space_at_its_own_budget_holds_the_seed_itself() -> None:
-    seed = references(load_space("origin"))["origin"]
-    assert (seed["num_layers"], seed["hidden_dim"], seed["vocab_size"], seed["ffn_multiplier"]) == (4, 256, 50_257, 3.0)
+def test_the_origin_space_at_its_own_budget_contains_the_origin() -> None:
+    origin = references(load_space("origin"))["origin"]
+    assert (origin["num_layers"], origin["hidden_dim"], origin["vocab_size"], origin["ffn_multiplier"]) == (
+        4,
+        256,
+        50_257,
+        3.0,
+    )
 
 
 def test_vocabulary_and_feed_forward_are_the_nearest_by_ratio(tmp_path: Path) -> None:
@@ -70,13 +75,13 @@ def test_vocabulary_and_feed_forward_are_the_nearest_by_ratio(tmp_path: Path) ->
     text = FOUR.replace("hidden_dim = [32, 64]", "hidden_dim = 512\nffn_multiplier = [2.0, 3.0, 4.0]")
     text = text.replace("vocab_size = 256", "vocab_size = [1024, 2048, 4096, 8192, 16384, 32768, 50257]")
     text = text.replace("1_000_000", "1e9").replace("1e10", "1e16")
-    found = references(space_of(text, tmp_path))
-    assert {name: point["vocab_size"] for name, point in found.items()} == {
+    points = references(space_of(text, tmp_path))
+    assert {name: point["vocab_size"] for name, point in points.items()} == {
         "origin": 50_257,
         "gpt2": 32_768,
         "llama": 4096,
     }
-    assert {name: point["ffn_multiplier"] for name, point in found.items()} == {
+    assert {name: point["ffn_multiplier"] for name, point in points.items()} == {
         "origin": 3.0,
         "gpt2": 4.0,
         "llama": 3.0,
@@ -122,11 +127,11 @@ def _allows(distribution: Any, value: int) -> bool:
 
 
 def test_references_that_coincide_are_one(tmp_path: Path) -> None:
-    """Only size is searched: all three are the smallest model, as 1e10 FLOPs are best spent on 8,333 parameters."""
-    found = references(space_of(FOUR, tmp_path))
-    assert list(found) == ["origin"]
-    assert found["origin"] == {"num_layers": 1, "hidden_dim": 32, "lr_multiplier": 1.0}
+    """Only size is searched: all three are the smallest model, because 8,333 parameters are optimal for 1e10 FLOPs."""
+    points = references(space_of(FOUR, tmp_path))
+    assert list(points) == ["origin"]
+    assert points["origin"] == {"num_layers": 1, "hidden_dim": 32, "lr_multiplier": 1.0}
 
 
-def test_a_space_without_a_legal_point_has_none(tmp_path: Path) -> None:
+def test_a_space_without_a_legal_point_has_no_references(tmp_path: Path) -> None:
     assert references(space_of(FOUR.replace("1_000_000", "1_000"), tmp_path)) == {}

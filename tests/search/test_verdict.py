@@ -13,7 +13,7 @@ from tests.helpers.spaces import tiny
 
 
 def trial(number: int, collapse_rate: float, reference: str | None = None, **changes: Any) -> TrialRecord:
-    """A trial of the tiny space, which has one rung; a lower number is a better trial."""
+    """Return a trial of the tiny space, which has one rung; a lower number is a better trial."""
     shape = ArchitectureConfig(
         num_layers=1, hidden_dim=32, num_heads=2, ffn_multiplier=2.0, vocab_size=256, max_seq_length=64
     )
@@ -29,10 +29,10 @@ def over(number: int, collapse_rate: float, reference: str | None = None) -> Tri
 
 
 LIMITED = tiny().model_copy(update={"constraints": ConstraintsSection(max_collapse_rate=0.5)})
-"""With two finalists."""
+"""The tiny space with a limit on the collapse rate; its protocol has two finalists."""
 
 
-def test_finalists_are_the_best_and_the_references_that_keep_to_the_limits() -> None:
+def test_finalists_are_the_best_and_the_references_within_the_limits() -> None:
     records = [
         over(0, 0.9, "origin"),
         trial(1, 0.2),
@@ -45,6 +45,6 @@ def test_finalists_are_the_best_and_the_references_that_keep_to_the_limits() -> 
     assert [record.number for record in finalists(records, tiny())] == [1, 2, 0, 4]
 
 
-def test_where_no_trial_completed_nothing_is_judged() -> None:
-    """References that were stopped would be all there is to take."""
+def test_without_a_complete_trial_there_are_no_finalists() -> None:
+    """The only trial is a reference that was stopped."""
     assert finalists([trial(0, 0.2, "origin").ended(TrialEnd.STOPPED, "at rung 1")], tiny()) == []
