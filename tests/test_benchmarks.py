@@ -101,7 +101,7 @@ def test_one_worker_ends_as_many_trials_as_it_has_time_for() -> None:
 
 
 def test_the_end_of_a_search_with_an_idle_worker_does_not_count() -> None:
-    # The second worker is idle from 30 s on; of the trial that goes on until 60 s then a quarter is done.
+    # The second worker is idle from 30 s on; by then a quarter of the trial that ends at 60 s is done.
     spans = [(0.0, 20.0), (0.0, 30.0), (20.0, 60.0)]
     assert workers.trials_per_hour(spans, workers=2) == pytest.approx(2.25 * 3600 / 30)
 

@@ -85,7 +85,7 @@ def test_an_error_of_the_family_is_one_line_and_its_exit_code(
 
 
 @pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1), (2, 2)])
-def test_what_a_command_returns_is_its_exit_code(returned: int | None, code: int) -> None:
+def test_the_return_value_of_a_command_is_its_exit_code(returned: int | None, code: int) -> None:
     assert run(lambda: returned) == code
 
 
@@ -221,7 +221,7 @@ def test_positive_integers(text: str, value: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "", "nan", "inf", "1e400", "1e-5"])
-def test_other_values_are_no_positive_integer(text: str) -> None:
+def test_other_values_are_refused_as_positive_integers(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="found"):
         cli.positive_int(text)
 
@@ -233,7 +233,7 @@ def test_non_negative_integers(text: str, value: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["-1", "0.5", "many", "", "nan", "inf"])
-def test_other_values_are_no_non_negative_integer(text: str) -> None:
+def test_other_values_are_refused_as_non_negative_integers(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="found"):
         cli.non_negative_int(text)
 
@@ -244,7 +244,7 @@ def test_seeds(text: str, value: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["9223372036854775808", "-9223372036854775809", "1.5", "x", "", "nan"])
-def test_other_values_are_no_seed(text: str) -> None:
+def test_other_values_are_refused_as_seeds(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="at most 64 bits, found"):
         cli.seed(text)
 
@@ -274,7 +274,7 @@ def test_numbers(read: Callable[[str], float], text: str, value: float) -> None:
         (cli.non_negative_float, "much"),
     ],
 )
-def test_other_values_are_no_such_number(read: Callable[[str], float], text: str) -> None:
+def test_other_values_are_refused_as_numbers(read: Callable[[str], float], text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="a number"):
         read(text)
 

@@ -1,4 +1,4 @@
-"""What the documents say about commands is true: they exist, their flags exist, and they run."""
+"""Documented commands and flags exist, and documented commands run."""
 
 from __future__ import annotations
 

@@ -25,18 +25,18 @@ FLOORS = (
     ("trial",),
     ("export", "play", "search", "train"),
 )
-"""From the ground up. A package imports from floors below its own alone, so there is no circle."""
+"""Packages by floor, lowest first. A package imports only from lower floors, so imports have no cycle."""
 FLOOR = {package: number for number, packages in enumerate(FLOORS) for package in packages}
 COMMANDS = ("audit", "corpus", "evaluate", "export", "play", "report", "search", "tokenizer", "train")
 PLAIN_DATA = {"architecture", "cli", "errors", "records", "scaling_law", "space", "system"}
-"""They load in a moment: nothing but the standard library and these."""
+"""Packages that load fast: they import only the standard library and PLAIN_LIBRARIES."""
 PLAIN_LIBRARIES = {*sys.stdlib_module_names, "filelock", "numpy", "pydantic", "scipy"}
 FOREIGN = {"optuna", "plotly", "ray", "rich", "torch"}
-"""Libraries that belong to certain packages."""
+"""Libraries that only certain packages may import."""
 ALLOWED = {"report": {"optuna", "plotly", "rich"}, "search": {"optuna", "torch"}}
-"""Those of FOREIGN that a package may import; any other that is no plain data may import torch."""
+"""Package -> libraries of FOREIGN that it may import; other packages outside PLAIN_DATA may import torch."""
 RAY_FILES = {f"nas/search/executors/{name}.py" for name in ("ray_connection", "ray_pool", "ray_trainable", "ray_tune")}
-"""They are imported when --engine ray is asked for, and not before."""
+"""Modules that are imported only for --engine ray."""
 
 
 def package_of(path: Path) -> str:
@@ -79,7 +79,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_file_imports_only_what_its_floor_may(path: Path) -> None:
+def test_a_file_imports_only_from_floors_below(path: Path) -> None:
     found = forbidden_imports(package_of(path), path.read_text(encoding="utf-8"))
     if str(path.relative_to(PACKAGE.parent)) in RAY_FILES:
         found = [name for name in found if name.partition(".")[0] != "ray"]

@@ -1,4 +1,4 @@
-"""The wheel, from an empty folder: what is in it, and that it searches without the checkout."""
+"""The wheel, tested from an empty folder: its files, and a search without the checkout."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def test_a_copy_of_training_text_is_found_and_named() -> None:
     assert "1 near-duplicates" in finding.figure
 
 
-def test_fresh_text_is_no_copy() -> None:
+def test_fresh_text_is_not_a_copy() -> None:
     finding = check_copies([text(0), text(1)], [text(2), "too short"])
     assert (finding.outcome, finding.advice) == ("passed", "")
 

@@ -1,4 +1,4 @@
-"""Builds of corpora: what is excluded, what is on which side, and the same bytes in every build."""
+"""Builds of corpora: exclusions, splits, and the same bytes in every build."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_a_line_of_many_megabytes_is_left_out_block_by_block(tmp_path: Path) -> 
         prepare_data(str(tmp_path / "line.txt"), [], cache=tmp_path / "cache", progress=quiet)
 
 
-def test_what_the_bands_missed_is_left_out_of_training() -> None:
+def test_near_copies_that_the_bands_missed_are_left_out_of_training() -> None:
     """Signatures of 256: half of the second one's entries are those of evaluation's, a quarter of the third's."""
     rng = np.random.default_rng(0)
     signatures = rng.integers(0, 1 << 32, (4, 256), dtype=np.uint32)

@@ -76,7 +76,7 @@ def test_too_few_documents_have_no_pairs(count: int) -> None:
     assert similar_pairs(np.zeros((count, NUM_PERMUTATIONS), dtype=np.uint32), 0.5)[0].shape == (0, 2)
 
 
-def test_clusters_are_what_pairs_connect() -> None:
+def test_clusters_are_connected_components_of_pairs() -> None:
     assert clusters(7, [(1, 3), (3, 5), (4, 6)]) == [0, 1, 2, 1, 4, 1, 4]
     assert clusters(4, [(2, 3), (0, 1), (1, 2)]) == [0, 0, 0, 0]
     assert clusters(2, []) == [0, 1]

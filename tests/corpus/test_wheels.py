@@ -79,7 +79,7 @@ def test_a_wheel_is_fetched_once_and_read_in_memory(index: Path, tmp_path: Path)
     assert cached(tmp_path) == [wheel.file]
 
 
-def test_what_a_killed_process_left_is_removed(index: Path, tmp_path: Path) -> None:
+def test_files_of_a_killed_process_are_removed(index: Path, tmp_path: Path) -> None:
     wheel = make_wheel(index, "tiny", {"a.py": b"a = 1\n"})
     half = tmp_path / "cache" / "wheels" / ".fetch-abc" / wheel.file
     half.parent.mkdir(parents=True)
@@ -95,7 +95,7 @@ def test_another_hash_than_the_pinned_one_is_refused(index: Path, tmp_path: Path
     assert cached(tmp_path) == []
 
 
-def test_offline_what_arrived_stays_and_what_is_missing_is_listed(index: Path, tmp_path: Path) -> None:
+def test_offline_finished_downloads_stay_and_missing_ones_are_listed(index: Path, tmp_path: Path) -> None:
     first = make_wheel(index, "first", {"a.py": b"a = 1\n"})
     others = [first.model_copy(update={"package": name, "file": f"{name}-1.0-py3-none-any.whl"}) for name in ("b", "c")]
     with pytest.raises(CorpusError) as caught:
@@ -165,7 +165,7 @@ def test_a_wrong_size_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half an archive", b"no archive"])
-def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.whl").write_bytes(content)
     with pytest.raises(CorpusError, match=r"^bad.whl is damaged or not a wheel"):
         list(read_members(tmp_path / "bad.whl", lambda name: True))

@@ -56,7 +56,7 @@ def test_a_prompt_holds_as_many_lines_as_fit() -> None:
         "go(x)\n" * 12,  # a loop
     ],
 )
-def test_a_prompt_that_does_not_go_on_as_healthy_python_is_left_out(rest: str) -> None:
+def test_a_prompt_whose_real_continuation_is_not_healthy_python_is_left_out(rest: str) -> None:
     with pytest.raises(CorpusError, match="only 0 different prompts"):
         cut_prompts([f"x = sum(values)\n{rest}"], 1, 15, 60)
     assert cut_prompts(["x = sum(values)\ny = max(values)\nprint(x, y)\n"], 1, 15, 60)

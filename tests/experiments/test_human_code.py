@@ -23,7 +23,7 @@ def test_windows_are_pieces_of_documents_that_do_not_overlap() -> None:
     assert windows(["optuna"], 800, 300) == samples
 
 
-def test_what_programs_wrote_and_tables_of_numbers_are_left_out() -> None:
+def test_generated_files_and_tables_of_numbers_are_left_out() -> None:
     for text in documents("optuna"):
         assert "generated" not in text[:500].lower()
         assert sum(map(str.isdigit, text)) <= 0.15 * len(text)

@@ -33,7 +33,7 @@ def test_a_counting_loop_counts() -> None:
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def test_noise_replaces_a_twentieth_of_what_can_be_seen() -> None:
+def test_noise_replaces_a_twentieth_of_the_visible_characters() -> None:
     pure = synthetic_loop("line", "pure", 800, MATERIAL, "7")
     noisy = synthetic_loop("line", "noise", 800, MATERIAL, "7")
     changed = [(before, after) for before, after in zip(pure, noisy, strict=True) if before != after]

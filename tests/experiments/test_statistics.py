@@ -30,7 +30,7 @@ def test_the_rank_correlation_is_the_mean_over_all_pairs_of_seeds() -> None:
     assert signal_of(scores).rank_correlation == pytest.approx((1 - 1 - 1) / 3)
 
 
-def test_what_all_architectures_share_is_no_error_of_a_ranking() -> None:
+def test_an_error_shared_by_all_architectures_does_not_change_a_ranking() -> None:
     assert paired_error(np.array([[0.5, -0.1], [0.5, -0.1], [0.5, -0.1]])) == pytest.approx(0.0)
     # Two architectures 0.2 apart on the only part: +-0.1 around their mean, variance 0.02 with n - 1.
     assert paired_error(np.array([[0.4], [0.2]])) == pytest.approx(0.02**0.5)

@@ -113,7 +113,7 @@ def test_lines_of_other_settings_are_never_mixed(data: PreparedData, tmp_path: P
         Trainings(path, data, plan_numerics("cpu", threads=2), "command", 1)
 
 
-def test_the_key_tells_apart_what_decides_a_training() -> None:
+def test_the_key_differs_for_different_trainings() -> None:
     plan = spec()
     others = [spec(seed=1), spec(num_steps=30), spec(learning_rate=0.5)]
     assert len({training.key for training in (plan, *others)}) == 4

@@ -60,7 +60,9 @@ def test_a_run_folder_becomes_a_file_of_its_name_in_it(export: Exported, run: Pa
     assert (run / "mine.gguf").read_bytes()[:4] == b"GGUF"
 
 
-def test_a_weights_file_is_exported_with_the_tokenizer_beside_it(export: Exported, run: Path, tmp_path: Path) -> None:
+def test_a_weights_file_is_exported_with_the_tokenizer_in_its_folder(
+    export: Exported, run: Path, tmp_path: Path
+) -> None:
     (run / "best.safetensors").rename(run / "other.safetensors")
     done = export(run / "other.safetensors", "--to", "hf", "--out", tmp_path / "there", "--json")
     facts = json.loads(done.out)

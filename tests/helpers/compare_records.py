@@ -62,7 +62,7 @@ def today(path: str) -> str:
 
 
 def lookup(data: Any, path: str) -> Any:
-    """Return what stands at a dotted path in which -1 is the last item of a list; MISSING where there is nothing."""
+    """Return the value at a dotted path in which -1 is the last item of a list; MISSING if there is none."""
     for key in path.split("."):
         try:
             data = data[int(key)] if isinstance(data, list) else data[key]

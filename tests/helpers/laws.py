@@ -1,4 +1,4 @@
-"""Scaling laws with known figures, for tests of what is done with a law."""
+"""Scaling laws with known figures, for tests of code that uses a law."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ HOSTILE = "<script>alert(1)</script></pre>\x00\x1b[31m\u202e & done"
 
 # number, val_bpb, sampled, greedy, width, vocabulary, reference. With a collapse weight of 1, fitness is
 # 2.10, 2.05, 2.30, 2.40, 3.00; collapse rates are those of the worse decoding.
-# Front in (bits per byte, collapse rate): 1 and 0 trade off, 3 has the least collapse; 2 and 4 are beaten by 0.
+# Front in (bits per byte, collapse rate): 1 and 0 trade off, 3 has the lowest collapse rate; 2 and 4 are beaten by 0.
 FIVE: tuple[tuple[Any, ...], ...] = (
     (0, 2.00, 0.05, 0.10, 96, 1024, None),
     (1, 1.85, 0.10, 0.20, 128, 2048, None),
@@ -41,7 +41,7 @@ def architecture(**changes: Any) -> ArchitectureConfig:
 
 
 def point(built: ArchitectureConfig, vocabulary: int, lr_multiplier: float = 1.0) -> Point:
-    """Return the point of a space that stands for an architecture."""
+    """Return the point of a space that describes an architecture."""
     return {
         "num_layers": built.num_layers,
         "hidden_dim": built.hidden_dim,

@@ -57,7 +57,7 @@ def test_it_equals_one_token_at_a_time_in_float64(num_tokens: int, position: str
 
 
 @pytest.mark.parametrize("at_once", [1, 16 * 256, 3 * 16 * 256, 1 << 23])
-def test_the_rows_taken_at_once_make_no_difference(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+def test_the_number_of_rows_at_once_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     model, tokens = trained_like(), random_tokens(16 * 7 + 5)
     expected = measure_likelihood(model, tokens, 0, 100, 16).nats
     monkeypatch.setattr(bits_per_byte, "_LOGITS_AT_ONCE", at_once)

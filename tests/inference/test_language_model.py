@@ -132,7 +132,7 @@ def test_a_completion_ends_before_its_first_stop_wherever_the_pieces_are_cut(sto
     assert writer_of(text.encode() + b"\0").complete("", temperature=0, stop=stops) == before
 
 
-def test_what_cannot_begin_a_stop_is_not_held_back() -> None:
+def test_text_that_cannot_begin_a_stop_is_not_held_back() -> None:
     stream = fixed_model({"a": 0.0}).stream("", stop=["ab", "\n\n"])
     assert [next(stream), next(stream)] == ["a", "a"]
 

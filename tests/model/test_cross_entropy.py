@@ -61,7 +61,7 @@ def test_large_logits_do_not_overflow_and_a_token_counts_at_most_87_nats() -> No
     torch.testing.assert_close(hidden.grad, torch.tensor([[0.0], [-1.0]]))
 
 
-def test_a_loss_that_is_no_number_stays_one() -> None:
+def test_a_nan_loss_stays_nan() -> None:
     hidden = torch.tensor([[math.nan]], requires_grad=True)
     assert linear_cross_entropy(hidden, torch.ones(2, 1), torch.tensor([0])).isnan()
 

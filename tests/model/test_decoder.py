@@ -151,7 +151,7 @@ def test_gradients_in_bfloat16_point_where_those_in_float32_do(config: Architect
         assert torch.cosine_similarity(a.grad.flatten(), b.grad.flatten().float(), dim=0) > 0.97, name
 
 
-def test_a_short_training_learns_what_only_the_past_can_tell() -> None:
+def test_a_short_training_learns_to_predict_from_the_past() -> None:
     config = tiny(hidden_dim=32, vocab_size=11)
     model = Decoder(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)

@@ -41,7 +41,9 @@ def test_rmsnorm_has_the_derivative_of_its_formula() -> None:
 
 
 @pytest.mark.parametrize("rows_at_once", [1, 5, 12, 100])
-def test_the_rows_taken_at_once_make_no_difference(monkeypatch: pytest.MonkeyPatch, rows_at_once: int) -> None:
+def test_the_number_of_rows_at_once_does_not_change_the_result(
+    monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
     monkeypatch.setattr(normalization, "_NUMBERS_AT_ONCE", 5 * rows_at_once)
     test_rmsnorm_has_the_derivative_of_its_formula()
 

@@ -111,7 +111,7 @@ def test_points_without_bits_per_byte_are_left_out(broken: float) -> None:
         (search(30, 0, 0.01, BUDGETS[:2])[:34], ["fewer than 5 trials were trained at two budgets"]),
     ],
 )
-def test_why_there_is_no_law(points: list[ScalingPoint], facts: list[str]) -> None:
+def test_a_missing_law_has_a_reason(points: list[ScalingPoint], facts: list[str]) -> None:
     result = fit(points, CORPUS_BYTES)
     assert isinstance(result, NoLaw)
     assert all(fact in result.reason for fact in facts), result.reason

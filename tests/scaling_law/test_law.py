@@ -139,7 +139,7 @@ def test_a_law_with_shortcomings_is_not_trusted() -> None:
 
 
 def test_a_law_fitted_before_an_effect_existed_predicts_the_same_without_it() -> None:
-    """As if `activation=silu` had been added since: other architectures' predictions do not change."""
+    """Simulate a later addition of `activation=silu`: predictions of other architectures do not change."""
     law = make_law(**{"activation=gelu": 0.1, "qk_norm": -0.2})
     place = EFFECTS.index("activation=silu")
     stored = law.model_dump(mode="json")

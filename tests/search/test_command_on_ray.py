@@ -19,7 +19,7 @@ from nas.records.study import read_study
 from nas.search.executors.engine import import_ray
 from tests.helpers.study_commands import Ran, finish, num_ended, reproducible, start, trials, wait_until
 
-import_ray()  # sets variables that Ray reads when it is imported
+import_ray()  # sets a variable that Ray reads when it is imported
 
 from ray.cluster_utils import Cluster  # noqa: E402
 

@@ -327,13 +327,13 @@ def test_a_space_file_can_set_exportable(tmp_path: Path, value: str, stored: boo
 def test_a_space_without_exportable_architectures_is_refused(tmp_path: Path, lines: str, reason: str) -> None:
     text = SPACE.replace("vocab_size = 256", f"vocab_size = 256\n{lines}")
     space = load_space(write(tmp_path, text))
-    told = f"is exportable: no class of transformers represents {reason}"
+    ending = f"is exportable: no class of transformers represents {reason}"
     with pytest.raises(SpaceError) as caught:
         space.only_exportable()
-    assert str(caught.value).endswith(told)
+    assert str(caught.value).endswith(ending)
     with pytest.raises(SpaceError) as caught:
         load_space(write(tmp_path, f"{text}[constraints]\nexportable = true\n"))
-    assert str(caught.value).endswith(told)
+    assert str(caught.value).endswith(ending)
 
 
 @pytest.mark.parametrize("name", shipped_spaces())

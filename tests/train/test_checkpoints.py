@@ -123,7 +123,7 @@ def test_a_torn_file_is_one_line(tmp_path: Path, size: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.safetensors", "", "no/such/folder.safetensors"])
-def test_a_path_that_is_no_file_is_one_line(tmp_path: Path, name: str) -> None:
+def test_a_path_that_is_not_a_file_is_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(CheckpointError, match=r"^cannot read checkpoint ") as caught:
         load_weights(tmp_path / name)
     assert "\n" not in str(caught.value)
@@ -146,7 +146,7 @@ def test_a_file_of_another_program_is_refused(tmp_path: Path, header: dict[str, 
     assert "\n" not in str(caught.value)
 
 
-def test_what_cannot_be_written_is_one_line_and_leaves_the_old_file(tmp_path: Path) -> None:
+def test_a_failed_write_is_one_line_and_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_weights(Decoder(CONFIG, seed=3), path)
     before = path.read_bytes()

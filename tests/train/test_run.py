@@ -101,7 +101,7 @@ def copied(whole: Path, folder: Path) -> Path:
     return folder
 
 
-def test_a_run_leaves_what_its_docstring_lists(whole: Path) -> None:
+def test_a_run_writes_the_files_that_its_docstring_lists(whole: Path) -> None:
     names = {"run.json", "log.jsonl", "checkpoints", "best.safetensors", "tokenizer.json", "arch.json"}
     assert {path.name for path in whole.iterdir()} == names
     assert json.loads((whole / "arch.json").read_text()) == {"architecture": ARCHITECTURE.model_dump(mode="json")}

@@ -128,7 +128,7 @@ print(faults())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
-def test_freed_memory_is_taken_again_without_a_page_fault() -> None:
+def test_freed_memory_is_reused_without_a_page_fault() -> None:
     faults = {
         how: int(subprocess.run([sys.executable, "-c", GLIBC_FAULTS, how], capture_output=True, check=True).stdout)
         for how in ("kept", "the default", "released")

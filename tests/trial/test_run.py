@@ -55,7 +55,7 @@ def test_another_seed_is_another_trial(
     assert other.val_bpb != ended[0].val_bpb
 
 
-def test_the_record_names_what_was_run_and_can_be_read_back(ended: tuple[TrialRecord, TrialPaths]) -> None:
+def test_the_record_describes_the_trial_and_survives_a_round_trip(ended: tuple[TrialRecord, TrialPaths]) -> None:
     record = ended[0]
     assert (record.number, record.end, record.reason, record.reference) == (4, TrialEnd.COMPLETE, None, "small")
     assert (record.architecture, record.vocabulary) == (CANDIDATE.architecture, "bytes")

@@ -120,7 +120,7 @@ def test_the_share_of_repeated_lines_by_hand(text: str, share: float) -> None:
         ("xyz", "abc", 0),
     ],
 )
-def test_the_copied_share_is_the_longest_beginning_that_stands_in_the_prompt(
+def test_the_copied_share_is_the_longest_beginning_that_occurs_in_the_prompt(
     completion: str, prompt: str, share: float
 ) -> None:
     assert copied_share(completion, prompt) == share
@@ -145,6 +145,6 @@ def test_a_turn_of_a_near_loop_may_be_longer_by_one() -> None:
     assert near_loop_share("value = first;" * 4 + "value = first;;" * 4) > 0.95
 
 
-def test_tables_of_numbers_are_no_near_loops() -> None:
+def test_tables_of_numbers_are_not_near_loops() -> None:
     assert near_loop_share("0, 0, 0, " * 20) < 0.4
     assert near_loop_share("a, b, c, " * 20) == 1

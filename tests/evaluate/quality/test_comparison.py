@@ -66,7 +66,7 @@ def test_without_prompts_the_index_pairs() -> None:
         (measured([LOOP], None, [1]), measured([LOOP], None, [2]), "not in common"),
     ],
 )
-def test_what_cannot_be_paired_has_a_reason(
+def test_results_that_cannot_be_paired_have_a_reason(
     first: list[CompletionQuality], other: list[CompletionQuality], reason: str
 ) -> None:
     comparison = compare(first, other, NAMES)

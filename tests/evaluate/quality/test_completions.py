@@ -23,7 +23,7 @@ def read(tmp_path: Path, content: str | bytes) -> list[Completion]:
     return read_completions(path)
 
 
-def test_what_is_written_is_read_back_in_the_fields_of_the_origin(tmp_path: Path) -> None:
+def test_completions_are_read_back_in_the_fields_of_the_origin(tmp_path: Path) -> None:
     path = tmp_path / "new" / "some.jsonl"
     write_completions([WHOLE, Completion(completion="")], ["loop", None], path)
     assert read_completions(path) == [WHOLE, Completion(completion="")]

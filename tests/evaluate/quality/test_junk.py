@@ -62,7 +62,7 @@ def test_probabilities_of_a_tiny_model_are_those_computed_by_hand() -> None:
     assert probabilities(model, "ca") == pytest.approx([p_c, p_a])
 
 
-def test_what_rare_ngrams_counted_goes_to_shorter_contexts() -> None:
+def test_counts_of_rare_ngrams_go_to_shorter_contexts() -> None:
     model = build_model(count_ngrams(["aab", "aac"], (1, 2)))  # a 4, b 1, c 1; aa 2, while ab and ac are dropped
     p_b = (1 + 3 / 129) / (6 + 3)
     p_a = (4 + 3 / 129) / (6 + 3)

@@ -104,6 +104,6 @@ def test_the_paired_p_lies_between_1_in_10001_and_1() -> None:
 
 
 @pytest.mark.parametrize("differences", [[], [math.nan], [1.0, math.inf]])
-def test_the_paired_test_refuses_what_has_no_mean(differences: list[float]) -> None:
+def test_the_paired_test_refuses_differences_without_a_mean(differences: list[float]) -> None:
     with pytest.raises(ValueError, match="finite"):
         paired_p(differences)

@@ -43,7 +43,7 @@ from nas.evaluate.quality.syntax import is_python_so_far
         "  \n\t\n\f\nx = 1\n",
     ],
 )
-def test_what_is_valid_or_only_unfinished_is_python(text: str) -> None:
+def test_valid_or_unfinished_code_is_python(text: str) -> None:
     assert is_python_so_far("", text)
 
 
@@ -73,7 +73,7 @@ def test_what_is_valid_or_only_unfinished_is_python(text: str) -> None:
         "name\ufffd = 1\n",
     ],
 )
-def test_what_no_line_that_follows_can_mend_is_not(text: str) -> None:
+def test_code_that_no_further_line_can_complete_is_not_python(text: str) -> None:
     assert not is_python_so_far("", text)
 
 
@@ -103,7 +103,7 @@ def test_an_unended_line_that_is_all_there_is_counts(start: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["x = ", "import", "x = 'ab", "return a +", "for x in", "x.", "if a", "f(a, 'b"])
-def test_an_unended_line_may_go_on(text: str) -> None:
+def test_an_unended_line_may_be_continued(text: str) -> None:
     assert is_python_so_far("", text)
     assert not is_python_so_far("", text + "\npass\n")
 
@@ -117,7 +117,7 @@ def test_an_unended_line_may_go_on(text: str) -> None:
         ("x = 1", " 2"),
     ],
 )
-def test_an_unended_line_that_cannot_go_on_is_not(prompt: str, completion: str) -> None:
+def test_an_unended_line_that_cannot_be_continued_is_not_python(prompt: str, completion: str) -> None:
     assert is_python_so_far(prompt, "")
     assert not is_python_so_far(prompt, completion)
 
@@ -228,7 +228,7 @@ def test_windows_whose_prompt_is_python_are_nearly_all_python() -> None:
     assert _share(answers) >= 0.96
 
 
-def test_shuffled_tokens_are_no_python_except_in_a_string_left_open() -> None:
+def test_shuffled_tokens_are_not_python_except_in_an_open_string() -> None:
     """Measured: 0.3% alone, 0.2% after a prompt that is Python, all after one that stops inside a docstring."""
     draw = random.Random(1)
     alone, after, inside = [], [], []
