@@ -64,7 +64,7 @@ def json_data(data: Any) -> Markup:
 
 
 def json_text(text: str) -> Markup:
-    """Return JSON text in which no character ends the element that it stands in."""
+    """Return JSON text that cannot close the HTML element around it."""
     for character, escape in _JSON_ESCAPES.items():
         text = text.replace(character, escape)
     return Markup(text)  # it holds no markup any more
